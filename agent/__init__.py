@@ -1,0 +1,1 @@
+"""The desk: one process on one desk unit."""

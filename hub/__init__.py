@@ -1,0 +1,1 @@
+"""The hub: one centre, processes that meet only in the store."""
