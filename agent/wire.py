@@ -232,7 +232,15 @@ class SittingState(Struct, frozen=True, kw_only=True, tag="sitting", tag_field="
     plan: Count
 
 
-Body = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState
+class Other(Struct, frozen=True, kw_only=True):
+    """A body of a later version's kind: kept and receipted by whoever does not understand it."""
+
+    kind: Label
+
+
+_KnownBody = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState
+Body = _KnownBody | Other
+RECORD_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in _KnownBody.__args__)
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -285,6 +293,10 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def kind_of(body: Body) -> str:
+    return body.kind if isinstance(body, Other) else str(body.__struct_config__.tag)
+
+
 def hash_of(header_text: str) -> str:
     """A record's hash: SHA-256 of its signed header under a domain prefix, so that no other text can pose as one."""
     return sha256_hex(_RECORD_DOMAIN + header_text.encode())
@@ -308,7 +320,7 @@ def seal(
         unit=unit,
         boot=boot,
         seq=seq,
-        kind=str(body.__struct_config__.tag),
+        kind=kind_of(body),
         utc_ms=now.utc_ms,
         up_ms=now.up_ms,
         is_clock_ok=is_clock_ok,
@@ -493,9 +505,10 @@ def _decode_record(data: bytes) -> Record:
     header: Header = _decode(Header, envelope.header)
     if sha256_hex(envelope.body.encode()) != header.body_sha256:
         raise BadMessage("the body is not the one whose hash the header carries")
-    body: Body = _decode(Body, envelope.body)
-    if body.__struct_config__.tag != header.kind:
-        raise BadMessage(f"the header says {header.kind!r}, the body {body.__struct_config__.tag!r}")
+    is_known = header.kind in RECORD_KINDS
+    body: Body = _decode(_KnownBody if is_known else Other, envelope.body)
+    if kind_of(body) != header.kind:
+        raise BadMessage(f"the header says {header.kind!r}, the body {kind_of(body)!r}")
     return Record(
         header=header,
         body=body,
