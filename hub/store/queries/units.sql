@@ -1,0 +1,8 @@
+-- name: unit_by_name^
+select unit, public_key, first_seen_utc_ms, is_revoked from units where unit = :unit;
+
+-- name: units_all
+select unit, public_key, first_seen_utc_ms, is_revoked from units order by unit;
+
+-- name: add_unit!
+insert into units (unit, public_key, first_seen_utc_ms) values (:unit, :public_key, :now);
