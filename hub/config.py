@@ -1,0 +1,89 @@
+"""The hub's settings: environment (and `.env`) in, one frozen value out; a wrong value stops the start in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from agent.wire import Mode
+
+
+class BadSetting(Exception):
+    """A setting is wrong; the text names it and what it may be."""
+
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Field names are the variables' names in lower case, without EMS_."""
+
+    app_env: Annotated[str, Meta(pattern="^(production|development)$")] = "production"
+    secret_key: str = ""
+    database_url: str = "sqlite:///./var/hub/hub.db"
+    storage_path: str = "./var/hub/storage"
+    proctoring_mode: Mode = Mode.AUTOMATED
+    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    live_path: str = "/dev/shm/ems-live"  # noqa: S108 - a tmpfs by design: live stills are never kept
+    broker_host: str = "127.0.0.1"
+    broker_port: Port = 1883
+    broker_protocol: Annotated[int, Meta(ge=4, le=5)] = 5
+    web_host: str = "127.0.0.1"
+    web_port: Port = 8000
+    web_url: str = ""
+    zone: str = "UTC"
+    trust_new_units: bool = False
+
+    @property
+    def database_path(self) -> Path:
+        """Where the SQLite store lies."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+
+PLAIN = frozenset({"APP_ENV", "SECRET_KEY", "DATABASE_URL", "STORAGE_PATH", "PROCTORING_MODE", "LOG_LEVEL"})
+"""Variables with a name of their own; every other setting is EMS_ and the field's name."""
+
+
+def variable_of(field: str) -> str:
+    return field.upper() if field.upper() in PLAIN else f"EMS_{field.upper()}"
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """Read the settings; the environment wins over `.env`. Raises BadSetting."""
+    given = dict(dotenv_values(dotenv)) if dotenv is not None and dotenv.exists() else {}
+    given.update(os.environ if environ is None else environ)
+    values = {
+        field: given[variable_of(field)]
+        for field in Settings.__struct_fields__
+        if given.get(variable_of(field)) not in (None, "")
+    }
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(_in_words(error)) from None
+    return _checked(settings)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    text, _, place = str(error).partition(" - at `$.")
+    return f"{variable_of(place.rstrip('`'))}: {text}" if place else text
+
+
+def _checked(settings: Settings) -> Settings:
+    if not settings.database_url.startswith("sqlite:///"):
+        raise BadSetting(
+            "DATABASE_URL: only sqlite:///PATH is supported by this version, not "
+            + settings.database_url.partition(":")[0]
+        )
+    if settings.app_env == "production" and len(settings.secret_key) < 32:
+        raise BadSetting(
+            "SECRET_KEY: in production it must be set, 32 characters or more; make one with: "
+            'python -c "import secrets; print(secrets.token_hex(32))"'
+        )
+    return settings
