@@ -1,0 +1,79 @@
+"""The desk's settings: environment (and `.env`) in, one frozen value out; a wrong value stops the start in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from agent.wire import UNIT_PATTERN
+
+
+class BadSetting(Exception):
+    """A setting is wrong; the text names it and what it may be."""
+
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Pin = Annotated[int, Meta(ge=0, le=27)]
+EvenPixels = Annotated[int, Meta(ge=64, le=4096, multiple_of=2)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Field names are the variables' names in lower case, without EMS_. Pins are BCM numbers."""
+
+    unit: Annotated[str, Meta(pattern=UNIT_PATTERN)]
+    app_env: Annotated[str, Meta(pattern="^(production|development)$")] = "production"
+    storage_path: Path = Path("./var/desk")
+    camera_device: Annotated[str, Meta(min_length=1)] = "0"
+    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    broker_host: str = "127.0.0.1"
+    broker_port: Port = 1883
+    broker_protocol: Annotated[int, Meta(ge=4, le=5)] = 5
+    models_path: Path | None = None
+    face_model: Annotated[str, Meta(pattern="^(full_range|short_range)$")] = "full_range"
+    vision_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    record_width: EvenPixels = 1280
+    record_height: EvenPixels = 720
+    record_fps: Annotated[int, Meta(ge=1, le=60)] = 15
+    record_bitrate_bps: Annotated[int, Meta(ge=100_000, le=20_000_000)] = 1_500_000
+    segment_s: Annotated[int, Meta(ge=2, le=600)] = 10
+    storage_low_bytes: Annotated[int, Meta(ge=0)] = 2_000_000_000
+    panel: Annotated[str, Meta(pattern="^(gpio|mock)$")] = "mock"
+    lamp_red_pin: Pin = 17
+    lamp_green_pin: Pin = 27
+    lamp_blue_pin: Pin = 22
+    is_lamp_active_high: bool = True
+    buzzer_pin: Pin = 23
+    button_pin: Pin = 24
+    is_clock_trusted: bool = False
+
+
+PLAIN = frozenset({"APP_ENV", "STORAGE_PATH", "CAMERA_DEVICE", "LOG_LEVEL"})
+"""Variables with a name of their own; every other setting is EMS_ and the field's name."""
+
+
+def variable_of(field: str) -> str:
+    return field.upper() if field.upper() in PLAIN else f"EMS_{field.upper()}"
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """Read the settings; the environment wins over `.env`. Raises BadSetting."""
+    given = dict(dotenv_values(dotenv)) if dotenv is not None and dotenv.exists() else {}
+    given.update(os.environ if environ is None else environ)
+    values = {
+        field: given[variable_of(field)]
+        for field in Settings.__struct_fields__
+        if given.get(variable_of(field)) not in (None, "")
+    }
+    if "unit" not in values:
+        raise BadSetting("EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07")
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise BadSetting(f"{variable_of(place.rstrip('`'))}: {text}" if place else text) from None

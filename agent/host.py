@@ -1,0 +1,63 @@
+"""The machine under the desk: its clocks, disk, temperature and name of its boot. The only file that asks for time."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import time
+from pathlib import Path
+
+from agent.wire import Instant
+
+_TIME_ERROR = 5
+"""adjtimex(2): the kernel's clock is not synchronised."""
+_TIMEX_BYTES = 208
+_NS_PER_MS = 1_000_000
+
+
+class Clock:
+    """Both clocks of this machine. `is_trusted` says that somebody vouches for the wall clock by other means."""
+
+    def __init__(self, *, is_trusted: bool = False) -> None:
+        self._is_trusted = is_trusted
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def up_ns(self) -> int:
+        """Nanoseconds since the machine's boot (CLOCK_BOOTTIME): never set, counts through suspend."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def now(self) -> Instant:
+        return Instant(utc_ms=time.time_ns() // _NS_PER_MS, up_ms=self.up_ns() // _NS_PER_MS)
+
+    def utc_ms_at(self, up_ns: int) -> int:
+        """The wall clock's reading, by its present setting, at a past boot-time instant."""
+        return (time.time_ns() - (self.up_ns() - up_ns)) // _NS_PER_MS
+
+    def is_ok(self) -> bool:
+        """Whether the wall clock may be believed: the kernel calls it synchronised (NTP), or it is vouched for."""
+        if self._is_trusted:
+            return True
+        timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only ask
+        state = int(self._libc.adjtimex(timex))
+        return state not in (-1, _TIME_ERROR)
+
+
+def os_boot_id() -> str:
+    """The kernel's name for this boot of the machine; boot times compare only within one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free space for us on the disk under `folder`; None when it cannot be read."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def temperature_c() -> float | None:
+    """The processor's temperature in degrees Celsius; None where the machine does not tell."""
+    try:
+        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
+    except (OSError, ValueError):
+        return None
