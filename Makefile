@@ -1,0 +1,58 @@
+# `make run`: a whole exam centre on this machine.  `make test`: everything that must hold.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean python-version
+
+help:
+	@echo "make run                     a whole exam centre on this machine, in ./var"
+	@echo "make run FOOTAGE=DIR         one desk for each video file in DIR (at most 6; DESKS=N for more)"
+	@echo "make run CAMERA=0            this computer's camera as one more desk"
+	@echo "make run PORT=8080           another port for the web pages"
+	@echo "make test                    lint, types, import rules and every test"
+	@echo "make bench                   the measured figures (vision, ingest)"
+	@echo "make clean                   remove what was installed and built (never ./var)"
+
+python-version:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	       "Name another with: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# A stamp for each set of packages, so that a later start does not ask the package index again.
+$(VENV)/run.stamp: pyproject.toml | python-version
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what the centre needs (once) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on -e '.[agent,hub,demo]' || { \
+	  echo "The packages could not be installed: is the package index reachable? Nothing was started." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml | python-version $(VENV)/run.stamp
+	@echo "Installing what the tests need (once) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[agent,hub,demo,test]'
+	@touch $@
+
+run: $(VENV)/run.stamp
+	@$(BIN)/python -m models.fetch
+	@exec $(BIN)/python -m hub.demo --port $(PORT) $(if $(FOOTAGE),--footage '$(FOOTAGE)') \
+	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(DESKS),--desks $(DESKS))
+
+test: $(VENV)/test.stamp
+	@sh tests/system_packages.sh
+	@$(BIN)/python -m models.fetch
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/test.stamp
+	@$(BIN)/python -m models.fetch
+	$(BIN)/python -m tests.bench vision $(if $(FOOTAGE),--footage '$(FOOTAGE)')
+	$(BIN)/python -m tests.bench ingest
+
+clean:
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

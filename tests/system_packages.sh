@@ -1,0 +1,18 @@
+#!/bin/sh
+# The tests drive a real broker and a real browser. On Debian as root they are installed; elsewhere they are named.
+set -eu
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+need=
+command -v mosquitto >/dev/null 2>&1 || need="$need mosquitto"
+command -v chromium >/dev/null 2>&1 || need="$need chromium"
+command -v mkfs.ext4 >/dev/null 2>&1 || need="$need e2fsprogs"
+[ -z "$need" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing$need ..."
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of package names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
+else
+    echo "The tests need these programs:$need. On Debian: sudo apt-get install$need" >&2
+    exit 1
+fi

@@ -1,0 +1,82 @@
+"""The house rules that a reader could break without noticing: imports, purity, sizes, and documents against code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import config as agent_config
+from agent import wire
+from hub import config as hub_config
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = sorted(path for folder in ("agent", "hub", "models") for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_import_rules_hold() -> None:
+    """Every contract in pyproject.toml is kept: who may import whom, and which library lives where."""
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def _imports_of(path: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def test_hub_knows_only_the_wire_of_the_agent() -> None:
+    """The hub imports one module of the agent, the language; a contract of import-linter cannot say `only`."""
+    for path in (ROOT / "hub").rglob("*.py"):
+        for name in _imports_of(path):
+            if name.split(".")[0] == "agent":
+                assert name.startswith("agent.wire"), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_product_never_imports_tests() -> None:
+    """What ships does not lean on what tests it."""
+    for path in PRODUCT:
+        assert not [name for name in _imports_of(path) if name.split(".")[0] == "tests"], path
+
+
+def test_three_kinds_go_down() -> None:
+    """A fourth kind of message to a desk is a decision, not a slip."""
+    assert set(wire.DOWN) == {"receipt", "plan", "command"}
+
+
+def test_files_stay_readable() -> None:
+    """No file of the product grows past 400 lines; near 300 is the aim."""
+    long = {
+        str(path.relative_to(ROOT)): lines for path in PRODUCT if (lines := len(path.read_text().splitlines())) > 400
+    }
+    allowed = {"agent/wire.py"}  # one language, one file: splitting it would hide what belongs together
+    assert long <= allowed, long - allowed
+
+
+@pytest.mark.parametrize("config", [agent_config, hub_config])
+def test_env_example_lists_every_setting(config: object) -> None:
+    """`.env.example` names each variable once with its default, and none that nobody reads."""
+    text = (ROOT / ".env.example").read_text()
+    desk, hub = text.split("# === The hub")
+    part = desk if config is agent_config else hub
+    named = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", part, flags=re.MULTILINE)
+    fields = config.Settings.__struct_fields__  # type: ignore[attr-defined]
+    expected = [config.variable_of(field) for field in fields]  # type: ignore[attr-defined]
+    assert sorted(named) == sorted(expected)
+
+
+def test_alert_kinds_stand_in_the_readme() -> None:
+    """Each alert and fault kind that exists is explained where people look first."""
+    text = (ROOT / "agent" / "README.md").read_text()
+    for kind in (*wire.AlertKind, *wire.FaultKind):
+        assert f"`{kind}`" in text, kind
