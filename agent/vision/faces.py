@@ -1,0 +1,239 @@
+"""BlazeFace: a picture in, the visible faces out. One decoder, two rows of parameters.
+
+The numbers are those of MediaPipe's own graphs (face_detection_short_range.pbtxt, face_detection_full_range.pbtxt,
+non_max_suppression_calculator.cc); `tests/bench/vision.py` holds this file to MediaPipe's detector on real film.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.core.observation import Face
+from agent.vision.runtime import TfliteModel, VisionProblem
+
+__all__ = ["FULL_RANGE_SPARSE", "SHORT_RANGE", "Detections", "FaceFinder", "FaceSpec", "VisionProblem"]
+
+Floats = NDArray[np.float32]
+
+LARGEST_SIDE = 32_766
+"""OpenCV's warp cannot address a source any larger."""
+_KEYPOINTS = 6
+_VALUES = 4 + 2 * _KEYPOINTS
+
+
+class FaceSpec(NamedTuple):
+    """What differs between the two face models.
+
+    `model` is the name in the manifest, `size` the side of the square input in pixels, `grids` one (cells a side,
+    anchors a cell) for each feature map, `score` the least score that counts and `overlap` the intersection over
+    union above which two boxes are the same face.
+    """
+
+    model: str
+    size: int
+    grids: tuple[tuple[int, int], ...]
+    score: float
+    overlap: float
+
+
+SHORT_RANGE = FaceSpec("face_short_range", 128, ((16, 2), (8, 6)), score=0.5, overlap=0.3)
+"""Faces within about 2 m: those of at least some 15 % of the longer side."""
+FULL_RANGE_SPARSE = FaceSpec("face_full_range_sparse", 192, ((48, 1),), score=0.6, overlap=0.3)
+"""Faces within about 5 m; the default."""
+
+
+class Detections(NamedTuple):
+    """Faces, best first. All in fractions of the frame, not clipped to it, float32.
+
+    `boxes` (n, 4) is x, y, width, height. `keypoints` (n, 6, 2) is x, y of the person's own right eye, left eye,
+    nose tip, mouth centre, right and left ear. `scores` (n,) is 0..1.
+    """
+
+    boxes: Floats
+    keypoints: Floats
+    scores: Floats
+
+
+_NOBODY = Detections(
+    np.zeros((0, 4), np.float32), np.zeros((0, _KEYPOINTS, 2), np.float32), np.zeros(0, np.float32)
+)
+
+
+def anchor_centres(spec: FaceSpec) -> Floats:
+    """Centres (n, 2) as x, y in 0..1 of the square input: row by row, a cell's anchors side by side."""
+    rows = []
+    for cells, anchors_a_cell in spec.grids:
+        centre = (np.arange(cells, dtype=np.float32) + np.float32(0.5)) / np.float32(cells)
+        x, y = np.meshgrid(centre, centre)
+        rows.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), anchors_a_cell, axis=0))
+    return np.concatenate(rows)
+
+
+class Letterbox:
+    """Fits frames into the square input with black bars, keeping their shape."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._frame_shape: tuple[int, ...] = ()
+
+    def _prepare(self, height: int, width: int) -> None:
+        longer = max(height, width)
+        self.scale = longer / self.size
+        # MediaPipe maps corner to corner, without half a pixel's shift; the same here, so that the boxes agree
+        offset_x, offset_y = (width - longer) / 2, (height - longer) / 2
+        first_x, end_x = math.floor(-offset_x / self.scale), math.ceil((width - offset_x) / self.scale)
+        first_y, end_y = math.floor(-offset_y / self.scale), math.ceil((height - offset_y) / self.scale)
+        self.rows, self.columns = slice(first_y, end_y), slice(first_x, end_x)
+        start = (first_x * self.scale + offset_x, first_y * self.scale + offset_y)
+        self._map = np.array([[self.scale, 0, start[0]], [0, self.scale, start[1]]], np.float64)
+        # the bars lie outside this buffer: they are never computed
+        self.content = np.zeros((end_y - first_y, end_x - first_x, 3), np.uint8)
+        # fraction of the frame = fraction of the square * stretch - bar
+        self.stretch = np.array([longer / width, longer / height], np.float32)
+        self.bar = (self.stretch - 1) / 2
+        self._frame_shape = (height, width, 3)
+
+    def fit(self, rgb: NDArray[np.uint8]) -> bool:
+        """Scale `rgb` (height, width, 3) into `content`. True when the frame's shape is a new one and with it
+        `content`, `rows` and `columns`. Raises ValueError for anything but an RGB picture."""
+        is_new = rgb.shape != self._frame_shape
+        if is_new:
+            check_picture(rgb)
+            self._prepare(rgb.shape[0], rgb.shape[1])
+        height, width = self.content.shape[:2]
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cv2.warpAffine(
+            rgb, self._map, (width, height), dst=self.content, flags=flags, borderMode=cv2.BORDER_CONSTANT
+        )
+        return is_new
+
+    def to_frame(self, square: Floats) -> Floats:
+        """Points (..., 2) from fractions of the square to fractions of the frame."""
+        return square * self.stretch - self.bar
+
+    def to_square(self, frame: Floats) -> Floats:
+        """The inverse of `to_frame`."""
+        return (frame + self.bar) / self.stretch
+
+
+def check_picture(rgb: NDArray[np.uint8]) -> None:
+    """ValueError, in words, unless `rgb` is uint8 of shape (height, width, 3) with sides of 1 to 32766 pixels."""
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
+        found = rgb.dtype if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise ValueError(f"a picture is an array of uint8, not {found}")
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or not all(1 <= side <= LARGEST_SIDE for side in rgb.shape[:2]):
+        raise ValueError(
+            f"a picture has the shape (height, width, 3) with sides up to {LARGEST_SIDE}, not {rgb.shape}"
+        )
+
+
+def weighted_nms(
+    corners: Floats, points: Floats, scores: Floats, overlap: float
+) -> tuple[Floats, Floats, Floats]:
+    """Merge boxes of the same face: each cluster around the best box left becomes the mean weighted by score.
+
+    `corners` (n, 4) as left, top, right, bottom; `points` (n, k); `scores` (n,). Returns the same three for the
+    clusters, best first; a cluster keeps its best score. A box without area ends the search, as in MediaPipe.
+    """
+    order = np.argsort(-scores, kind="stable")
+    values = np.concatenate([corners[order], points[order]], axis=1)
+    scores = scores[order]
+    merged, kept = [], []
+    while len(scores):
+        box = values[:, :4]
+        width = np.minimum(box[:, 2], box[0, 2]) - np.maximum(box[:, 0], box[0, 0])
+        height = np.minimum(box[:, 3], box[0, 3]) - np.maximum(box[:, 1], box[0, 1])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
+        union = area + area[0] - shared
+        is_same = shared > overlap * union
+        if not is_same[0]:
+            break
+        weights = scores[is_same]
+        merged.append(weights @ values[is_same] / weights.sum())
+        kept.append(scores[0])
+        values, scores = values[~is_same], scores[~is_same]
+    found = np.array(merged, np.float32).reshape(-1, values.shape[1])
+    return found[:, :4], found[:, 4:], np.array(kept, np.float32)
+
+
+class FaceFinder:
+    """Finds faces with one of the two models. Buffers are reused: one finder, one thread."""
+
+    def __init__(self, model: Path, spec: FaceSpec = FULL_RANGE_SPARSE) -> None:
+        """Load the file `model`. Raises VisionProblem when it is not the model that `spec` describes."""
+        self.spec = spec
+        self._anchors = anchor_centres(spec)
+        count = len(self._anchors)
+        self._model = TfliteModel(model, (1, spec.size, spec.size, 3), ((1, count, _VALUES), (1, count, 1)))
+        self._letterbox = Letterbox(spec.size)
+        # the sigmoid is monotonic: comparing raw values spares computing it for two thousand anchors
+        self._least_raw = np.float32(math.log(spec.score / (1 - spec.score)))
+
+    @property
+    def small(self) -> NDArray[np.uint8]:
+        """The last frame as the model saw it, without bars: RGB, at most `spec.size` a side; the next call
+        overwrites it."""
+        return self._letterbox.content
+
+    def find(self, rgb: NDArray[np.uint8]) -> tuple[Face, ...]:
+        """The visible faces in `rgb` (height, width, 3), best first, boxes clipped to the frame.
+
+        Raises ValueError when `rgb` is no such picture, VisionProblem when the model answers with nonsense.
+        """
+        found = self.detect(rgb)
+        faces = []
+        for (x, y, width, height), score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
+            left, top = max(x, 0.0), max(y, 0.0)
+            right, bottom = min(x + width, 1.0), min(y + height, 1.0)
+            if right > left and bottom > top:
+                faces.append(Face((left, top, right - left, bottom - top), score))
+        return tuple(faces)
+
+    def detect(self, rgb: NDArray[np.uint8]) -> Detections:
+        """As `find`, with key points and as arrays, not clipped."""
+        self._fill_input(rgb)
+        regressors, raw_scores = self._model.run()
+        return self._decode(regressors[0], raw_scores[0, :, 0])
+
+    def _fill_input(self, rgb: NDArray[np.uint8]) -> None:
+        if self._letterbox.fit(rgb):
+            self._model.input.fill(-1)
+            self._content_input = self._model.input[0, self._letterbox.rows, self._letterbox.columns]
+        # 0..255 to -1..1
+        np.multiply(self._letterbox.content, np.float32(1 / 127.5), out=self._content_input)
+        np.subtract(self._content_input, np.float32(1), out=self._content_input)
+
+    def _decode(self, regressors: Floats, raw_scores: Floats) -> Detections:
+        # the sum is not finite as soon as one value is not
+        with np.errstate(invalid="ignore", over="ignore"):
+            is_finite = math.isfinite(raw_scores.sum()) and math.isfinite(regressors.sum())
+        if not is_finite:
+            raise VisionProblem(f"model {self._model.path} answered with values that are not numbers")
+        likely = np.flatnonzero(raw_scores >= self._least_raw)
+        if not len(likely):
+            return _NOBODY
+        values = regressors[likely] / np.float32(self.spec.size)
+        centres = self._anchors[likely]
+        points = values.reshape(-1, _VALUES // 2, 2)
+        # pair 0 is the centre and pairs 2 to 7 the key points, all from the anchor; pair 1 is width and height
+        points[:, 0] += centres
+        points[:, 2:] += centres[:, None]
+        half = points[:, 1] / 2
+        corners = np.concatenate([points[:, 0] - half, points[:, 0] + half], axis=1)
+        scores = 1 / (1 + np.exp(-np.clip(raw_scores[likely], -100, 100)))
+        is_box = (half >= 0).all(axis=1)
+        if not is_box.all():
+            corners, points, scores = corners[is_box], points[is_box], scores[is_box]
+        corners, flat, scores = weighted_nms(
+            corners, points[:, 2:].reshape(-1, 2 * _KEYPOINTS), scores, self.spec.overlap
+        )
+        ends = self._letterbox.to_frame(corners.reshape(-1, 2, 2))
+        boxes = np.concatenate([ends[:, 0], ends[:, 1] - ends[:, 0]], axis=1)
+        return Detections(boxes, self._letterbox.to_frame(flat.reshape(-1, _KEYPOINTS, 2)), scores)
