@@ -77,6 +77,7 @@ create table conflicts (
     payload blob not null,
     received_utc_ms integer not null
 ) strict;
+create index conflicts_of_record on conflicts (unit, boot, seq);
 
 -- Messages that were refused, with the reason; bounded by the ledger, oldest go first.
 create table rejected (
@@ -126,7 +127,8 @@ create table alerts (
     raised_up_ms integer not null,
     cleared_utc_ms integer,
     cleared_up_ms integer,
-    boot integer not null,
+    boot integer not null, -- (boot, seq) of the newest record about it
+    seq integer not null,
     body text not null check (json_valid(body)), -- wire.Alert, the newest
     still_sha256 text,
     received_utc_ms integer not null, -- first heard of, hub time
@@ -145,6 +147,8 @@ create table faults (
     raised_utc_ms integer not null,
     cleared_utc_ms integer,
     detail text not null,
+    boot integer not null, -- (boot, seq) of the newest record about it
+    seq integer not null,
     received_utc_ms integer not null,
     primary key (unit, fault)
 ) strict;
@@ -197,7 +201,9 @@ create table incidents (
     closed_utc_ms integer,
     verdict text check (verdict in ('no_concern', 'refer', 'confirmed_by_centre')),
     version integer not null default 1,
-    check ((state = 'closed') = (verdict is not null))
+    merged_into integer references incidents, -- late records showed that it was part of that one; nobody had worked on it
+    check ((state = 'closed') = (verdict is not null or merged_into is not null)),
+    check (verdict is null or merged_into is null)
 ) strict;
 create index incidents_unfinished on incidents (unit, kind) where state <> 'closed';
 
@@ -208,7 +214,7 @@ create table incident_events (
     at_utc_ms integer not null,
     who text not null,
     action text not null check (action in
-        ('opened', 'joined', 'cleared', 'acknowledged', 'commented', 'closed', 'reopened')),
+        ('opened', 'joined', 'cleared', 'merged', 'acknowledged', 'commented', 'closed', 'reopened')),
     text text not null default '' check (length(text) <= 4000)
 ) strict;
 create index incident_events_of on incident_events (incident_id, event_id);

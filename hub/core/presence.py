@@ -1,0 +1,156 @@
+"""Who is there: what a desk's last words, and the silence since, mean for the people at the hub."""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+
+from agent.wire import Heartbeat, Status
+
+LATE_AFTER_MS = 12_000
+"""Two heartbeats of 5 s are missing, and a little: perhaps a busy network."""
+OFFLINE_AFTER_MS = 20_000
+"""Nobody waits longer for a word; the broker's last will usually says so earlier."""
+
+
+class Presence(enum.StrEnum):
+    """What the hub knows of a desk's being there."""
+
+    ONLINE = "online"
+    LATE = "late"
+    OFFLINE = "offline"
+    NEVER_SEEN = "never_seen"
+
+
+PRESENCE_WORDS = {
+    Presence.ONLINE: "online",
+    Presence.LATE: "late",
+    Presence.OFFLINE: "offline",
+    Presence.NEVER_SEEN: "never seen",
+}
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """The store's row about a unit's presence; times are hub time in milliseconds."""
+
+    is_online: bool
+    status_utc_ms: int
+    boot: int
+    heartbeat: str | None = None
+    heartbeat_utc_ms: int | None = None
+    beat: tuple[int, int] | None = None
+    """(boot, up_ms) of the heartbeat kept: what makes another one newer."""
+
+
+def presence(
+    is_online: bool | None, status_utc_ms: int | None, heartbeat_utc_ms: int | None, now_utc_ms: int
+) -> Presence:
+    """Judge a desk by its birth or will (`is_online`, None when neither came) and its last heartbeat.
+
+    A will ends the desk at once, unless a heartbeat came after it: a broker that hands over a broken connection sends
+    the old one's will late. A clock of the hub set backward makes nobody late.
+    """
+    if status_utc_ms is None and heartbeat_utc_ms is None:
+        return Presence.NEVER_SEEN
+    if is_online is False and (heartbeat_utc_ms is None or heartbeat_utc_ms <= (status_utc_ms or 0)):
+        return Presence.OFFLINE
+    newest_utc_ms = max(heartbeat_utc_ms or 0, (status_utc_ms or 0) if is_online else 0)
+    silence_ms = now_utc_ms - newest_utc_ms
+    if silence_ms >= OFFLINE_AFTER_MS:
+        return Presence.OFFLINE
+    return Presence.LATE if silence_ms >= LATE_AFTER_MS else Presence.ONLINE
+
+
+def heard_status(known: Heard | None, status: Status, now_utc_ms: int) -> Heard | None:
+    """The row after a birth or will; None when it changes nothing (a will of an earlier start of the agent)."""
+    if known is None:
+        return Heard(is_online=status.is_online, status_utc_ms=now_utc_ms, boot=status.boot)
+    if status.boot < known.boot:
+        return None
+    return Heard(
+        is_online=status.is_online,
+        status_utc_ms=now_utc_ms,
+        boot=status.boot,
+        heartbeat=known.heartbeat,
+        heartbeat_utc_ms=known.heartbeat_utc_ms,
+        beat=known.beat,
+    )
+
+
+def heard_heartbeat(known: Heard | None, heartbeat: Heartbeat, text: str, now_utc_ms: int) -> Heard | None:
+    """The row after a heartbeat (`text` is its JSON); None when the one kept is as new (newest wins)."""
+    beat = (heartbeat.boot, heartbeat.now.up_ms)
+    if known is not None and known.beat is not None and beat <= known.beat:
+        return None
+    return Heard(
+        is_online=known.is_online if known is not None else True,
+        status_utc_ms=known.status_utc_ms if known is not None else now_utc_ms,
+        boot=max(heartbeat.boot, known.boot) if known is not None else heartbeat.boot,
+        heartbeat=text,
+        heartbeat_utc_ms=now_utc_ms,
+        beat=beat,
+    )
+
+
+class TileState(enum.StrEnum):
+    """What a seat's tile says, worst first."""
+
+    ALERT = "alert"
+    FAULT = "fault"
+    OFFLINE = "offline"
+    ATTENTION = "attention"
+    RECORDING = "recording"
+    WAITING = "waiting"
+
+
+class Tile(Struct, frozen=True, kw_only=True):
+    """A tile's state with its words; `rank` 0 is the worst and comes first."""
+
+    state: TileState
+    rank: int
+    words: str
+
+
+TILES = {
+    state: Tile(state=state, rank=rank, words=words)
+    for rank, (state, words) in enumerate(
+        (
+            (TileState.ALERT, "alert"),
+            (TileState.FAULT, "needs a technician"),
+            (TileState.OFFLINE, "offline"),
+            (TileState.ATTENTION, "needs a look"),
+            (TileState.RECORDING, "recording"),
+            (TileState.WAITING, "waiting"),
+        )
+    )
+}
+
+
+def unit_state(
+    present: Presence,
+    heartbeat: Heartbeat | None,
+    *,
+    standing_alerts: int = 0,
+    standing_faults: int = 0,
+    open_incidents: int = 0,
+) -> Tile:
+    """The tile of a desk: the first row that holds.
+
+    The counts are the store's; what the newest heartbeat says stands is added to them, because a desk that cannot
+    write its card tells its faults there only. `open_incidents` are those that nobody has acknowledged.
+    """
+    is_there = present in (Presence.ONLINE, Presence.LATE)
+    beat = heartbeat if is_there else None
+    is_stopped = beat is not None and beat.state == "stopped"
+    if standing_alerts or (beat is not None and beat.alerts):
+        return TILES[TileState.ALERT]
+    if is_there and (standing_faults or is_stopped or (beat is not None and beat.faults)):
+        return TILES[TileState.FAULT]
+    if present is Presence.OFFLINE:
+        return TILES[TileState.OFFLINE]
+    if open_incidents or present is Presence.LATE:
+        return TILES[TileState.ATTENTION]
+    if beat is not None and beat.state == "recording":
+        return TILES[TileState.RECORDING]
+    return TILES[TileState.WAITING]
