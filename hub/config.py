@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
     web_url: str = ""
+    max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
     trust_new_units: bool = False
 

@@ -1,0 +1,338 @@
+"""The Live page as values: rows of the store in, tiles with state and words out, the worst first.
+
+A tile has conditions. The worst gives its state, colour, icon and words; the others stand beside it. What a person may
+have caused (alert) and what the equipment suffers (fault) are different states and never merge.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from agent.wire import AlertKind, FaultKind, GapCause, Heartbeat, Lamp
+
+LATE_AFTER_MS = 12_000
+OFFLINE_AFTER_MS = 20_000
+"""A desk sends a heartbeat every 5 s: two missed and a bit, and nearly four."""
+
+Row = Mapping[str, Any]
+
+
+class State(enum.StrEnum):
+    """What a tile is, each with its own colour, icon shape and word."""
+
+    ALERT = "alert"
+    OFFLINE = "offline"
+    FAULT = "fault"
+    ATTENTION = "attention"
+    RECORDING = "recording"
+    WAITING = "waiting"
+    EMPTY = "empty"
+
+
+ALERT_WORDS: dict[str, str] = {
+    AlertKind.SEAT_EMPTY: "Nobody in view",
+    AlertKind.FACE_NOT_VISIBLE: "Face not visible",
+    AlertKind.MORE_THAN_ONE_FACE: "More than one face",
+    AlertKind.CAMERA_COVERED: "Camera covered",
+    AlertKind.CAMERA_MOVED: "Camera moved",
+    AlertKind.HELP_REQUESTED: "Help requested",
+}
+FAULT_WORDS: dict[str, str] = {
+    FaultKind.CAMERA_LOST: "Camera lost",
+    FaultKind.CAMERA_FROZEN: "Camera frozen",
+    FaultKind.RECORDING_STOPPED: "Recording stopped",
+    FaultKind.ANALYSIS_STOPPED: "Analysis stopped",
+    FaultKind.STORAGE_LOW: "Storage nearly full",
+    FaultKind.STORAGE_SLOW: "Storage slow",
+    FaultKind.STORAGE_FAILED: "Storage failed",
+    FaultKind.CLOCK_UNSYNCED: "Clock not set",
+    FaultKind.CLOCK_STEPPED: "Clock was set",
+    FaultKind.POWER_LOW: "Power low",
+    FaultKind.TOO_HOT: "Too hot",
+    FaultKind.HUB_UNREACHABLE: "Hub unreachable",
+}
+CAUSE_WORDS: dict[str, str] = {
+    GapCause.RESTART: "Restart",
+    GapCause.POWER_OR_CRASH: "Power cut or crash",
+    GapCause.CAMERA_LOST: "Camera lost",
+    GapCause.STORAGE_FAILED: "Storage failed",
+    GapCause.STORAGE_FULL: "Storage full",
+    GapCause.OVERLOAD: "Overload",
+    GapCause.LATE_START: "Late start",
+}
+
+
+def words_of(table: Mapping[str, str], kind: str) -> str:
+    """The words of a kind; a later desk's kind, unknown here, in its own letters."""
+    return table.get(kind) or kind.replace("_", " ").capitalize()
+
+
+class Condition(NamedTuple):
+    """One thing that is so at a seat; a lower `rank` is worse. `since_utc_ms` None: not known."""
+
+    rank: int
+    state: State
+    words: str
+    since_utc_ms: int | None = None
+
+
+class Rows(Protocol):
+    """What `build` reads: `hub.store.board.BoardRows`."""
+
+    @property
+    def seats(self) -> Sequence[Row]: ...
+    @property
+    def alerts(self) -> Sequence[Row]: ...
+    @property
+    def faults(self) -> Sequence[Row]: ...
+    @property
+    def incidents(self) -> Sequence[Row]: ...
+    @property
+    def sittings(self) -> Sequence[Row]: ...
+    @property
+    def newest_incident_utc_ms(self) -> int | None: ...
+
+
+class Board(NamedTuple):
+    """The whole page. `tiles` and `order` share their keys: `s<seat_id>`, or `u:<unit>` for a unit without a seat.
+    Every value is plain JSON."""
+
+    bar: dict[str, Any]
+    tiles: dict[str, dict[str, Any]]
+    order: list[str]
+    queue: list[dict[str, Any]]
+    faults: list[dict[str, Any]]
+
+
+EMPTY_BOARD = Board(bar={}, tiles={}, order=[], queue=[], faults=[])
+
+
+def presence_of(seat: Row, now_utc_ms: int) -> str:
+    """`online`, `late`, `offline`, or `never` when the unit has not been heard of. Times are the hub's own."""
+    heard = seat["heartbeat_utc_ms"]
+    if seat["is_online"] is None:
+        return "never"
+    if not seat["is_online"]:
+        return "offline"
+    age_ms = now_utc_ms - max(heard or 0, seat["status_utc_ms"])
+    if age_ms > OFFLINE_AFTER_MS:
+        return "offline"
+    return "late" if age_ms > LATE_AFTER_MS else "online"
+
+
+def heartbeat_of(seat: Row) -> Heartbeat | None:
+    """The unit's newest heartbeat, None when it has none that can be read."""
+    text = seat["heartbeat"]
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Heartbeat)
+    except msgspec.MsgspecError:
+        return None
+
+
+def build(rows: Rows, now_utc_ms: int) -> Board:
+    """The board at `now_utc_ms` of the hub's clock."""
+    alerts, faults, incidents = (_by_unit(found) for found in (rows.alerts, rows.faults, rows.incidents))
+    tiles: dict[str, dict[str, Any]] = {}
+    ranks: dict[str, tuple[Any, ...]] = {}
+    standing_faults: list[dict[str, Any]] = []
+    for seat in rows.seats:
+        key = f"s{seat['seat_id']}" if seat["seat_id"] is not None else f"u:{seat['unit']}"
+        heartbeat = heartbeat_of(seat)
+        presence = presence_of(seat, now_utc_ms)
+        unit_faults = merged_faults(faults[seat["unit"]], heartbeat)
+        conditions = _conditions(seat, heartbeat, presence, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
+        tiles[key] = _tile(key, seat, heartbeat, presence, conditions)
+        ranks[key] = (
+            conditions[0].rank,
+            conditions[0].since_utc_ms or 0,
+            natural(seat["room"]),
+            natural(seat["label"]),
+        )
+        standing_faults += [_fault_line(key, seat, fault) for fault in unit_faults]
+    queue = _queue(rows.incidents, {(row["unit"], row["incident_id"]) for row in rows.alerts})
+    return Board(
+        bar=_bar(rows, tiles, queue, standing_faults, now_utc_ms),
+        tiles=tiles,
+        order=sorted(tiles, key=ranks.__getitem__),
+        queue=queue,
+        faults=sorted(standing_faults, key=lambda fault: (fault["began_utc_ms"], fault["id"])),
+    )
+
+
+def changes(old: Board, new: Board) -> dict[str, Any]:
+    """What turns a page that shows `old` into one that shows `new`: only the parts that differ. A tile that is gone
+    is null."""
+    found: dict[str, Any] = {}
+    tiles: dict[str, Any] = {key: tile for key, tile in new.tiles.items() if old.tiles.get(key) != tile}
+    tiles.update({key: None for key in old.tiles if key not in new.tiles})
+    if tiles:
+        found["tiles"] = tiles
+    for part in ("bar", "order", "queue", "faults"):
+        if getattr(old, part) != getattr(new, part):
+            found[part] = getattr(new, part)
+    return found
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key by which A2 comes before A10, whatever the letters."""
+    parts = re.findall(r"\d{1,18}|\D+", text.casefold(), flags=re.ASCII)
+    return tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts)
+
+
+def _by_unit(rows: Iterable[Row]) -> defaultdict[str | None, list[Row]]:
+    found: defaultdict[str | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["unit"]].append(row)
+    return found
+
+
+def merged_faults(rows: Iterable[Row], heartbeat: Heartbeat | None) -> list[dict[str, Any]]:
+    """Standing faults, one a kind: those on record, and those only the heartbeat tells of (a card that cannot be
+    written keeps no record)."""
+    found = {row["kind"]: {name: row[name] for name in ("kind", "began_utc_ms", "detail")} for row in rows}
+    for fault in heartbeat.faults if heartbeat else ():
+        found.setdefault(
+            str(fault.kind), {"kind": str(fault.kind), "began_utc_ms": fault.began.utc_ms, "detail": fault.detail}
+        )
+    return sorted(found.values(), key=lambda fault: (fault["began_utc_ms"], fault["kind"]))
+
+
+def _conditions(
+    seat: Row,
+    heartbeat: Heartbeat | None,
+    presence: str,
+    alerts: Sequence[Row],
+    faults: Sequence[Row],
+    incidents: Sequence[Row],
+) -> list[Condition]:
+    if seat["unit"] is None:
+        return [Condition(7, State.EMPTY, "No desk unit")]
+    found = [_condition_of_alert(alert) for alert in alerts]
+    if presence in ("offline", "never"):
+        words = "Offline" if presence == "offline" else "Never connected"
+        heard = max(seat["heartbeat_utc_ms"] or 0, seat["status_utc_ms"] or 0)
+        found.append(Condition(1, State.OFFLINE, words, heard or None))
+    found += [Condition(2, State.FAULT, words_of(FAULT_WORDS, f["kind"]), f["began_utc_ms"]) for f in faults]
+    if heartbeat and heartbeat.state == "stopped" and not any(c.state is State.FAULT for c in found):
+        found.append(Condition(2, State.FAULT, "Not recording"))
+    if presence == "late":
+        found.append(Condition(4, State.ATTENTION, "Late", seat["heartbeat_utc_ms"]))
+    standing = {alert["incident_id"] for alert in alerts}
+    found += [
+        Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])
+        for row in incidents
+        if row["state"] == "open" and row["incident_id"] not in standing
+    ][:1]
+    if presence not in ("offline", "never") and not any(c.words == "Not recording" for c in found):
+        is_recording = heartbeat is not None and heartbeat.state == "recording"
+        found.append(
+            Condition(5, State.RECORDING, "Recording") if is_recording else Condition(6, State.WAITING, "Waiting")
+        )
+    return sorted(found, key=lambda c: (c.rank, c.since_utc_ms or 0, c.words))
+
+
+def _condition_of_alert(alert: Row) -> Condition:
+    rank = 0 if alert["incident_state"] == "open" else 3
+    return Condition(rank, State.ALERT, words_of(ALERT_WORDS, alert["kind"]), alert["began_utc_ms"])
+
+
+def _tile(
+    key: str, seat: Row, heartbeat: Heartbeat | None, presence: str, conditions: Sequence[Condition]
+) -> dict[str, Any]:
+    first, *rest = conditions
+    also = [c for c in rest if c.rank < 5]
+    is_known = heartbeat is not None and presence in ("online", "late")
+    return {
+        "id": key,
+        "seat_id": seat["seat_id"],
+        "label": seat["label"],
+        "room": seat["room"],
+        "unit": seat["unit"] or "",
+        "presence": presence if seat["unit"] else "",
+        "state": str(first.state),
+        "words": first.words,
+        "since_utc_ms": first.since_utc_ms,
+        "is_seen": first.rank == 3,
+        "also": [{"state": str(c.state), "words": c.words} for c in also],
+        "faces": heartbeat.faces if is_known and heartbeat else None,
+        "fps": round(heartbeat.capture_fps) if is_known and heartbeat and heartbeat.capture_fps is not None else None,
+        "recorded_s": int(heartbeat.recorded_s) if heartbeat else None,
+        "is_recording": bool(is_known and heartbeat and heartbeat.state == "recording"),
+        "lamp": _lamp(heartbeat.lamp if is_known and heartbeat else None),
+    }
+
+
+def _lamp(lamp: Lamp | None) -> dict[str, Any] | None:
+    if lamp is None:
+        return None
+    return {"words": lamp.pattern.replace("_", " "), "colour": lamp.colour, "is_buzzing": lamp.is_buzzing}
+
+
+def _fault_line(key: str, seat: Row, fault: Row) -> dict[str, Any]:
+    return {
+        "id": f"{key}/{fault['kind']}",
+        "tile": key,
+        "seat_id": seat["seat_id"],
+        "label": seat["label"],
+        "room": seat["room"],
+        "words": words_of(FAULT_WORDS, fault["kind"]),
+        "detail": fault["detail"],
+        "began_utc_ms": fault["began_utc_ms"],
+    }
+
+
+def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dict[str, Any]]:
+    """What waits for people: unreviewed first, the oldest first; then what somebody has taken on."""
+    found = [
+        {
+            "id": row["incident_id"],
+            "unit": row["unit"],
+            "label": row["seat"],
+            "room": row["room"],
+            "words": words_of(ALERT_WORDS, row["kind"]),
+            "state": row["state"],
+            "is_standing": (row["unit"], row["incident_id"]) in standing,
+            "opened_utc_ms": row["opened_utc_ms"],
+            "began_utc_ms": row["began_utc_ms"],
+            "acknowledged_by": row["acknowledged_by"] or "",
+            "version": row["version"],
+        }
+        for row in incidents
+    ]
+    return sorted(found, key=lambda row: (row["state"] != "open", row["opened_utc_ms"], row["id"]))
+
+
+def _bar(
+    rows: Rows,
+    tiles: Mapping[str, Mapping[str, Any]],
+    queue: Sequence[Mapping[str, Any]],
+    faults: Sequence[Mapping[str, Any]],
+    now_utc_ms: int,
+) -> dict[str, Any]:
+    running = [row for row in rows.sittings if row["start_utc_ms"] <= now_utc_ms]
+    rooms = {row["room"] for row in running}
+    due = [tile for tile in tiles.values() if tile["unit"] and (not rooms or tile["room"] in rooms)]
+    waiting = [row for row in queue if row["state"] == "open"]
+    return {
+        "sittings": [
+            {name: row[name] for name in ("sitting", "exam", "room", "start_utc_ms", "end_utc_ms", "mode")}
+            for row in (running or rows.sittings[:1])
+        ],
+        "is_running": bool(running),
+        "seats": len(due),
+        "recording": sum(tile["is_recording"] for tile in due),
+        "unreviewed": len(waiting),
+        "oldest_utc_ms": waiting[0]["opened_utc_ms"] if waiting else None,
+        "offline": sum(tile["presence"] in ("offline", "never") for tile in tiles.values()),
+        "faults": len(faults),
+        "newest_incident_utc_ms": rows.newest_incident_utc_ms,
+        "rooms": sorted({tile["room"] for tile in tiles.values() if tile["room"]}, key=natural),
+    }

@@ -1,0 +1,88 @@
+"""What the Live page, a seat's page and the metrics read: rows out, nothing in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hub.store import QUERIES, Row, Store
+
+HISTORY_ROWS = 100
+
+
+class BoardRows(NamedTuple):
+    """All that the board is built from, in one consistent read."""
+
+    seats: list[Row]
+    alerts: list[Row]
+    faults: list[Row]
+    incidents: list[Row]
+    sittings: list[Row]
+    newest_event: int
+    newest_incident_utc_ms: int | None
+    touched: list[int]
+
+
+class SeatHistory(NamedTuple):
+    """What a unit has sent for its seat: totals of its recording, and the newest HISTORY_ROWS of the rest."""
+
+    seat: Row
+    recorded: Mapping[str, Any] | None
+    gaps: list[Row]
+    alerts: list[Row]
+    faults: list[Row]
+
+
+def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
+    """Everything standing now, and the incidents (`touched`) with events after `after_event`."""
+    with store.read() as connection:
+        return BoardRows(
+            seats=list(QUERIES.board_seats(connection)),
+            alerts=list(QUERIES.board_alerts(connection)),
+            faults=list(QUERIES.board_faults(connection)),
+            incidents=list(QUERIES.board_incidents(connection)),
+            sittings=list(QUERIES.board_sittings(connection, now=now_utc_ms)),
+            newest_event=int(QUERIES.board_newest_event(connection)),
+            newest_incident_utc_ms=QUERIES.board_newest_incident(connection),
+            touched=[row["incident_id"] for row in QUERIES.board_touched(connection, after=after_event)],
+        )
+
+
+def read_seat(store: Store, seat_id: int) -> SeatHistory | None:
+    """A seat and its unit's history; None when there is no such seat."""
+    with store.read() as connection:
+        seat = QUERIES.seat_by_id(connection, seat_id=seat_id)
+        if seat is None:
+            return None
+        if seat["unit"] is None:
+            return SeatHistory(seat, None, [], [], [])
+        wanted = {"unit": seat["unit"], "limit": HISTORY_ROWS}
+        return SeatHistory(
+            seat=seat,
+            recorded=QUERIES.seat_recorded(connection, unit=seat["unit"]),
+            gaps=list(QUERIES.seat_gaps(connection, **wanted)),
+            alerts=list(QUERIES.seat_alerts(connection, **wanted)),
+            faults=list(QUERIES.seat_faults(connection, **wanted)),
+        )
+
+
+class Totals(NamedTuple):
+    """Counts for the metrics, by kind or state: (total, standing now) or a number."""
+
+    alerts: dict[str, tuple[int, int]]
+    faults: dict[str, tuple[int, int]]
+    incidents: dict[str, int]
+    rejected: int
+    conflicts: int
+
+
+def read_totals(store: Store) -> Totals:
+    with store.read() as connection:
+        refused = next(iter(QUERIES.count_records(connection)))
+        return Totals(
+            alerts={row["kind"]: (row["total"], row["standing"]) for row in QUERIES.count_alerts_by_kind(connection)},
+            faults={row["kind"]: (row["total"], row["standing"]) for row in QUERIES.count_faults_by_kind(connection)},
+            incidents={row["state"]: row["total"] for row in QUERIES.count_incidents_by_state(connection)},
+            rejected=refused["rejected"],
+            conflicts=refused["conflicts"],
+        )

@@ -1,0 +1,125 @@
+"""Incidents as pages read them, and the one transaction in which a person changes one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from agent.wire import Command
+from hub.core import review
+from hub.store import QUERIES, Row, Store
+
+PAGE_ROWS = 100
+
+
+class Filter(NamedTuple):
+    """Empty text: no restriction. `state` is a state, or `unfinished` for all but closed."""
+
+    state: str = ""
+    room: str = ""
+    kind: str = ""
+
+
+class Incident(NamedTuple):
+    """One incident whole: its row, its alerts (oldest first, `body` decoded JSON) and its thread (oldest first)."""
+
+    row: dict[str, Any]
+    alerts: list[dict[str, Any]]
+    thread: list[review.Event]
+
+
+class NoSuchIncident(Exception):
+    """No incident has that number."""
+
+
+def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The newest PAGE_ROWS incidents that match, those numbered below `before` (0: from the newest), and the count of
+    all that match."""
+    values = wanted._asdict()
+    with store.read() as connection:
+        rows = [dict(row) for row in QUERIES.incident_list(connection, **values, since=before, limit=PAGE_ROWS)]
+        return rows, int(QUERIES.incident_count(connection, **values))
+
+
+def newest_utc_ms(store: Store) -> int | None:
+    """When an incident was last opened, hub time."""
+    with store.read() as connection:
+        found: int | None = QUERIES.incident_newest(connection)
+        return found
+
+
+def rooms(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [row["name"] for row in QUERIES.incident_rooms(connection)]
+
+
+def one(store: Store, incident_id: int) -> Incident:
+    """Raises NoSuchIncident."""
+    with store.read() as connection:
+        row = QUERIES.incident_by_id(connection, incident_id=incident_id)
+        if row is None:
+            raise NoSuchIncident(incident_id)
+        alerts = [
+            {**dict(alert), "body": msgspec.json.decode(alert["body"])}
+            for alert in QUERIES.incident_alerts(connection, incident_id=incident_id)
+        ]
+        return Incident(dict(row), alerts, _thread(connection, incident_id))
+
+
+def still(store: Store, unit: str, sha256: str) -> bytes | None:
+    """The JPEG of an evidence still."""
+    with store.read() as connection:
+        row = QUERIES.evidence_still(connection, unit=unit, sha256=sha256)
+        return None if row is None else bytes(row["jpeg"])
+
+
+def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> review.Change:
+    """Do what a person asks, and queue the command for the desk's standing alerts, in one transaction.
+    Raises NoSuchIncident, review.Overtaken, review.Refused."""
+    with store.write() as connection:
+        row = QUERIES.incident_by_id(connection, incident_id=incident_id)
+        if row is None:
+            raise NoSuchIncident(incident_id)
+        standing = review.Standing(review.State(row["state"]), row["version"], _thread(connection, incident_id))
+        change = review.decide(standing, wish)
+        QUERIES.change_incident(
+            connection, incident_id=incident_id, seen=row["version"], **_fields(row, wish, change, now_utc_ms)
+        )
+        QUERIES.add_incident_act(
+            connection, incident_id=incident_id, at=now_utc_ms, who=wish.who, action=change.event, text=change.text
+        )
+        if change.command is not None:
+            _queue_commands(connection, incident_id, change, now_utc_ms)
+        return change
+
+
+def _thread(connection: Any, incident_id: int) -> list[review.Event]:
+    return [
+        review.Event(row["at_utc_ms"], row["who"], row["action"], row["text"])
+        for row in QUERIES.incident_thread(connection, incident_id=incident_id)
+    ]
+
+
+def _fields(row: Row, wish: review.Wish, change: review.Change, now_utc_ms: int) -> dict[str, Any]:
+    is_closing = wish.act is review.Act.CLOSE
+    is_acknowledging = wish.act is review.Act.ACKNOWLEDGE or (is_closing and row["acknowledged_by"] is None)
+    is_reopening = wish.act is review.Act.REOPEN
+    return {
+        "state": str(change.state),
+        "verdict": str(change.verdict) if change.verdict else (None if is_reopening else row["verdict"]),
+        "acknowledged_utc_ms": None if is_reopening else now_utc_ms if is_acknowledging else row["acknowledged_utc_ms"],
+        "acknowledged_by": None if is_reopening else wish.who if is_acknowledging else row["acknowledged_by"],
+        "closed_utc_ms": now_utc_ms if is_closing else (None if is_reopening else row["closed_utc_ms"]),
+    }
+
+
+def _queue_commands(connection: Any, incident_id: int, change: review.Change, now_utc_ms: int) -> None:
+    if change.command is None:
+        return
+    expires = now_utc_ms + review.COMMAND_LIFE_MS
+    for alert in QUERIES.standing_alerts_of_incident(connection, incident_id=incident_id):
+        number = QUERIES.add_web_command(connection, unit=alert["unit"], payload="{}", expires=expires)
+        command = Command(number=number, name=change.command, alert=alert["alert"], expires_utc_ms=expires)
+        payload = msgspec.json.encode(command).decode()
+        QUERIES.set_web_command_payload(connection, number=number, payload=payload)

@@ -1,0 +1,112 @@
+"""The people who may log in. A new password, role or standing raises `epoch`, which ends their older log-ins."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from hub.core.access import Role
+from hub.store import QUERIES, Row, Store
+
+
+class Person(NamedTuple):
+    """One row of `users`."""
+
+    user_id: int
+    name: str
+    role: str
+    password_hash: str
+    is_active: bool
+    epoch: int
+    created_utc_ms: int
+
+
+class NameTaken(Exception):
+    """Somebody has that name; names differ by more than upper and lower case."""
+
+
+class NobodyOfThatName(Exception):
+    """No account has that name."""
+
+
+class LastAdmin(Exception):
+    """The change would leave the hub without an active admin."""
+
+
+def _person(row: Row | None) -> Person | None:
+    if row is None:
+        return None
+    values = dict(row)
+    values["is_active"] = bool(values["is_active"])
+    return Person(**values)
+
+
+def by_id(store: Store, user_id: int) -> Person | None:
+    with store.read() as connection:
+        return _person(QUERIES.person_by_id(connection, user_id=user_id))
+
+
+def by_name(store: Store, name: str) -> Person | None:
+    with store.read() as connection:
+        return _person(QUERIES.person_by_name(connection, name=name))
+
+
+def everyone(store: Store) -> list[Person]:
+    with store.read() as connection:
+        return [found for row in QUERIES.people_all(connection) if (found := _person(row))]
+
+
+def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: int) -> Person:
+    """Open an account. Raises NameTaken."""
+    try:
+        with store.write() as connection:
+            QUERIES.add_person(connection, name=name, role=str(role), password_hash=password_hash, now=now_utc_ms)
+            person = _person(QUERIES.person_by_name(connection, name=name))
+    except sqlite3.IntegrityError as error:
+        raise NameTaken(f"an account called {name!r} exists already") from error
+    if person is None:
+        raise NobodyOfThatName(name)
+    return person
+
+
+def set_password(store: Store, name: str, password_hash: str) -> None:
+    """Give a new password; ends their log-ins. Raises NobodyOfThatName."""
+    with store.write() as connection:
+        _existing(QUERIES.person_by_name(connection, name=name), name)
+        QUERIES.set_person_password(connection, name=name, password_hash=password_hash)
+
+
+def keep_rehash(store: Store, user_id: int, password_hash: str) -> None:
+    """The same password under today's parameters: log-ins stay."""
+    with store.write() as connection:
+        QUERIES.rehash_person_password(connection, user_id=user_id, password_hash=password_hash)
+
+
+def set_role(store: Store, name: str, role: Role) -> None:
+    """Change a role; ends their log-ins. Raises NobodyOfThatName, LastAdmin."""
+    with store.write() as connection:
+        person = _existing(QUERIES.person_by_name(connection, name=name), name)
+        if person.role == Role.ADMIN and role is not Role.ADMIN:
+            _check_other_admin(connection, name)
+        QUERIES.set_person_role(connection, name=name, role=str(role))
+
+
+def set_active(store: Store, name: str, is_active: bool) -> None:
+    """Close or reopen an account; ends their log-ins. Raises NobodyOfThatName, LastAdmin."""
+    with store.write() as connection:
+        person = _existing(QUERIES.person_by_name(connection, name=name), name)
+        if person.role == Role.ADMIN and not is_active:
+            _check_other_admin(connection, name)
+        QUERIES.set_person_active(connection, name=name, is_active=int(is_active))
+
+
+def _existing(row: Row | None, name: str) -> Person:
+    person = _person(row)
+    if person is None:
+        raise NobodyOfThatName(f"no account is called {name!r}")
+    return person
+
+
+def _check_other_admin(connection: sqlite3.Connection, name: str) -> None:
+    if not QUERIES.count_other_admins(connection, name=name):
+        raise LastAdmin("this is the last active admin: make another one first")

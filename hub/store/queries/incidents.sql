@@ -1,0 +1,55 @@
+-- name: incident_list(state, room, kind, since, limit)
+select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, version
+from incidents
+where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
+    and (:room = '' or room = :room)
+    and (:kind = '' or kind = :kind)
+    and (:since = 0 or incident_id < :since)
+order by incident_id desc limit :limit;
+
+-- name: incident_count(state, room, kind)$
+select count(*) from incidents
+where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
+    and (:room = '' or room = :room)
+    and (:kind = '' or kind = :kind);
+
+-- name: incident_newest()$
+select max(opened_utc_ms) from incidents;
+
+-- name: incident_by_id(incident_id)^
+select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, version
+from incidents where incident_id = :incident_id;
+
+-- name: incident_alerts(incident_id)
+select unit, alert, kind, state, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms,
+    boot, body, still_sha256, received_utc_ms
+from alerts where incident_id = :incident_id order by raised_utc_ms, alert;
+
+-- name: incident_thread(incident_id)
+select event_id, at_utc_ms, who, action, text from incident_events where incident_id = :incident_id order by event_id;
+
+-- name: incident_rooms()
+select name from rooms order by name;
+
+-- name: change_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms)!
+update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :acknowledged_utc_ms,
+    acknowledged_by = :acknowledged_by, closed_utc_ms = :closed_utc_ms, version = version + 1
+where incident_id = :incident_id and version = :seen;
+
+-- name: add_incident_act(incident_id, at, who, action, text)!
+insert into incident_events (incident_id, at_utc_ms, who, action, text)
+values (:incident_id, :at, :who, :action, :text);
+
+-- name: standing_alerts_of_incident(incident_id)
+select unit, alert from alerts where incident_id = :incident_id and cleared_utc_ms is null;
+
+-- name: add_web_command(unit, payload, expires)<!
+insert into commands (unit, payload, expires_utc_ms) values (:unit, :payload, :expires);
+
+-- name: set_web_command_payload(number, payload)!
+update commands set payload = :payload where number = :number;
+
+-- name: evidence_still(unit, sha256)^
+select jpeg, utc_ms from stills where unit = :unit and sha256 = :sha256;
