@@ -1,0 +1,69 @@
+"""What the desk's parts found, in the words of the language: changes become the bodies of records."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from agent.core.faults import FaultChange
+from agent.core.judge import AlertChange
+from agent.core.segments import ClosedSegment
+from agent.wire import Alert, Fault, Instant, PlannedSitting, SegmentClosed
+
+
+class Maker(Struct, frozen=True, kw_only=True):
+    """What rides on every alert, so that it can be explained a year later."""
+
+    boot: int
+    software: str
+    model_sha256: str
+
+
+def alert_name(boot: int, n: int) -> str:
+    """The desk's name for an alert, unique for ever: the judge numbers within one start of the agent."""
+    return f"{boot}-{n}"
+
+
+def alert_body(change: AlertChange, sitting: PlannedSitting, maker: Maker, still_sha256: str | None) -> Alert:
+    return Alert(
+        alert=alert_name(maker.boot, change.n),
+        alert_kind=change.kind,
+        state=str(change.state),
+        sitting=sitting.sitting,
+        seat=sitting.seat,
+        began=change.began,
+        raised=change.raised,
+        cleared=change.cleared,
+        rule=change.rule,
+        mode=sitting.mode,
+        faces=change.faces,
+        score=change.score,
+        model_sha256=maker.model_sha256,
+        software=maker.software,
+        still_sha256=still_sha256,
+    )
+
+
+def segment_body(segment: ClosedSegment) -> SegmentClosed:
+    return SegmentClosed(
+        sitting=segment.sitting,
+        name=segment.name,
+        began=Instant(segment.began_utc_ms, segment.began_up_ms),
+        ended=Instant(segment.ended_utc_ms, segment.ended_up_ms),
+        frames=segment.frames,
+        size_bytes=segment.size_bytes,
+        sha256=segment.sha256,
+        is_cut=segment.is_cut,
+    )
+
+
+def fault_body(change: FaultChange, sitting: str, boot: int) -> Fault:
+    return Fault(
+        fault=f"{boot}-{change.n}",
+        fault_kind=change.kind,
+        state=str(change.state),
+        sitting=sitting,
+        began=change.began,
+        raised=change.raised,
+        cleared=change.cleared,
+        detail=change.detail,
+    )

@@ -1,0 +1,34 @@
+"""The stretches of a sitting before and between two runs of the agent: recorded, or a gap with its cause."""
+
+from __future__ import annotations
+
+from agent.wire import Gap, GapCause, Instant, PlannedSitting
+
+SHORTEST_MS = 1_000
+"""What is shorter is no gap: a key picture comes each second, and so does the end of a segment."""
+
+
+def gap_before(
+    sitting: PlannedSitting,
+    recorded_until: Instant | None,
+    first: Instant,
+    *,
+    was_clean: bool,
+    is_clock_ok: bool,
+) -> Gap | None:
+    """The gap that ends with `first`, the first picture of this run; None when there is none.
+
+    `recorded_until` is the end of the sitting's last segment (None: it has none yet). `was_clean`: the run before
+    ended in order, so nothing went wrong with power or process. Without a clock to trust the length is unknown: both
+    ends are what the clock said.
+    """
+    if recorded_until is None:
+        began, cause = Instant(sitting.start_utc_ms, first.up_ms), GapCause.LATE_START
+    else:
+        began, cause = recorded_until, GapCause.RESTART if was_clean else GapCause.POWER_OR_CRASH
+    if is_clock_ok and first.utc_ms - began.utc_ms <= SHORTEST_MS:
+        return None
+    if not is_clock_ok and recorded_until is None:
+        return None  # the sitting begins when this desk says so: there is no other clock
+    ended = Instant(max(first.utc_ms, began.utc_ms), first.up_ms)
+    return Gap(sitting=sitting.sitting, began=began, ended=ended, cause=cause, is_length_known=is_clock_ok)

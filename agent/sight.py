@@ -1,0 +1,185 @@
+"""The thread that looks: opens the camera and opens it again, takes the newest picture when one is due, has it
+observed and judged. It waits for no disk and no network; what it finds goes to callables that only enqueue.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from agent.camera import Camera, CameraLost, MainFrame, Picture
+from agent.core.judge import AlertChange, Judge
+from agent.core.observation import Observation
+from agent.wire import Instant, Rule
+
+log = logging.getLogger(__name__)
+
+REOPEN_S = 2.0
+"""A camera that was unplugged is back within seconds of being plugged in again."""
+WINDOW_MS = 4_000
+"""The stretch over which rates are counted."""
+_NS_PER_MS = 1_000_000
+
+
+class Clock(Protocol):
+    """What is needed of `agent.host.Clock`."""
+
+    def now(self) -> Instant: ...
+
+    def utc_ms_at(self, up_ns: int) -> int: ...
+
+
+class Look(NamedTuple):
+    """One analysed picture with what it shows."""
+
+    observation: Observation
+    rgb: NDArray[np.uint8]
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """The state of looking at one moment; rates are per second over the last WINDOW_MS."""
+
+    since_up_ms: int
+    last_frame_up_ms: int | None
+    camera_trouble: str | None
+    vision_trouble: str | None
+    capture_fps: float
+    vision_fps: float
+    observations_in_window: int
+    look: Look | None
+
+
+class Sight:
+    """`open_camera` makes a camera, not yet started; `observe` is vision's; `feed` gets every frame; `on_changes` gets
+    what the judge says, with the picture it was said of."""
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        observe: Callable[[NDArray[np.uint8], int, int], Observation],
+        feed: Callable[[MainFrame], None],
+        on_changes: Callable[[list[AlertChange], NDArray[np.uint8]], None],
+        clock: Clock,
+        fps: float,
+    ) -> None:
+        self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
+        self._clock = clock
+        self._every_ms = 1000 / fps
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._judge: Judge | None = None
+        self._frames: deque[int] = deque(maxlen=WINDOW_MS)
+        self._looks: deque[int] = deque(maxlen=WINDOW_MS)
+        self._last_look: Look | None = None
+        self._camera_trouble: str | None = None
+        self._vision_trouble: str | None = None
+        self._since_up_ms = clock.now().up_ms
+        self._thread = threading.Thread(target=self._run, name="sight", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None:
+        """Judge from now on by `rules`; alerts are numbered from `first_n`."""
+        with self._lock:
+            self._judge = Judge(rules, first_n=first_n)
+
+    def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
+        """No more judging: what stood is cleared; and the number the next alert would have had."""
+        with self._lock:
+            judge, self._judge = self._judge, None
+            return ([], 0) if judge is None else (judge.end(now), judge.next_n)
+
+    def standing(self) -> tuple[AlertChange, ...]:
+        with self._lock:
+            return () if self._judge is None else self._judge.standing()
+
+    def seen(self) -> Seen:
+        """Counted up to now, so that a camera that stopped is seen to stop."""
+        now_ms = self._clock.now().up_ms
+        frames = [up_ms for up_ms in tuple(self._frames) if now_ms - up_ms <= WINDOW_MS]
+        looks = [up_ms for up_ms in tuple(self._looks) if now_ms - up_ms <= WINDOW_MS]
+        return Seen(
+            since_up_ms=self._since_up_ms,
+            last_frame_up_ms=self._frames[-1] if self._frames else None,
+            camera_trouble=self._camera_trouble,
+            vision_trouble=self._vision_trouble,
+            capture_fps=len(frames) * 1000 / WINDOW_MS,
+            vision_fps=len(looks) * 1000 / WINDOW_MS,
+            observations_in_window=len(looks),
+            look=self._last_look if looks else None,
+        )
+
+    # --- the sight thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            camera = self._opened()
+            if camera is None:
+                self._stopping.wait(REOPEN_S)
+                continue
+            try:
+                self._look_through(camera)
+            except CameraLost as error:
+                self._camera_trouble = str(error)
+            finally:
+                camera.stop()
+
+    def _opened(self) -> Camera | None:
+        try:
+            camera = self._open_camera()
+            camera.start(self._take)
+        except CameraLost as error:
+            self._camera_trouble = str(error)
+            return None
+        self._camera_trouble = None
+        return camera
+
+    def _take(self, frame: MainFrame) -> None:
+        """In the camera's thread."""
+        self._frames.append(frame.up_ns // _NS_PER_MS)
+        self._feed(frame)
+
+    def _look_through(self, camera: Camera) -> None:
+        number, due_ms = 0, 0.0
+        while not self._stopping.is_set():
+            picture = camera.newest(number, timeout_s=1.0)
+            if picture is None:
+                continue
+            number = picture.number
+            self._analyse(picture)
+            now_ms = self._clock.now().up_ms
+            # From the last due time, not from now: else each look's own length would lower the rate. One that fell
+            # behind is not hurried: the next picture is as good.
+            due_ms = max(due_ms + self._every_ms, now_ms)
+            self._stopping.wait((due_ms - now_ms) / 1000)
+
+    def _analyse(self, picture: Picture) -> None:
+        try:
+            observation = self._observe(picture.rgb, picture.up_ns // _NS_PER_MS, self._clock.utc_ms_at(picture.up_ns))
+        except Exception as error:  # whatever a model or a picture does, recording and the next look go on
+            if self._vision_trouble is None:
+                log.exception("a picture could not be analysed")
+            self._vision_trouble = f"{type(error).__name__}: {error}"
+            return
+        self._vision_trouble = None
+        self._looks.append(observation.up_ms)
+        self._last_look = Look(observation, picture.rgb)
+        with self._lock:
+            changes = [] if self._judge is None else self._judge.step(observation)
+        if changes:
+            self._on_changes(changes, picture.rgb)
