@@ -19,7 +19,9 @@ def jpeg_within(rgb: NDArray[np.uint8], size: tuple[int, int] | None, limit_byte
         height, width = picture.shape[:2]
         scale = min(size[0] / width, size[1] / height, 1.0)
         picture = cv2.resize(
-            picture, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+            picture,
+            (max(1, round(width * scale)), max(1, round(height * scale))),
+            interpolation=cv2.INTER_AREA,
         )
     for quality in _QUALITIES:
         is_done, encoded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
