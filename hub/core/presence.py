@@ -23,14 +23,6 @@ class Presence(enum.StrEnum):
     NEVER_SEEN = "never_seen"
 
 
-PRESENCE_WORDS = {
-    Presence.ONLINE: "online",
-    Presence.LATE: "late",
-    Presence.OFFLINE: "offline",
-    Presence.NEVER_SEEN: "never seen",
-}
-
-
 class Heard(Struct, frozen=True, kw_only=True):
     """The store's row about a unit's presence; times are hub time in milliseconds."""
 
@@ -91,66 +83,3 @@ def heard_heartbeat(known: Heard | None, heartbeat: Heartbeat, text: str, now_ut
         heartbeat_utc_ms=now_utc_ms,
         beat=beat,
     )
-
-
-class TileState(enum.StrEnum):
-    """What a seat's tile says, worst first."""
-
-    ALERT = "alert"
-    FAULT = "fault"
-    OFFLINE = "offline"
-    ATTENTION = "attention"
-    RECORDING = "recording"
-    WAITING = "waiting"
-
-
-class Tile(Struct, frozen=True, kw_only=True):
-    """A tile's state with its words; `rank` 0 is the worst and comes first."""
-
-    state: TileState
-    rank: int
-    words: str
-
-
-TILES = {
-    state: Tile(state=state, rank=rank, words=words)
-    for rank, (state, words) in enumerate(
-        (
-            (TileState.ALERT, "alert"),
-            (TileState.FAULT, "needs a technician"),
-            (TileState.OFFLINE, "offline"),
-            (TileState.ATTENTION, "needs a look"),
-            (TileState.RECORDING, "recording"),
-            (TileState.WAITING, "waiting"),
-        )
-    )
-}
-
-
-def unit_state(
-    present: Presence,
-    heartbeat: Heartbeat | None,
-    *,
-    standing_alerts: int = 0,
-    standing_faults: int = 0,
-    open_incidents: int = 0,
-) -> Tile:
-    """The tile of a desk: the first row that holds.
-
-    The counts are the store's; what the newest heartbeat says stands is added to them, because a desk that cannot
-    write its card tells its faults there only. `open_incidents` are those that nobody has acknowledged.
-    """
-    is_there = present in (Presence.ONLINE, Presence.LATE)
-    beat = heartbeat if is_there else None
-    is_stopped = beat is not None and beat.state == "stopped"
-    if standing_alerts or (beat is not None and beat.alerts):
-        return TILES[TileState.ALERT]
-    if is_there and (standing_faults or is_stopped or (beat is not None and beat.faults)):
-        return TILES[TileState.FAULT]
-    if present is Presence.OFFLINE:
-        return TILES[TileState.OFFLINE]
-    if open_incidents or present is Presence.LATE:
-        return TILES[TileState.ATTENTION]
-    if beat is not None and beat.state == "recording":
-        return TILES[TileState.RECORDING]
-    return TILES[TileState.WAITING]

@@ -1,0 +1,328 @@
+"""A group of messages in, one transaction, and what is to be said after it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct, field
+
+from agent import wire
+from agent.wire import Alert, Fault, Gap, Heartbeat, Record, SegmentClosed, Status, Still
+from hub.core import ledger, presence
+from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
+from hub.store import Store, intake
+
+log = logging.getLogger(__name__)
+
+VERIFYING_THREADS = 2
+"""Signatures are checked outside Python's lock, and the smallest hub has two cores."""
+
+
+class StoreUnwell(Exception):
+    """The store cannot be written now (disk full, input/output error): nothing of the group is kept or receipted."""
+
+
+class Arrival(NamedTuple):
+    """One message as it came; `token` is the broker's, for the acknowledgement, None when none is expected."""
+
+    topic: str
+    payload: bytes
+    received_utc_ms: int
+    token: tuple[int, int] | None = None
+
+
+class Receipts(Struct):
+    """What of one unit is committed."""
+
+    records: list[tuple[int, int]] = field(default_factory=list)
+    stills: list[str] = field(default_factory=list)
+
+
+class Outcome(Struct):
+    """What became of a group."""
+
+    receipts: dict[str, Receipts] = field(default_factory=dict)
+    live: dict[str, Arrival] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    conflicts: int = 0
+    repeated: int = 0
+
+    def of(self, unit: str) -> Receipts:
+        return self.receipts.setdefault(unit, Receipts())
+
+
+class _Item(NamedTuple):
+    """One message with what it was found to be, before anything is written."""
+
+    arrival: Arrival
+    word: Word | None
+    finding: Refusal | Conflict | None
+
+
+def failpoint(name: str) -> None:
+    """Die here, as by kill -9, when EMS_FAILPOINT says so: for tests; `hub.ingest.run` refuses it in production."""
+    if os.environ.get("EMS_FAILPOINT") == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_environment(error: BaseException) -> bool:
+    """Whether the machine failed, and not the message: then it is tried again, and no message is blamed."""
+    if isinstance(error, OSError | MemoryError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return (
+        isinstance(error, sqlite3.Error)
+        and code is not None
+        and (code & 0xFF)
+        in {
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_LOCKED,
+            sqlite3.SQLITE_NOMEM,
+            sqlite3.SQLITE_NOTADB,
+            sqlite3.SQLITE_PERM,
+            sqlite3.SQLITE_PROTOCOL,
+            sqlite3.SQLITE_READONLY,
+        }
+    )
+
+
+class Committer:
+    """Writes groups to the store. Used by one thread."""
+
+    def __init__(self, store: Store, *, may_trust: bool) -> None:
+        self._store = store
+        self._may_trust = may_trust
+        self._pool = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="verify")
+        self._units: dict[str, KnownUnit] = {}
+        self.refresh()
+
+    @property
+    def units(self) -> Iterable[str]:
+        """The units whose word counts."""
+        return [unit for unit, known in self._units.items() if not known.is_revoked]
+
+    def refresh(self) -> None:
+        """Read again which units there are: somebody else has written to the store."""
+        with self._store.read() as connection:
+            self._units = intake.known_units(connection)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def commit(self, arrivals: Sequence[Arrival], now_utc_ms: int) -> Outcome:
+        """Keep what is to be kept of `arrivals`, in one transaction. Raises StoreUnwell, and then nothing is kept."""
+        items, enrolled = self._sifted(arrivals)
+        try:
+            outcome = self._write(items, enrolled, now_utc_ms)
+        except (sqlite3.Error, OSError, MemoryError) as error:
+            if is_environment(error):
+                raise StoreUnwell(str(error)) from error
+            outcome = self._write_guarded(items, enrolled, now_utc_ms)
+        except Exception:
+            log.exception("a message cannot be kept; its group is taken one by one")
+            outcome = self._write_guarded(items, enrolled, now_utc_ms)
+        if enrolled:
+            self.refresh()
+        return outcome
+
+    def _sifted(self, arrivals: Sequence[Arrival]) -> tuple[list[_Item], dict[str, str]]:
+        """Decode and judge everything before the turn to write is taken: signatures cost more than the writing."""
+        words = [ledger.read(arrival.topic, arrival.payload) for arrival in arrivals]
+        units = dict(self._units)
+        enrolled: dict[str, str] = {}
+        known_then: list[KnownUnit | None] = []
+        for word in words:
+            known = units.get(word.unit) if isinstance(word, Word) else None
+            known_then.append(known)
+            if known is None and self._may_trust and isinstance(word, Word) and isinstance(word.message, Status):
+                units[word.unit] = KnownUnit(word.message.public_key)
+                enrolled[word.unit] = word.message.public_key
+        findings = self._judged(words, known_then)
+        return [
+            _Item(arrival, word if isinstance(word, Word) else None, finding)
+            for arrival, word, finding in zip(arrivals, words, findings, strict=True)
+        ], enrolled
+
+    def _judged(
+        self, words: Sequence[Word | Refusal], known: Sequence[KnownUnit | None]
+    ) -> list[Refusal | Conflict | None]:
+        def judged(part: slice) -> list[Refusal | Conflict | None]:
+            return [
+                word if isinstance(word, Refusal) else ledger.judge(word, of, may_trust=self._may_trust)
+                for word, of in zip(words[part], known[part], strict=True)
+            ]
+
+        if len(words) < 2 * VERIFYING_THREADS:
+            return judged(slice(0, None))
+        parts = [slice(first, None, VERIFYING_THREADS) for first in range(VERIFYING_THREADS)]
+        findings: list[Refusal | Conflict | None] = [None] * len(words)
+        for part, found in zip(parts, self._pool.map(judged, parts), strict=True):
+            findings[part] = found
+        return findings
+
+    def _write(self, items: Sequence[_Item], enrolled: dict[str, str], now_utc_ms: int) -> Outcome:
+        def keep_all(connection: sqlite3.Connection, outcome: Outcome) -> None:
+            for item in items:
+                _keep(connection, item, outcome, now_utc_ms)
+
+        return self._in_one_turn(keep_all, enrolled, now_utc_ms)
+
+    def _write_guarded(self, items: Sequence[_Item], enrolled: dict[str, str], now_utc_ms: int) -> Outcome:
+        """The same, each message under a savepoint of its own: one that cannot be kept is rejected, its neighbours
+        are not touched, and it is still one commit."""
+
+        def keep_each(connection: sqlite3.Connection, outcome: Outcome) -> None:
+            for item in items:
+                own = Outcome()
+                connection.execute("savepoint message")
+                try:
+                    _keep(connection, item, own, now_utc_ms)
+                except Exception as error:
+                    connection.execute("rollback to message")
+                    if is_environment(error):
+                        raise
+                    own = Outcome()
+                    _reject(connection, item.arrival, f"cannot be kept: {error}", own)
+                connection.execute("release message")
+                _add(outcome, own)
+
+        try:
+            return self._in_one_turn(keep_each, enrolled, now_utc_ms)
+        except (sqlite3.Error, OSError, MemoryError) as error:
+            raise StoreUnwell(str(error)) from error
+
+    def _in_one_turn(
+        self, keep: Callable[[sqlite3.Connection, Outcome], None], enrolled: dict[str, str], now_utc_ms: int
+    ) -> Outcome:
+        outcome = Outcome()
+        turn: sqlite3.Connection | None = None
+        try:
+            with self._store.write() as turn:
+                for unit, public_key in enrolled.items():
+                    intake.add_unit(turn, unit, public_key, now_utc_ms)
+                keep(turn, outcome)
+                if outcome.rejected:
+                    intake.trim_rejected(turn)
+                failpoint("before_commit")
+        except BaseException:
+            # A commit that failed for want of space leaves its transaction open.
+            if turn is not None and turn.in_transaction:
+                turn.rollback()
+            raise
+        failpoint("after_commit")
+        return outcome
+
+
+def _add(outcome: Outcome, own: Outcome) -> None:
+    for unit, receipts in own.receipts.items():
+        outcome.of(unit).records.extend(receipts.records)
+        outcome.of(unit).stills.extend(receipts.stills)
+    outcome.live.update(own.live)
+    for kind, count in own.kinds.items():
+        outcome.kinds[kind] = outcome.kinds.get(kind, 0) + count
+    outcome.rejected += own.rejected
+    outcome.conflicts += own.conflicts
+    outcome.repeated += own.repeated
+
+
+def _reject(connection: sqlite3.Connection, arrival: Arrival, reason: str, outcome: Outcome) -> None:
+    intake.add_rejected(connection, arrival.topic, reason, arrival.payload, arrival.received_utc_ms)
+    outcome.rejected += 1
+
+
+def _keep(connection: sqlite3.Connection, item: _Item, outcome: Outcome, now_utc_ms: int) -> None:
+    arrival, word, finding = item
+    if isinstance(finding, Refusal) or word is None:
+        reason = finding.reason if isinstance(finding, Refusal) else "not a message"
+        _reject(connection, arrival, reason, outcome)
+        return
+    if isinstance(finding, Conflict):
+        _contradict(connection, word.unit, finding, arrival, outcome)
+        return
+    outcome.kinds[word.kind] = outcome.kinds.get(word.kind, 0) + 1
+    message = word.message
+    if isinstance(message, Record):
+        _keep_record(connection, message, arrival, outcome, now_utc_ms)
+    elif isinstance(message, Still):
+        if word.kind == "evidence":
+            intake.add_still(connection, word.unit, message, now_utc_ms)
+            outcome.of(word.unit).stills.append(message.note.sha256)
+        else:
+            outcome.live[word.unit] = arrival
+    else:
+        known = intake.heard_of(connection, word.unit)
+        if isinstance(message, Heartbeat):
+            text = msgspec.json.encode(message).decode()
+            heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
+        else:
+            heard = presence.heard_status(known, message, arrival.received_utc_ms)
+        if heard is not None:
+            intake.save_heard(connection, word.unit, heard)
+
+
+def _contradict(
+    connection: sqlite3.Connection, unit: str, conflict: Conflict, arrival: Arrival, outcome: Outcome
+) -> None:
+    is_new = intake.add_conflict(
+        connection, unit, conflict.boot, conflict.seq, conflict.reason, arrival.payload, arrival.received_utc_ms
+    )
+    outcome.conflicts += 1
+    if is_new:
+        log.error("somebody tampers with %s: %s", unit, conflict.reason)
+
+
+def _keep_record(
+    connection: sqlite3.Connection, record: Record, arrival: Arrival, outcome: Outcome, now_utc_ms: int
+) -> None:
+    header = record.header
+    record_hash = record.hash
+    held = intake.add_record(connection, record, record_hash, arrival.received_utc_ms)
+    if held is not None and held != record_hash:
+        conflict = Conflict("another record under the same name", boot=header.boot, seq=header.seq)
+        _contradict(connection, header.unit, conflict, arrival, outcome)
+        return
+    outcome.of(header.unit).records.append((header.boot, header.seq))
+    if held is not None:
+        outcome.repeated += 1
+        return
+    body = record.body
+    if isinstance(body, Alert):
+        keep_alert(connection, record, body, now_utc_ms)
+    elif isinstance(body, Fault):
+        intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
+    elif isinstance(body, SegmentClosed):
+        intake.save_segment(connection, record, body)
+    elif isinstance(body, Gap):
+        intake.add_gap(connection, record, body)
+
+
+def keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert, now_utc_ms: int) -> None:
+    """Let a new record change its alert, and the incidents around it."""
+    known = intake.alert_of(connection, record.header.unit, body.alert)
+    told = ledger.alert_row(record, body)
+    if known is None:
+        room, seat = intake.place_of(connection, told.unit, told.sitting, told.seat)
+        told = msgspec.structs.replace(told, room=room, seat=seat)
+    row = ledger.newer_alert(known, told)
+    if row is None:
+        return
+    intake.save_alert(connection, row, now_utc_ms)
+    if row.incident_id is not None and intake.is_finished(connection, row.incident_id):
+        # What people closed stays closed with its alerts; only when it ended becomes better known.
+        group = ledger.Group(incident_id=row.incident_id, alerts=intake.alerts_in(connection, row.incident_id))
+        intake.save_group(connection, group, now_utc_ms)
+    elif row.incident_id is not None or ledger.opens_incident(row):
+        near, anchored = intake.alerts_near(connection, row)
+        intake.save_groups(connection, ledger.regroup([row, *near], anchored), now_utc_ms)

@@ -1,0 +1,152 @@
+-- name: units_known()
+select unit, public_key, is_revoked from units;
+
+-- name: insert_unit(unit, public_key, now)!
+insert into units (unit, public_key, first_seen_utc_ms) values (:unit, :public_key, :now) on conflict do nothing;
+
+-- name: insert_record(unit, boot, seq, kind, header, body, signature, hash, now)!
+insert into records (unit, boot, seq, kind, header, body, signature, hash, received_utc_ms)
+values (:unit, :boot, :seq, :kind, :header, :body, :signature, :hash, :now)
+on conflict (unit, boot, seq) do nothing;
+
+-- name: record_hash(unit, boot, seq)$
+select hash from records where unit = :unit and boot = :boot and seq = :seq;
+
+-- name: conflicts_of_unit(unit)$
+select count(*) from conflicts where unit = :unit;
+
+-- name: conflict_known(unit, boot, seq, reason, payload)$
+select 1 from conflicts
+where unit = :unit and boot is :boot and seq is :seq and reason = :reason and payload = :payload;
+
+-- name: insert_conflict(unit, boot, seq, reason, payload, now)!
+insert into conflicts (unit, boot, seq, reason, payload, received_utc_ms)
+values (:unit, :boot, :seq, :reason, :payload, :now);
+
+-- name: trim_conflicts(keep)!
+delete from conflicts where conflict_id <= (select max(conflict_id) from conflicts) - :keep;
+
+-- name: insert_rejected(topic, reason, size_bytes, payload, now)!
+insert into rejected (topic, reason, size_bytes, payload, received_utc_ms)
+values (:topic, :reason, :size_bytes, :payload, :now);
+
+-- name: trim_rejected(keep)!
+delete from rejected where rejected_id <= (select max(rejected_id) from rejected) - :keep;
+
+-- name: insert_still(unit, sha256, boot, seq, utc_ms, up_ms, jpeg, now)!
+insert into stills (unit, sha256, boot, seq, utc_ms, up_ms, jpeg, received_utc_ms)
+values (:unit, :sha256, :boot, :seq, :utc_ms, :up_ms, :jpeg, :now)
+on conflict do nothing;
+
+-- name: presence_of(unit)^
+select is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms from presence where unit = :unit;
+
+-- name: save_presence(unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)!
+insert into presence (unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)
+values (:unit, :is_online, :status_utc_ms, :boot, :heartbeat, :heartbeat_utc_ms)
+on conflict (unit) do update set
+    is_online = excluded.is_online, status_utc_ms = excluded.status_utc_ms, boot = excluded.boot,
+    heartbeat = excluded.heartbeat, heartbeat_utc_ms = excluded.heartbeat_utc_ms;
+
+-- name: place_of_unit(unit)^
+select rooms.name as room, seats.label as seat from seats join rooms using (room_id) where seats.unit = :unit;
+
+-- name: room_of_sitting(sitting)$
+select rooms.name from sittings join rooms using (room_id) where sittings.sitting = :sitting;
+
+-- name: alert_of(unit, alert)^
+select * from alerts where unit = :unit and alert = :alert;
+
+-- name: save_alert(unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, now, incident_id)!
+insert into alerts (
+    unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms,
+    cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, received_utc_ms, incident_id)
+values (
+    :unit, :alert, :kind, :state, :sitting, :room, :seat, :began_utc_ms, :began_up_ms, :raised_utc_ms, :raised_up_ms,
+    :cleared_utc_ms, :cleared_up_ms, :boot, :seq, :body, :still_sha256, :now, :incident_id)
+on conflict (unit, alert) do update set
+    kind = excluded.kind, state = excluded.state, sitting = excluded.sitting,
+    began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
+    raised_utc_ms = excluded.raised_utc_ms, raised_up_ms = excluded.raised_up_ms,
+    cleared_utc_ms = excluded.cleared_utc_ms, cleared_up_ms = excluded.cleared_up_ms,
+    boot = excluded.boot, seq = excluded.seq, body = excluded.body, still_sha256 = excluded.still_sha256;
+
+-- name: alerts_touching(unit, kind, began, ended, within, own)
+-- The alerts of every unfinished incident that this stretch of time touches, and of the alert's own.
+select alerts.*, i.state <> 'open' or exists (
+        select 1 from incident_events e where e.incident_id = i.incident_id and e.who <> 'desk') as is_anchored
+from incidents i join alerts using (incident_id)
+where i.unit = :unit and i.kind = :kind and i.state <> 'closed'
+    and (i.incident_id = :own
+        or (i.began_utc_ms - :within <= :ended and (i.cleared_utc_ms is null or i.cleared_utc_ms + :within >= :began)));
+
+-- name: alerts_in_incident(incident_id)
+select * from alerts where incident_id = :incident_id;
+
+-- name: incident_of(incident_id)^
+select * from incidents where incident_id = :incident_id;
+
+-- name: open_incident(unit, kind, sitting, room, seat, now, began_utc_ms, cleared_utc_ms)<!
+insert into incidents (unit, kind, sitting, room, seat, opened_utc_ms, began_utc_ms, cleared_utc_ms)
+values (:unit, :kind, :sitting, :room, :seat, :now, :began_utc_ms, :cleared_utc_ms);
+
+-- name: regroup_incident(incident_id, sitting, room, seat, began_utc_ms, cleared_utc_ms)!
+update incidents set sitting = :sitting, room = :room, seat = :seat, began_utc_ms = :began_utc_ms,
+    cleared_utc_ms = :cleared_utc_ms, version = version + 1
+where incident_id = :incident_id;
+
+-- name: merge_incident(incident_id, merged_into, now)!
+update incidents set state = 'closed', closed_utc_ms = :now, merged_into = :merged_into, version = version + 1
+where incident_id = :incident_id;
+
+-- name: put_alert_in_incident(unit, alert, incident_id)!
+update alerts set incident_id = :incident_id where unit = :unit and alert = :alert;
+
+-- name: add_desk_event(incident_id, now, action, text)!
+insert into incident_events (incident_id, at_utc_ms, who, action, text) values (:incident_id, :now, 'desk', :action, :text);
+
+-- name: save_fault(unit, fault, kind, state, sitting, began_utc_ms, raised_utc_ms, cleared_utc_ms, detail, boot, seq, now)!
+insert into faults (
+    unit, fault, kind, state, sitting, began_utc_ms, raised_utc_ms, cleared_utc_ms, detail, boot, seq, received_utc_ms)
+values (
+    :unit, :fault, :kind, :state, :sitting, :began_utc_ms, :raised_utc_ms, :cleared_utc_ms, :detail, :boot, :seq, :now)
+on conflict (unit, fault) do update set
+    kind = excluded.kind, state = excluded.state, sitting = excluded.sitting, began_utc_ms = excluded.began_utc_ms,
+    raised_utc_ms = excluded.raised_utc_ms, cleared_utc_ms = excluded.cleared_utc_ms, detail = excluded.detail,
+    boot = excluded.boot, seq = excluded.seq
+where (excluded.boot, excluded.seq) > (faults.boot, faults.seq);
+
+-- name: save_segment(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq)!
+insert into segments (
+    unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut,
+    boot, seq)
+values (
+    :unit, :name, :sitting, :began_utc_ms, :began_up_ms, :ended_utc_ms, :ended_up_ms, :frames, :size_bytes, :sha256,
+    :is_cut, :boot, :seq)
+on conflict (unit, name) do update set
+    sitting = excluded.sitting, began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
+    ended_utc_ms = excluded.ended_utc_ms, ended_up_ms = excluded.ended_up_ms, frames = excluded.frames,
+    size_bytes = excluded.size_bytes, sha256 = excluded.sha256, is_cut = excluded.is_cut,
+    boot = excluded.boot, seq = excluded.seq
+where (excluded.boot, excluded.seq) > (segments.boot, segments.seq);
+
+-- name: insert_gap(unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail)!
+insert into gaps (unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail)
+values (:unit, :boot, :seq, :sitting, :began_utc_ms, :ended_utc_ms, :cause, :is_length_known, :detail)
+on conflict do nothing;
+
+-- name: plans_all()
+select unit, number, payload, sent_number from plans order by unit;
+
+-- name: plans_unsent()
+select unit, number, payload, sent_number from plans where number > sent_number order by unit;
+
+-- name: mark_plan_sent(unit, number)!
+update plans set sent_number = :number where unit = :unit and sent_number < :number;
+
+-- name: commands_unsent(now)
+select number, unit, payload, expires_utc_ms from commands
+where sent_utc_ms is null and expires_utc_ms > :now order by number;
+
+-- name: mark_command_sent(number, now)!
+update commands set sent_utc_ms = :now where number = :number and sent_utc_ms is null;
