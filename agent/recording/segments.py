@@ -1,0 +1,165 @@
+"""Segment files: MPEG-TS, one after the other, such that a cut of power loses at most the last moments of one.
+
+The order of failure, designed first. Whoever is killed between two steps leaves:
+  1. open NAME.ts.part, fsync the folder     -> an empty .part: repair sets it aside
+  2. write whole pictures, fdatasync ~0.3 s  -> a .part: repair cuts it to its last whole packet, at most ~0.3 s short
+  3. fsync the file                          -> the same, nothing lost
+  4. rename to NAME.ts                       -> the file is whole under either name
+  5. fsync the folder                        -> the file is whole under its last name
+  6. report it                               -> a .ts without a record: whoever keeps the records finds it by
+                                                `closed_segments` and `describe` (agent.recording.repair)
+So a name that ends in .ts was synced whole before it got that name, and nothing is reported that power can take back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import OutputContainer
+
+from agent.core.segments import CLOCK_HZ, OPEN, WHOLE, ClosedSegment, SegmentName, closed_segment, end_ms
+from agent.recording.encoder import EncodedPacket
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` last. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Collected:
+    """Where the muxer writes: memory. So a disk error is met in our own code with its number, never inside PyAV."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+class SegmentFile:
+    """One segment being written. Every method may raise OSError; then only `keep` is left to call."""
+
+    def __init__(
+        self, folder: Path, name: SegmentName, size: tuple[int, int], fps: float, first_up_ns: int
+    ) -> None:
+        """`first_up_ns` is the capture instant of the first picture: time stamps in the file count from it."""
+        self.name = name
+        self.first_up_ns = self.last_up_ns = self.synced_up_ns = first_up_ns
+        self.frames = self.size_bytes = 0
+        self._folder = folder
+        self._path = folder / name.text(OPEN)
+        self._picture_ns = round(1e9 / fps)
+        self._last_pts = -1
+        self._sha256 = hashlib.sha256()
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            sync_folder(folder)
+            self._collected = _Collected()
+            self._muxer = _muxer(self._collected, size, fps)
+        except BaseException:
+            os.close(self._descriptor)
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """The .part file."""
+        return self._path
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that was written is on the disk."""
+        return self.synced_up_ns == self.last_up_ns
+
+    def write(self, packet: EncodedPacket) -> None:
+        """Add one picture: wholly, or not at all."""
+        pts = max((packet.up_ns - self.first_up_ns) * CLOCK_HZ // 1_000_000_000, self._last_pts + 1)
+        ts = av.Packet(packet.data)
+        ts.stream = self._muxer.streams[0]
+        ts.pts = ts.dts = self._last_pts = pts
+        ts.time_base = Fraction(1, CLOCK_HZ)
+        ts.is_keyframe = packet.is_key
+        try:
+            self._muxer.mux_one(ts)
+        except av.error.FFmpegError as error:
+            raise OSError(errno.EIO, f"the muxer refused a picture: {error}") from error
+        self._append(self._collected.take())
+        self.frames += 1
+        self.last_up_ns = packet.up_ns
+
+    def sync(self) -> None:
+        """Have the disk hold all that was written. A folder that was removed is an error here: the file would go
+        on without a name and be lost at its closing."""
+        os.fdatasync(self._descriptor)
+        self.synced_up_ns = self.last_up_ns
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileNotFoundError(2, "the open segment was removed", str(self._path))
+
+    def close(self, next_up_ns: int | None) -> ClosedSegment:
+        """Sync, rename, sync the folder. `next_up_ns`: the first picture of the segment that follows directly."""
+        self._muxer.close()
+        self._append(self._collected.take())
+        return self._finish(next_up_ns)
+
+    def keep(self) -> ClosedSegment | None:
+        """After an OSError: close what is whole of it if the disk still allows that; None when it must stay a .part
+        (or, without one picture, was taken away). Never raises."""
+        try:
+            with contextlib.suppress(Exception):
+                self._muxer.close()
+            os.ftruncate(self._descriptor, self.size_bytes)
+            if self.frames:
+                return self._finish(None)
+            self._path.unlink()
+        except OSError:
+            pass
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        return None
+
+    def _append(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self._sha256.update(data)
+        self.size_bytes += len(data)
+
+    def _finish(self, next_up_ns: int | None) -> ClosedSegment:
+        os.fsync(self._descriptor)
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileNotFoundError(2, "the open segment was removed", str(self._path))
+        os.rename(self._path, self._folder / self.name.text(WHOLE))
+        sync_folder(self._folder)
+        os.close(self._descriptor)
+        ended_up_ms = end_ms(self.last_up_ns, next_up_ns, self._picture_ns)
+        return closed_segment(
+            self.name, ended_up_ms, self.frames, self.size_bytes, self._sha256.hexdigest(), is_cut=False
+        )
+
+
+def _muxer(collected: _Collected, size: tuple[int, int], fps: float) -> OutputContainer:
+    """A TS muxer that keeps nothing back: each picture's packets are written before the next comes."""
+    muxer = av.open(collected, "w", format="mpegts", options={"flush_packets": "1"})
+    stream = muxer.add_mux_stream(
+        "h264", rate=Fraction(fps).limit_denominator(1001), width=size[0], height=size[1]
+    )
+    stream.time_base = Fraction(1, CLOCK_HZ)
+    return muxer

@@ -1,0 +1,377 @@
+"""What becomes of packets: which file they go to, when it ends, what a failing disk means, which stretches are gaps.
+
+No thread lives here: the recorder's writer thread calls these methods one after the other. Laws: a segment begins
+with a key packet; a disk error never leaves this file as an exception; what was written is kept; a stretch without
+pictures on the disk is reported once, when its end is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.core.segments import OPEN, WHOLE, ClosedSegment, SegmentName
+from agent.recording.encoder import EncodedPacket
+from agent.recording.repair import describe, repair_one
+from agent.recording.segments import SegmentFile
+from agent.wire import GapCause
+
+log = logging.getLogger(__name__)
+
+NS = 1_000_000_000
+SYNC_EVERY_NS = 300_000_000
+"""Longest time a written picture stays only in memory; promise P2 allows 1 s for everything."""
+HOLE_NS = 1 * NS
+"""Pictures further apart than this are a gap: one at full rate would have been missed fifteen times."""
+IDLE_NS = 2 * NS
+"""After this long without a picture the segment is closed, so that what there is can be sent."""
+RETRY_NS = 1 * NS
+CALM_NS = 2 * NS
+"""Drops closer together than this are one gap."""
+
+
+class Recording(NamedTuple):
+    """What a recorder is made for. `reserve_bytes` stay free on the disk for the records, which weigh more than
+    another second of film when the disk is full."""
+
+    folder: Path
+    boot: int
+    size: tuple[int, int] = (1280, 720)
+    fps: float = 15.0
+    bitrate_bps: int = 1_500_000
+    segment_s: float = 10.0
+    reserve_bytes: int = 8 * 1024 * 1024
+
+
+class OpenGap(NamedTuple):
+    """A stretch without pictures on the disk that has not ended yet."""
+
+    began_up_ns: int
+    cause: GapCause
+
+
+class Writing:
+    """The state of one desk's segment files. `clock` gives CLOCK_BOOTTIME ns; `to_utc` turns such an instant into
+    UTC ms. `on_closed` and `on_gap` may raise: they are called again every second until they do not."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        clock: Callable[[], int],
+        to_utc: Callable[[int], int],
+        on_closed: Callable[[ClosedSegment], None],
+        on_gap: Callable[[int, int, GapCause], None],
+    ) -> None:
+        self._recording = recording
+        self._clock = clock
+        self._to_utc = to_utc
+        self._on_closed = on_closed
+        self._on_gap = on_gap
+        self._picture_ns = round(NS / recording.fps)
+        self._sitting = ""
+        self._ordinal = 0
+        self._file: SegmentFile | None = None
+        self._gap: OpenGap | None = None
+        self._last_ns: int | None = None
+        self._drops_began_ns: int | None = None
+        self._drops_ended_ns: int | None = None
+        self._cut_after_ns: int | None = None
+        self._last_sync_ns = 0
+        self._last_try_ns = 0
+        self._leftovers: list[Path] = []
+        self._reports: deque[Callable[[], None]] = deque()
+        self._next_report_ns = 0
+        self._sync_began_ns: int | None = None
+        self._syncs: deque[tuple[int, float]] = deque(maxlen=32)
+        self.frames_written = self.bytes_written = 0
+        self.last_written_up_ns: int | None = None
+        self.trouble: str | None = None
+
+    # --- what the recorder tells --------------------------------------------------------------------------------
+
+    def begin(self, sitting: str, up_ns: int) -> None:
+        """A sitting begins at `up_ns`; pictures are expected from now on."""
+        self.end(up_ns)
+        self._sitting = sitting
+        self._gap = OpenGap(up_ns, GapCause.CAMERA_LOST)
+        self._last_ns = None
+
+    def end(self, up_ns: int) -> None:
+        """The sitting ends at `up_ns`: its last segment is closed, its last gap reported."""
+        if not self._sitting:
+            return
+        if self._file is not None:
+            last_ns = self._file.last_up_ns + self._picture_ns
+            self._close(None)
+            if self._gap is None:
+                self._gap = OpenGap(last_ns, GapCause.CAMERA_LOST)
+        self._end_gap(up_ns)
+        self._end_drops()
+        self._sitting = ""
+        self._cut_after_ns = None
+        self.trouble = None
+        self.tend(is_quiet=False)
+
+    def cut(self, after_up_ns: int) -> None:
+        """Close the segment at the first key packet captured after `after_up_ns`."""
+        self._cut_after_ns = after_up_ns
+
+    def dropped(self) -> None:
+        """Pictures were dropped between the last packet and the next."""
+        if self._file is None or self._last_ns is None:
+            return  # a gap is open already
+        if self._drops_began_ns is None:
+            self._drops_began_ns = self._last_ns + self._picture_ns
+        self._drops_ended_ns = None
+
+    def write(self, packet: EncodedPacket) -> None:
+        """The next packet, in order of capture."""
+        if not self._sitting:
+            return
+        self._note_drops(packet.up_ns)
+        if self._file is not None:
+            if packet.up_ns - self._file.last_up_ns > HOLE_NS:
+                # a hole that dropping made is told as such
+                self._interrupt(None if self._drops_ended_ns == packet.up_ns else GapCause.CAMERA_LOST)
+            elif packet.is_key and self._is_due(packet.up_ns):
+                self._close(packet.up_ns)
+        if self._file is None and not self._open(packet):
+            return
+        self._guard(lambda file: self._append(file, packet))
+        if self._clock() - self._last_sync_ns >= SYNC_EVERY_NS:
+            self._sync()
+
+    def interrupt(self, cause: GapCause) -> None:
+        """No packets come although pictures do: close the segment; what follows is a gap with this cause."""
+        if self._file is not None:
+            self._interrupt(cause)
+        elif self._gap is not None and self._gap.cause is GapCause.CAMERA_LOST:
+            self._gap = self._gap._replace(cause=cause)
+
+    def fail(self) -> None:
+        """Something unforeseen happened: give up the open file, keep what is in it."""
+
+        def give_up(_: SegmentFile) -> None:
+            raise OSError(errno.EIO, "the writer failed")
+
+        self._guard(give_up)
+
+    def tend(self, is_quiet: bool) -> bool:
+        """To be called several times a second; `is_quiet`: no packet waits. True when the segment was closed because
+        no pictures come: the next one must be a key picture."""
+        now = self._clock()
+        is_idle = is_quiet and self._file is not None and now - self._file.last_up_ns > IDLE_NS
+        if is_idle:
+            self._interrupt(GapCause.CAMERA_LOST)
+        elif (
+            self._file is not None and not self._file.is_synced and now - self._last_sync_ns >= SYNC_EVERY_NS
+        ):
+            self._sync()
+        if now >= self._next_report_ns:
+            self._deliver(now)
+        return is_idle
+
+    def sync_ms_worst(self) -> float:
+        """The longest sync of the last ten seconds, a running one included, in milliseconds."""
+        now, began = self._clock(), self._sync_began_ns
+        running = 0.0 if began is None else (now - began) / 1e6
+        return max([running, *(ms for at, ms in tuple(self._syncs) if now - at < 10 * NS)])
+
+    # --- files --------------------------------------------------------------------------------------------------
+
+    def _is_due(self, up_ns: int) -> bool:
+        assert self._file is not None
+        if self._cut_after_ns is not None and up_ns > self._cut_after_ns:
+            return True
+        # half a picture early: key pictures come a second apart, and ten of them may fall a microsecond short
+        return up_ns - self._file.first_up_ns >= self._recording.segment_s * NS - self._picture_ns / 2
+
+    def _open(self, packet: EncodedPacket) -> bool:
+        up_ns = packet.up_ns
+        if not packet.is_key:
+            began_ns = up_ns if self._last_ns is None else self._last_ns + self._picture_ns
+            self._gap = self._gap or OpenGap(began_ns, GapCause.CAMERA_LOST)
+            return False
+        if self.trouble is not None and self._clock() - self._last_try_ns < RETRY_NS:
+            return False
+        self._last_try_ns = self._clock()
+        name = SegmentName(
+            self._recording.boot, self._ordinal + 1, up_ns // 1_000_000, self._to_utc(up_ns), self._sitting
+        )
+        try:
+            with contextlib.suppress(FileExistsError):
+                self._recording.folder.mkdir()  # not its parents: those of an unmounted disk must not be replaced
+            self._check_space()
+            self._file = SegmentFile(
+                self._recording.folder, name, self._recording.size, self._recording.fps, up_ns
+            )
+        except OSError as error:
+            self._fail(error, up_ns)
+            return False
+        self._ordinal += 1
+        self._last_sync_ns = self._clock()
+        if self._cut_after_ns is not None and up_ns > self._cut_after_ns:
+            self._cut_after_ns = None
+        if self.trouble is None:
+            self._end_gap(up_ns)
+        return True
+
+    def _append(self, file: SegmentFile, packet: EncodedPacket) -> None:
+        before = file.size_bytes
+        file.write(packet)
+        self.frames_written += 1
+        self.bytes_written += file.size_bytes - before
+        self.last_written_up_ns = self._last_ns = packet.up_ns
+
+    def _sync(self) -> None:
+        if self._file is None:
+            return
+        self._sync_began_ns = self._clock()
+        is_well = self._guard(lambda file: file.sync())
+        now = self._last_sync_ns = self._clock()
+        self._syncs.append((now, (now - self._sync_began_ns) / 1e6))
+        self._sync_began_ns = None
+        if is_well and self.trouble is not None:
+            # only a synced picture proves that the disk works again
+            self.trouble = None
+            self._end_gap(self._file.first_up_ns)
+            self._next_report_ns = 0
+        if is_well:
+            self._guard(lambda file: self._check_space())
+
+    def _close(self, next_up_ns: int | None) -> None:
+        def close(file: SegmentFile) -> None:
+            self._report_closed(file.close(next_up_ns))
+            self._file = None
+
+        first_up_ns = 0 if self._file is None else self._file.first_up_ns
+        if self._guard(close) and self.trouble is not None:
+            self.trouble = None
+            self._end_gap(first_up_ns)
+
+    def _interrupt(self, cause: GapCause | None) -> None:
+        assert self._file is not None
+        ended_ns = self._file.last_up_ns + self._picture_ns
+        self._close(None)
+        if cause is not None:
+            self._gap = self._gap or OpenGap(ended_ns, cause)
+
+    def _guard(self, act: Callable[[SegmentFile], None]) -> bool:
+        """Do something with the open file; False when the disk refused, which is then seen to."""
+        file = self._file
+        if file is None:
+            return False
+        try:
+            act(file)
+        except OSError as error:
+            self._file = None
+            kept = file.keep()
+            is_lost = kind_of(error) == "gone"
+            if kept is not None:
+                self._report_closed(kept)
+                gap_ns = file.last_up_ns + self._picture_ns if file.frames else file.first_up_ns
+            else:
+                gap_ns = file.first_up_ns if is_lost else file.synced_up_ns
+                self._leftovers.append(file.path)
+            self._fail(error, gap_ns)
+            return False
+        return True
+
+    def _fail(self, error: OSError, began_up_ns: int) -> None:
+        kind = kind_of(error)
+        if self.trouble != kind:
+            log.error("recording stopped: %s: %s", kind, error)
+        self.trouble = kind
+        self._last_try_ns = self._clock()
+        cause = GapCause.STORAGE_FULL if kind == "full" else GapCause.STORAGE_FAILED
+        if self._gap is not None and self._gap.cause is GapCause.CAMERA_LOST:
+            # the camera is back and finds the disk gone: one gap ends where the other begins
+            if began_up_ns - self._gap.began_up_ns > HOLE_NS:
+                self._end_gap(began_up_ns)
+            else:
+                began_up_ns, self._gap = self._gap.began_up_ns, None
+        if self._gap is None:
+            self._gap = OpenGap(began_up_ns, cause)
+
+    def _check_space(self) -> None:
+        space = os.statvfs(self._recording.folder)
+        if space.f_bavail * space.f_frsize < self._recording.reserve_bytes:
+            raise OSError(
+                errno.ENOSPC, "less is free than is reserved for the records", str(self._recording.folder)
+            )
+
+    # --- reports ------------------------------------------------------------------------------------------------
+
+    def _note_drops(self, up_ns: int) -> None:
+        if self._drops_began_ns is None:
+            return
+        if self._drops_ended_ns is None:
+            self._drops_ended_ns = up_ns
+        elif up_ns - self._drops_ended_ns > CALM_NS:
+            self._end_drops()
+
+    def _end_drops(self) -> None:
+        began, ended = self._drops_began_ns, self._drops_ended_ns or self._last_ns
+        if began and ended and ended > began:
+            self._report(lambda: self._on_gap(began, ended, GapCause.OVERLOAD))
+        self._drops_began_ns = self._drops_ended_ns = None
+
+    def _end_gap(self, up_ns: int) -> None:
+        gap, self._gap = self._gap, None
+        if gap is None:
+            return
+        if gap.cause is GapCause.CAMERA_LOST and up_ns - gap.began_up_ns <= HOLE_NS:
+            return
+        if up_ns > gap.began_up_ns:
+            self._report(lambda: self._on_gap(gap.began_up_ns, up_ns, gap.cause))
+
+    def _report_closed(self, segment: ClosedSegment) -> None:
+        self._report(lambda: self._on_closed(segment))
+
+    def _report(self, tell: Callable[[], None]) -> None:
+        self._reports.append(tell)
+        self._next_report_ns = 0
+
+    def _deliver(self, now: int) -> None:
+        """Repair what a failing disk left behind, then tell in order all that is not told yet."""
+        self._next_report_ns = now + RETRY_NS
+        if self._leftovers and self.trouble is None:
+            self._leftovers = [path for path in self._leftovers if not self._recovered(path)]
+        while self._reports:
+            try:
+                self._reports[0]()
+            except Exception:  # whoever is told has trouble of its own; the recording goes on and tells later
+                log.exception("a segment or gap could not be reported; trying again")
+                return
+            self._reports.popleft()
+
+    def _recovered(self, path: Path) -> bool:
+        whole = path.with_name(path.name.removesuffix(OPEN) + WHOLE)
+        try:
+            if path.exists():
+                outcome = repair_one(path)
+                if isinstance(outcome, ClosedSegment):
+                    self._reports.append(lambda: self._on_closed(outcome))
+            elif whole.exists():
+                segment = describe(whole)
+                self._reports.append(lambda: self._on_closed(segment))
+        except OSError:
+            return False
+        return True
+
+
+def kind_of(error: OSError) -> str:
+    """What a disk error means: full, read-only, gone or io."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "full"
+    if error.errno == errno.EROFS:
+        return "read-only"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ESTALE):
+        return "gone"
+    return "io"
