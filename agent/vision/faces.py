@@ -43,9 +43,9 @@ class FaceSpec(NamedTuple):
     overlap: float
 
 
-SHORT_RANGE = FaceSpec("face_short_range", 128, ((16, 2), (8, 6)), score=0.5, overlap=0.3)
+SHORT_RANGE = FaceSpec("face_detection_short_range", 128, ((16, 2), (8, 6)), score=0.5, overlap=0.3)
 """Faces within about 2 m: those of at least some 15 % of the longer side."""
-FULL_RANGE_SPARSE = FaceSpec("face_full_range_sparse", 192, ((48, 1),), score=0.6, overlap=0.3)
+FULL_RANGE_SPARSE = FaceSpec("face_detection_full_range", 192, ((48, 1),), score=0.6, overlap=0.3)
 """Faces within about 5 m; the default."""
 
 
