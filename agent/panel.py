@@ -123,9 +123,8 @@ class Panel:
         """Play this pattern from its beginning until another is shown; the pattern already playing goes on."""
         with self._news:
             self._is_buzzer_allowed = is_buzzer_allowed
-            if name != self._pattern.name:
-                self._pattern = PATTERNS[name]
-                self._news.notify_all()
+            self._pattern = PATTERNS[name]
+            self._news.notify_all()
 
     def lamp(self) -> Lamp:
         """What lamp and buzzer do now: the pattern's own colour, whatever the moment of its rhythm."""

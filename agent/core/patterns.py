@@ -161,12 +161,7 @@ def _has_shown_alert(state: DeskState) -> bool:
     if state.mode is Mode.MANUAL:
         return False
     is_waiting_for_word = state.mode is Mode.SEMI_AUTOMATED and state.hub_away_s < HUB_PATIENCE_S
-    return any(
-        not alert.is_dismissed
-        and alert.kind is not AlertKind.HELP_REQUESTED
-        and (alert.is_confirmed or not is_waiting_for_word)
-        for alert in state.alerts
-    )
+    return any(not alert.is_dismissed and (alert.is_confirmed or not is_waiting_for_word) for alert in state.alerts)
 
 
 _PRECEDENCE: tuple[tuple[PatternName, Callable[[DeskState], bool]], ...] = (

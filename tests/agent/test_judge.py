@@ -121,10 +121,11 @@ def test_a_gap_in_the_stream_starts_the_clearing_anew() -> None:
 def test_an_observation_that_is_not_newer_is_ignored() -> None:
     """Time that stands still or goes back changes nothing."""
     judge = Judge((Rule(kind=AlertKind.SEAT_EMPTY, raise_s=1, clear_s=1),))
-    for up_ms in (1000, 1900, 1900, 500, 1000):
-        assert judge.step(look(up_ms)) == []
-    assert judge.step(look(1950, 0.9)) == []
-    assert judge.step(look(2100)) == []
+    assert judge.step(look(1000)) == []
+    assert judge.step(look(1900)) == []
+    for up_ms in (1900, 1899, 0):
+        assert judge.step(look(up_ms, 0.9)) == []
+    assert told(judge.step(look(2000))) == [(AlertKind.SEAT_EMPTY, State.RAISED)]
 
 
 def test_a_wall_clock_that_jumps_does_not_move_a_dwell() -> None:
@@ -142,11 +143,26 @@ def test_a_wall_clock_that_jumps_does_not_move_a_dwell() -> None:
 
 def test_news_comes_at_most_every_ten_seconds_and_only_when_something_changed() -> None:
     """A third person is told with the next update; minutes of the same tell nothing."""
-    changes = watch(Judge((TWO_FACES,)), [(5, (0.9, 0.8)), (1, (0.9, 0.8, 0.7)), (120, (0.9, 0.82))])
-    assert [(change.state, change.faces) for change in changes] == [(State.RAISED, 2), (State.UPDATED, 3)]
-    raised, updated = changes
-    assert updated.raised == raised.raised
-    assert updated.n == raised.n
+    judge = Judge((TWO_FACES,))
+    told_at: list[tuple[int, AlertChange]] = []
+    for up_ms in range(200, 120_000, 200):
+        scores = (0.9, 0.8, 0.7) if 5000 < up_ms < 6000 else (0.9, 0.82)
+        told_at += [(up_ms, change) for change in judge.step(look(up_ms, *scores))]
+    (raised_ms, raised), (updated_ms, updated) = told_at
+    assert (raised.state, raised.faces, updated.state, updated.faces) == (State.RAISED, 2, State.UPDATED, 3)
+    assert updated_ms == raised_ms + 10_000
+    assert (updated.n, updated.began, updated.raised) == (raised.n, raised.began, raised.raised)
+
+
+def test_an_alert_tells_only_of_its_own_time() -> None:
+    """A third person seen before, in an earlier alert or in a dwell that came to nothing, is not counted again."""
+    three, two, one = (0.9, 0.9, 0.9), (0.9, 0.6), (0.9,)
+    changes = watch(Judge((TWO_FACES,)), [(4, three), (6, one), (2, three), (1, one), (4, two)])
+    assert [(change.state, change.faces, change.score) for change in changes] == [
+        (State.RAISED, 3, 0.9),
+        (State.CLEARED, 3, 0.9),
+        (State.RAISED, 2, 0.6),
+    ]
 
 
 def test_a_clearer_sight_is_news() -> None:
@@ -177,7 +193,10 @@ def test_the_end_of_the_sitting_clears_what_stands_and_forgets_the_rest() -> Non
     assert cleared.cleared == Instant(UTC_MS + 13_000, 13_000)
     assert judge.standing() == ()
     assert judge.end(Instant(UTC_MS + 14_000, 14_000)) == []
-    assert judge.step(look(13_200)) == []
+    almost = Judge((SEAT_EMPTY,))
+    watch(almost, [(9.8, ())])
+    assert almost.end(Instant(UTC_MS + 9_900, 9_900)) == []
+    assert [almost.step(look(up_ms)) for up_ms in (10_000, 11_000)] == [[], []]
 
 
 def test_rules_off_or_without_a_condition_judge_nothing() -> None:
