@@ -146,6 +146,8 @@ class Link:
         self._live_from = (0, 0)
         self._client: Client | None = None
         self._inbox: queue.SimpleQueue[_Connected | _Lost | _Message | _Refused | _Wake | _Stop] = queue.SimpleQueue()
+        self._refused_entry: str | None = None
+        self._was_let_in = False
         self._stopping = threading.Event()
         self._is_waking = threading.Event()
         self._network = threading.Thread(target=self._keep_connected, name="link-network", daemon=True)
@@ -203,6 +205,7 @@ class Link:
         pause_s = settings.shortest_pause_s
         while not self._stopping.is_set():
             client = self._make_client()
+            self._refused_entry, self._was_let_in = None, False
             why = "the broker closed the connection"
             try:
                 self._connect(client)
@@ -212,10 +215,9 @@ class Link:
             except Exception as error:
                 # Whatever paho stumbles over, a new client starts afresh; a dead network thread would be final.
                 why = f"{type(error).__name__}: {error}"
-            was_connected = client is self._client
-            self._inbox.put(_Lost(client, why))
+            self._inbox.put(_Lost(client, self._refused_entry or why))
             del client
-            pause_s = settings.shortest_pause_s if was_connected else min(settings.longest_pause_s, pause_s * 2)
+            pause_s = settings.shortest_pause_s if self._was_let_in else min(settings.longest_pause_s, pause_s * 2)
             # Spread, so that the desks of a whole centre do not come back in step.
             self._stopping.wait(pause_s * random.uniform(0.5, 1))  # noqa: S311
 
@@ -254,8 +256,9 @@ class Link:
 
     def _when_connected(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._inbox.put(_Lost(client, f"the broker refuses the connection: {reason}"))
+            self._refused_entry = f"the broker refuses the connection: {reason}"
         else:
+            self._was_let_in = True
             self._inbox.put(_Connected(client))
 
     def _when_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
