@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from agent.core.segments import ClosedSegment, SegmentName
 from agent.recording.encoder import EncodedPacket, Frame, SoftwareEncoder
 from agent.recording.inbox import Inbox
-from agent.recording.writing import RETRY_NS, Recording, Writing
+from agent.recording.writing import RESERVE_BYTES, RETRY_NS, Recording, Writing
 from agent.wire import GapCause
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,11 @@ WAITING_S = 1.0
 WAITING_PACKETS_S = 30.0
 """Packets that may wait for the disk: 190 kB a second; cards are known to stall for seconds."""
 TICK_S = 0.1
+
+
+def boot_ns() -> int:
+    """CLOCK_BOOTTIME in nanoseconds, the clock of every capture instant."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class Progress(NamedTuple):
@@ -76,19 +83,30 @@ class Recorder:
 
     def __init__(
         self,
-        recording: Recording,
+        folder: Path,
         *,
-        clock: Callable[[], int],
-        to_utc: Callable[[int], int],
+        boot: int,
+        size: tuple[int, int],
+        fps: float,
+        bitrate_bps: int = 1_500_000,
+        segment_s: float = 10.0,
+        reserve_bytes: int = RESERVE_BYTES,
+        to_utc_ms: Callable[[int], int],
         on_closed: Callable[[ClosedSegment], None],
         on_gap: Callable[[int, int, GapCause], None],
+        clock: Callable[[], int] = boot_ns,
     ) -> None:
-        """`clock` gives CLOCK_BOOTTIME nanoseconds; `to_utc` turns such an instant into UTC milliseconds.
+        """`to_utc_ms` turns an instant of `clock` (CLOCK_BOOTTIME nanoseconds) into UTC milliseconds.
+
         `on_closed(segment)` and `on_gap(began_up_ns, ended_up_ns, cause)` are called in the writer's thread, in
-        order; when one raises it is called again every second. No thread or file is started before `begin`."""
+        order; when one raises it is called again every second. The stretch before a sitting's first picture is not
+        told as a gap, unless no picture comes at all: the caller knows what an earlier run recorded.
+        No thread and no file is made before `begin`.
+        """
+        recording = Recording(folder, boot, size, fps, bitrate_bps, segment_s, reserve_bytes)
         self._recording = recording
         self._clock = clock
-        self._writing = Writing(recording, clock, to_utc, on_closed, on_gap)
+        self._writing = Writing(recording, clock, to_utc_ms, on_closed, on_gap)
         self._pictures: Inbox[_ToEncoder] = Inbox(max(4, round(WAITING_S * recording.fps)))
         self._packets: Inbox[_ToWriter] = Inbox(round(WAITING_PACKETS_S * recording.fps))
         self._lock = threading.Lock()

@@ -34,19 +34,20 @@ IDLE_NS = 2 * NS
 RETRY_NS = 1 * NS
 CALM_NS = 2 * NS
 """Drops closer together than this are one gap."""
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Left free for the records: on a full disk they weigh more than another half minute of film."""
 
 
 class Recording(NamedTuple):
-    """What a recorder is made for. `reserve_bytes` stay free on the disk for the records, which weigh more than
-    another second of film when the disk is full."""
+    """What a recorder is made for: the arguments of Recorder."""
 
     folder: Path
     boot: int
-    size: tuple[int, int] = (1280, 720)
-    fps: float = 15.0
-    bitrate_bps: int = 1_500_000
-    segment_s: float = 10.0
-    reserve_bytes: int = 8 * 1024 * 1024
+    size: tuple[int, int]
+    fps: float
+    bitrate_bps: int
+    segment_s: float
+    reserve_bytes: int
 
 
 class OpenGap(NamedTuple):
@@ -78,6 +79,7 @@ class Writing:
         self._ordinal = 0
         self._file: SegmentFile | None = None
         self._gap: OpenGap | None = None
+        self._has_pictures = False
         self._last_ns: int | None = None
         self._drops_began_ns: int | None = None
         self._drops_ended_ns: int | None = None
@@ -101,6 +103,7 @@ class Writing:
         self._sitting = sitting
         self._gap = OpenGap(up_ns, GapCause.CAMERA_LOST)
         self._last_ns = None
+        self._has_pictures = False
 
     def end(self, up_ns: int) -> None:
         """The sitting ends at `up_ns`: its last segment is closed, its last gap reported."""
@@ -134,6 +137,9 @@ class Writing:
         """The next packet, in order of capture."""
         if not self._sitting:
             return
+        if not self._has_pictures:
+            self._has_pictures = True
+            self._gap = None
         self._note_drops(packet.up_ns)
         if self._file is not None:
             if packet.up_ns - self._file.last_up_ns > HOLE_NS:
