@@ -1,0 +1,158 @@
+"""Places, sittings and the plans that follow from them: the store's verbs, each within the caller's transaction.
+
+A unit's plan is what its room has before it: made anew from seats and sittings, it gets a higher number only when
+it differs. Numbers follow the hub's clock where that is further on, so that a hub whose store was lost is still obeyed
+by desks that remember its earlier plans.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from agent import wire
+from agent.wire import Mode, Plan, PlannedSitting, Rule
+from hub.store import QUERIES, Row, Store
+
+
+class CannotPlan(Exception):
+    """The sitting or seat cannot be as asked; the text says why."""
+
+
+def put_room(connection: sqlite3.Connection, room: str) -> int:
+    """The room's number; it is made when there is none of that name."""
+    QUERIES.insert_room(connection, name=room)
+    number: int = QUERIES.room_id_of(connection, name=room)
+    return number
+
+
+def put_seat(connection: sqlite3.Connection, *, room: str, label: str, unit: str | None = None) -> None:
+    """Make the seat, and put `unit` there, away from where it was. Raises CannotPlan for a unit not known."""
+    if unit is not None and QUERIES.unit_by_name(connection, unit=unit) is None:
+        raise CannotPlan(f"no unit is called {unit}")
+    room_id = put_room(connection, room)
+    QUERIES.insert_seat(connection, room_id=room_id, label=label)
+    if unit is not None:
+        QUERIES.unseat_unit(connection, unit=unit)
+        QUERIES.seat_unit(connection, room_id=room_id, label=label, unit=unit)
+
+
+def unseated(connection: sqlite3.Connection, units: Iterable[str]) -> set[str]:
+    """Those of `units` that the hub knows and that have no seat."""
+    seated = {row["unit"] for row in QUERIES.seats_with_unit(connection)}
+    known = {row["unit"] for row in QUERIES.units_all(connection)}
+    return (set(units) & known) - seated
+
+
+def plan_sitting(
+    connection: sqlite3.Connection,
+    *,
+    sitting: str,
+    exam: str,
+    room: str,
+    start_utc_ms: int,
+    end_utc_ms: int,
+    now_utc_ms: int,
+    mode: Mode = Mode.AUTOMATED,
+    rules: Sequence[Rule] = wire.DEFAULT_RULES,
+) -> list[str]:
+    """Make the sitting and plan it for every unit in its room; answers those units. Raises CannotPlan."""
+    if end_utc_ms <= start_utc_ms:
+        raise CannotPlan("the sitting must end after it starts")
+    room_id: int | None = QUERIES.room_id_of(connection, name=room)
+    if room_id is None:
+        raise CannotPlan(f"no room is called {room!r}")
+    if QUERIES.sitting_by_name(connection, sitting=sitting) is not None:
+        raise CannotPlan(f"a sitting is called {sitting!r} already")
+    QUERIES.insert_sitting(
+        connection,
+        sitting=sitting,
+        exam=exam,
+        room_id=room_id,
+        start_utc_ms=start_utc_ms,
+        end_utc_ms=end_utc_ms,
+        mode=mode.value,
+        rules=msgspec.json.encode(tuple(rules)).decode(),
+    )
+    replan(connection, now_utc_ms)
+    return [row["unit"] for row in QUERIES.seats_with_unit(connection) if row["room_id"] == room_id]
+
+
+def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
+    """Write the plan of every unit whose plan is no longer right; answers those units."""
+    seats: dict[str, Row] = {row["unit"]: row for row in QUERIES.seats_with_unit(connection)}
+    planned = {row["unit"] for row in QUERIES.planned_units(connection)}
+    sittings = {
+        room_id: list(QUERIES.sittings_not_over(connection, room_id=room_id, now=now_utc_ms))
+        for room_id in {row["room_id"] for row in seats.values()}
+    }
+    changed = []
+    for unit in sorted(seats.keys() | planned):
+        seat = seats.get(unit)
+        ahead = () if seat is None else tuple(_planned(row, seat) for row in sittings[seat["room_id"]])
+        known: Row | None = QUERIES.plan_of(connection, unit=unit)
+        if known is not None and msgspec.json.decode(known["payload"], type=Plan).sittings == ahead:
+            continue
+        number = max((known["number"] if known is not None else 0) + 1, now_utc_ms // 1000)
+        payload = wire.encode(Plan(number=number, sittings=ahead)).decode()
+        QUERIES.save_plan(connection, unit=unit, number=number, payload=payload)
+        changed.append(unit)
+    return changed
+
+
+def _planned(sitting: Row, seat: Row) -> PlannedSitting:
+    return PlannedSitting(
+        sitting=sitting["sitting"],
+        exam=sitting["exam"],
+        room=seat["room"],
+        seat=seat["seat"],
+        start_utc_ms=sitting["start_utc_ms"],
+        end_utc_ms=sitting["end_utc_ms"],
+        mode=Mode(sitting["mode"]),
+        rules=msgspec.json.decode(sitting["rules"], type=tuple[Rule, ...]),
+    )
+
+
+def keep_sitting(
+    store: Store, *, room: str, exam: str, now_ms: int, length_ms: int, mode: Mode, rules: Sequence[Rule]
+) -> None:
+    """See to it that a sitting runs in `room` now, and that its units have it in their plans. Writes only when
+    something is missing, so that it may be asked every second."""
+    with store.read() as connection:
+        seated = [row for row in QUERIES.seats_with_unit(connection) if row["room"] == room]
+        if not seated:
+            return
+        ahead = list(QUERIES.sittings_not_over(connection, room_id=seated[0]["room_id"], now=now_ms))
+        is_running = any(row["start_utc_ms"] <= now_ms for row in ahead)
+        lacking = [row["unit"] for row in seated if not _has_all(QUERIES.plan_of(connection, unit=row["unit"]), ahead)]
+    if is_running and not lacking:
+        return
+    with store.write() as connection:
+        if is_running:
+            replan(connection, now_ms)
+        else:
+            plan_sitting(
+                connection,
+                sitting=f"sitting-{now_ms}",
+                exam=exam,
+                room=room,
+                start_utc_ms=now_ms,
+                end_utc_ms=now_ms + length_ms,
+                now_utc_ms=now_ms,
+                mode=mode,
+                rules=rules,
+            )
+
+
+def _has_all(plan: Row | None, ahead: Sequence[Row]) -> bool:
+    if plan is None:
+        return False
+    planned = {each.sitting for each in msgspec.json.decode(plan["payload"], type=Plan).sittings}
+    return planned >= {row["sitting"] for row in ahead}
+
+
+def heartbeats(connection: sqlite3.Connection) -> dict[str, tuple[str, int]]:
+    """Each unit's newest heartbeat: (JSON of `wire.Heartbeat`, when it came, hub time)."""
+    return {row["unit"]: (row["heartbeat"], row["heartbeat_utc_ms"]) for row in QUERIES.heartbeats_all(connection)}

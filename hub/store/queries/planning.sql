@@ -1,0 +1,42 @@
+-- name: insert_room(name)!
+insert into rooms (name) values (:name) on conflict do nothing;
+
+-- name: room_id_of(name)$
+select room_id from rooms where name = :name;
+
+-- name: insert_seat(room_id, label)!
+insert into seats (room_id, label) values (:room_id, :label) on conflict do nothing;
+
+-- name: unseat_unit(unit)!
+update seats set unit = null where unit = :unit;
+
+-- name: seat_unit(room_id, label, unit)!
+update seats set unit = :unit where room_id = :room_id and label = :label;
+
+-- name: seats_with_unit()
+select seats.unit, seats.label as seat, rooms.name as room, seats.room_id
+from seats join rooms using (room_id) where seats.unit is not null order by rooms.name, seats.label;
+
+-- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)!
+insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)
+values (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules);
+
+-- name: sitting_by_name(sitting)^
+select sittings.*, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;
+
+-- name: sittings_not_over(room_id, now)
+select * from sittings where room_id = :room_id and end_utc_ms > :now order by start_utc_ms, sitting limit 64;
+
+-- name: plan_of(unit)^
+select number, payload from plans where unit = :unit;
+
+-- name: save_plan(unit, number, payload)!
+insert into plans (unit, number, payload) values (:unit, :number, :payload)
+on conflict (unit) do update set number = excluded.number, payload = excluded.payload
+where excluded.number > plans.number;
+
+-- name: planned_units()
+select unit from plans order by unit;
+
+-- name: heartbeats_all()
+select unit, heartbeat, heartbeat_utc_ms from presence where heartbeat is not null;
