@@ -1,0 +1,180 @@
+"""One value of each message, with the golden file in `tests/wire/v1` that holds its bytes for ever."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent import wire
+from agent.wire import Instant
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC_KEY = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+UNIT = "hall.desk-01"
+BEGAN = Instant(1_760_000_000_000, 3_600_000)
+RAISED = Instant(1_760_000_010_000, 3_610_000)
+CLEARED = Instant(1_760_000_042_000, 3_642_000)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) + b"\n\xff\xd9"
+
+
+class Golden(NamedTuple):
+    """`direction` and `kind` are the last levels of the topic."""
+
+    file: str
+    direction: str
+    kind: str
+    value: wire.Message
+
+
+BODIES: dict[str, wire.Body] = {
+    "alert": wire.Alert(
+        alert="1-17",
+        alert_kind=wire.AlertKind.MORE_THAN_ONE_FACE,
+        state="cleared",
+        sitting="maths-1",
+        seat="A1",
+        began=BEGAN,
+        raised=RAISED,
+        cleared=CLEARED,
+        rule=wire.Rule(kind=wire.AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5, threshold=0.6),
+        mode=wire.Mode.SEMI_AUTOMATED,
+        faces=2,
+        score=0.87,
+        model_sha256="ab" * 32,
+        software="0.1.0",
+        still_sha256=wire.sha256_hex(JPEG),
+        is_drill=True,
+    ),
+    "fault": wire.Fault(
+        fault="1-3",
+        fault_kind=wire.FaultKind.CAMERA_LOST,
+        state="cleared",
+        sitting="maths-1",
+        began=BEGAN,
+        raised=RAISED,
+        cleared=CLEARED,
+        detail="/dev/video0: no such device",
+    ),
+    "gap": wire.Gap(
+        sitting="maths-1",
+        began=BEGAN,
+        ended=CLEARED,
+        cause=wire.GapCause.POWER_OR_CRASH,
+        is_length_known=False,
+        detail="kein Strom \u2013 Stecker",
+    ),
+    "segment_closed": wire.SegmentClosed(
+        sitting="maths-1",
+        name="maths-1_20251009T085320_0003.ts",
+        began=BEGAN,
+        ended=RAISED,
+        frames=150,
+        size_bytes=1_875_000,
+        sha256="cd" * 32,
+        is_cut=True,
+    ),
+    "restart": wire.Restart(
+        os_boot="0b4d3c9e", previous_boot=6, is_clean=True, software="0.1.0", model_sha256="ab" * 32
+    ),
+    "clock_step": wire.ClockStep(step_ms=-3_600_000, is_synced=True),
+    "sitting": wire.SittingState(sitting="maths-1", seat="A1", state="resumed", plan=12),
+    "other": wire.Other(kind="pulse"),
+}
+
+
+def sealed(body: wire.Body, *, seq: int = 5, is_durable: bool = True) -> wire.Record:
+    """A record of this unit, signed with the golden key."""
+    return wire.seal(
+        body,
+        unit=UNIT,
+        boot=7,
+        seq=seq,
+        now=CLEARED,
+        is_clock_ok=True,
+        prev="ef" * 32,
+        sign=KEY.sign,
+        is_durable=is_durable,
+    )
+
+
+_HEARTBEAT = wire.Heartbeat(
+    boot=7,
+    now=CLEARED,
+    is_clock_ok=True,
+    state="recording",
+    sitting="maths-1",
+    faces=1,
+    is_covered=False,
+    capture_fps=14.98,
+    vision_fps=5.0,
+    vision_ms=11.5,
+    frames_dropped=3,
+    recorded_s=3642.5,
+    spool=2,
+    free_bytes=21_474_836_480,
+    temperature_c=51.5,
+    lamp=wire.Lamp(pattern="ok", colour="#00ff00"),
+    faults=(wire.StandingFault(kind=wire.FaultKind.STORAGE_LOW, began=BEGAN, detail="412 MB free"),),
+    alerts=(wire.StandingAlert(alert="1-18", kind=wire.AlertKind.SEAT_EMPTY, began=BEGAN, raised=RAISED),),
+    head=wire.sign_head(7, 5, "ef" * 32, KEY.sign),
+    plan=12,
+    software="0.1.0",
+    model_sha256="ab" * 32,
+)
+_PLAN = wire.Plan(
+    number=12,
+    sittings=(
+        wire.PlannedSitting(
+            sitting="maths-1",
+            exam="Mathematics, paper 1",
+            room="Hall",
+            seat="A1",
+            start_utc_ms=1_760_000_000_000,
+            end_utc_ms=1_760_010_800_000,
+            mode=wire.Mode.MANUAL,
+            rules=(
+                *wire.DEFAULT_RULES,
+                wire.Rule(kind=wire.AlertKind.HELP_REQUESTED, raise_s=0, clear_s=0, is_on=False),
+            ),
+        ),
+    ),
+)
+
+GOLDEN: tuple[Golden, ...] = (
+    *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
+    Golden("up-record-not-durable.json", "up", "record", sealed(BODIES["fault"], is_durable=False)),
+    Golden(
+        "up-evidence.bin",
+        "up",
+        "evidence",
+        wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG), seq=5), JPEG),
+    ),
+    Golden(
+        "up-still.bin", "up", "still", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)
+    ),
+    Golden("up-heartbeat.json", "up", "heartbeat", _HEARTBEAT),
+    Golden(
+        "up-heartbeat-least.json",
+        "up",
+        "heartbeat",
+        wire.Heartbeat(boot=1, now=BEGAN, is_clock_ok=False, state="waiting"),
+    ),
+    Golden(
+        "up-status.json", "up", "status", wire.Status(boot=7, is_online=True, public_key=PUBLIC_KEY, software="0.1.0")
+    ),
+    Golden(
+        "down-receipt.json",
+        "down",
+        "receipt",
+        wire.Receipt(records=((7, 5), (6, 901)), stills=(wire.sha256_hex(JPEG),)),
+    ),
+    Golden("down-plan.json", "down", "plan", _PLAN),
+    Golden(
+        "down-command.json",
+        "down",
+        "command",
+        wire.Command(number=44, name=wire.CommandKind.DISMISS_ALERT, alert="1-18", expires_utc_ms=1_760_000_100_000),
+    ),
+)
