@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from agent.camera import CameraLost
-from agent.camera.paced import Captured, PacedCamera, Pacer, black_i420, boot_ns, fit_within, planes
+from agent.camera.paced import Captured, PacedCamera, Pacer, boot_ns, fit_within, letterboxed
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 HOLD_S = 5.0
@@ -176,10 +176,4 @@ def _letterboxed(frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The picture as I420 of `size`, aspect kept, black around it."""
     x, y, width, height = fit_within((frame.width, frame.height), size)
     scaled = np.asarray(frame.reformat(width, height, "yuv420p").to_ndarray(), np.uint8)
-    if (width, height) == size:
-        return scaled
-    boxed = black_i420(size)
-    for shift, whole, part in zip((0, 1, 1), planes(boxed), planes(scaled), strict=True):
-        top, left = y >> shift, x >> shift
-        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return boxed
+    return letterboxed(scaled, x, y, size)

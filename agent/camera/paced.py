@@ -70,6 +70,17 @@ def planes(i420: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8
     return i420[:height], chroma[0], chroma[1]
 
 
+def letterboxed(picture: NDArray[np.uint8], x: int, y: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An I420 picture laid at even `x`, `y` into a black one of `size`; itself when it fills that."""
+    if picture.shape == (size[1] * 3 // 2, size[0]):
+        return picture
+    boxed = black_i420(size)
+    for shift, whole, part in zip((0, 1, 1), planes(boxed), planes(picture), strict=True):
+        top, left = y >> shift, x >> shift
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return boxed
+
+
 def vision_rgb(i420: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB within VISION_SIZE. The planes are scaled before the conversion: a quarter of the work."""
     y, u, v = planes(i420)
