@@ -44,9 +44,8 @@ def draw_room(room: Room, size: tuple[int, int]) -> Bytes:
     _desk(canvas, room)
     canvas *= _light(room.window_x)[..., None]
     bgr = np.clip(canvas, 0, 255).astype(np.uint8)
-    i420 = np.asarray(
-        cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2YUV_I420)
-    )
+    scaled = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+    i420 = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2YUV_I420), np.uint8)
     luma = planes(i420)[0]
     cv2.subtract(luma, NOISE_MEAN, dst=luma)  # type: ignore[call-overload]
     return i420

@@ -21,7 +21,7 @@ unplugged camera fails at once."""
 class Capture(Protocol):
     """What is used of cv2.VideoCapture."""
 
-    def isOpened(self) -> bool: ...  # noqa: N802
+    def isOpened(self) -> bool: ...
 
     def grab(self) -> bool: ...
 
