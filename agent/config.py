@@ -61,6 +61,12 @@ def variable_of(field: str) -> str:
     return field.upper() if field.upper() in PLAIN else f"EMS_{field.upper()}"
 
 
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError  # msgspec's word for: not a type this hook knows
+
+
 def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
     """Read the settings; the environment wins over `.env`. Raises BadSetting."""
     given = dict(dotenv_values(dotenv)) if dotenv is not None and dotenv.exists() else {}
@@ -73,7 +79,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
     if "unit" not in values:
         raise BadSetting("EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07")
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise BadSetting(f"{variable_of(place.rstrip('`'))}: {text}" if place else text) from None

@@ -41,7 +41,7 @@ class Scribe:
     def __init__(self, records: Ledger, on_appended: Callable[[], None]) -> None:
         self._records = records
         self._on_appended = on_appended
-        self._entries: queue.Queue[_Entry | None] = queue.Queue()
+        self._entries: queue.Queue[_Entry | threading.Event | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +57,12 @@ class Scribe:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what was put so far is appended; False when the card did not take it in time."""
+        mark = threading.Event()
+        self._entries.put(mark)
+        return mark.wait(timeout_s)
+
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
@@ -70,7 +76,10 @@ class Scribe:
                 continue
             if entry is None:
                 return
-            self._append(entry)
+            if isinstance(entry, threading.Event):
+                entry.set()
+            else:
+                self._append(entry)
 
     def _append(self, entry: _Entry) -> None:
         try:

@@ -149,7 +149,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 class Alert(Struct, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     """A rule that held long enough. The same `alert` comes again with each change of state; `state` is `raised`,
-    `updated` or `cleared`. `began` lies `rule.raise_s` before `raised`."""
+    `updated` or `cleared`. `began` lies at least `rule.raise_s` before `raised`."""
 
     alert: Label
     alert_kind: AlertKind

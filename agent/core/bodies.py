@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from agent.core.faults import FaultChange
 from agent.core.judge import AlertChange
 from agent.core.segments import ClosedSegment
-from agent.wire import Alert, Fault, Instant, PlannedSitting, SegmentClosed
+from agent.wire import Alert, AlertKind, Fault, Instant, PlannedSitting, Rule, SegmentClosed
 
 
 class Maker(Struct, frozen=True, kw_only=True):
@@ -67,3 +68,25 @@ def fault_body(change: FaultChange, sitting: str, boot: int) -> Fault:
         cleared=change.cleared,
         detail=change.detail,
     )
+
+
+def help_alert(sitting: PlannedSitting, maker: Maker, now: Instant) -> Alert:
+    """The button was pressed. It needs no dwell; its name carries the moment, since the judge does not number it."""
+    return Alert(
+        alert=f"{maker.boot}-help-{now.up_ms}",
+        alert_kind=AlertKind.HELP_REQUESTED,
+        state="raised",
+        sitting=sitting.sitting,
+        seat=sitting.seat,
+        began=now,
+        raised=now,
+        rule=Rule(kind=AlertKind.HELP_REQUESTED, raise_s=0, clear_s=0),
+        mode=sitting.mode,
+        model_sha256=maker.model_sha256,
+        software=maker.software,
+    )
+
+
+def cleared(standing: Alert | Fault, now: Instant) -> Alert | Fault:
+    """The record that ends an alert or fault at `now`."""
+    return msgspec.structs.replace(standing, state="cleared", cleared=now)

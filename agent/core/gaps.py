@@ -11,24 +11,25 @@ SHORTEST_MS = 1_000
 def gap_before(
     sitting: PlannedSitting,
     recorded_until: Instant | None,
-    first: Instant,
+    begin: Instant,
     *,
     was_clean: bool,
     is_clock_ok: bool,
 ) -> Gap | None:
-    """The gap that ends with `first`, the first picture of this run; None when there is none.
+    """The gap that ends with `begin`, the first picture this run has recorded; None when there is none. What is missing
+    after it the recorder itself reports.
 
     `recorded_until` is the end of the sitting's last segment (None: it has none yet). `was_clean`: the run before
     ended in order, so nothing went wrong with power or process. Without a clock to trust the length is unknown: both
     ends are what the clock said.
     """
     if recorded_until is None:
-        began, cause = Instant(sitting.start_utc_ms, first.up_ms), GapCause.LATE_START
+        began, cause = Instant(sitting.start_utc_ms, begin.up_ms), GapCause.LATE_START
     else:
         began, cause = recorded_until, GapCause.RESTART if was_clean else GapCause.POWER_OR_CRASH
-    if is_clock_ok and first.utc_ms - began.utc_ms <= SHORTEST_MS:
+    if is_clock_ok and begin.utc_ms - began.utc_ms <= SHORTEST_MS:
         return None
     if not is_clock_ok and recorded_until is None:
         return None  # the sitting begins when this desk says so: there is no other clock
-    ended = Instant(max(first.utc_ms, began.utc_ms), first.up_ms)
+    ended = Instant(max(begin.utc_ms, began.utc_ms), begin.up_ms)
     return Gap(sitting=sitting.sitting, began=began, ended=ended, cause=cause, is_length_known=is_clock_ok)

@@ -1,0 +1,395 @@
+"""One desk: the only file that joins the parts.
+
+Who waits for whom. The camera's thread hands each picture to the recorder and goes on. The sight thread takes the
+newest picture when it is due and waits for no disk and no network. The scribe alone appends records and may wait for a
+slow card as long as it must. The main thread ticks: it follows the plan, reads the faults, drives lamp and heartbeat.
+The link has threads of its own. So a dead broker, a full card or a hung camera each stop one thing, and the others say
+so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import models
+from agent import host, wire
+from agent.camera import Camera
+from agent.camera.footage import FootageCamera
+from agent.camera.scenes import SceneCamera
+from agent.camera.webcam import Webcam
+from agent.config import BadSetting, Settings
+from agent.core import bodies, faults, patterns
+from agent.core.judge import AlertChange, State
+from agent.messaging.link import Link, LinkSettings
+from agent.panel import Panel, PanelPins
+from agent.recording.recorder import Progress, Recorder
+from agent.recording.repair import closed_segments, describe, repair
+from agent.records import Records
+from agent.scribe import Scribe
+from agent.sight import Seen, Sight
+from agent.sitting import SittingKeeper
+from agent.vision import open_vision
+from agent.vision.still import LIVE_SIZE, jpeg_within
+from agent.wire import AlertKind, Command, CommandKind, Instant, PlannedSitting
+
+log = logging.getLogger(__name__)
+
+SOFTWARE = metadata.version("exam-monitoring-system")
+TICK_S = 0.2
+READINGS_EVERY_MS = 500
+HEARTBEAT_EVERY_MS = 5_000
+STILL_EVERY_MS = 1_000
+CLOCK_STEP_MS = 500
+"""Less than this is a time server steering the clock; the faults' own limit is higher."""
+LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
+"""Both leave room for the note within a message's 64 KiB."""
+STOP_WITHIN_S = 5.0
+
+
+def open_camera(settings: Settings) -> Camera:
+    """The camera that CAMERA_DEVICE names, not yet started. Raises BadSetting for a kind that does not exist."""
+    size, fps = (settings.record_width, settings.record_height), settings.record_fps
+    kind, colon, what = settings.camera_device.partition(":")
+    if kind == "footage" and colon:
+        return FootageCamera(Path(what), size, fps)
+    if kind == "demo" and colon:
+        return SceneCamera(what, settings.models_path or models.FILES_FOLDER, size, fps)
+    if kind == "picamera":
+        raise BadSetting("CAMERA_DEVICE: the Raspberry Pi's own camera is not in this version; use a USB camera")
+    return Webcam(settings.camera_device, size, fps)
+
+
+def panel_pins(settings: Settings) -> PanelPins | None:
+    """The panel's pins; None for mock pins."""
+    if settings.panel == "mock":
+        return None
+    return PanelPins(
+        red=settings.lamp_red_pin,
+        green=settings.lamp_green_pin,
+        blue=settings.lamp_blue_pin,
+        buzzer=settings.buzzer_pin,
+        button=settings.button_pin,
+        is_lamp_active_high=settings.is_lamp_active_high,
+    )
+
+
+class Desk:
+    """The parts of one desk, joined. `run` until `stopping` is set."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open what must be there. Raises ModelProblem, VisionProblem, BadSetting, PanelProblem, RecordsError or
+        OSError, each with one line that says what to do."""
+        self.settings = settings
+        self.stopping = threading.Event()
+        self.clock = host.Clock(is_trusted=settings.is_clock_trusted)
+        open_camera(settings)
+        self.vision = open_vision(settings.face_model, settings.models_path)
+        self.segments_folder = settings.storage_path / "segments"
+        self.segments_folder.mkdir(parents=True, exist_ok=True)
+        self.records = Records(settings.storage_path, settings.unit)
+        self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.vision.model_sha256)
+        self.panel = Panel(panel_pins(settings), self._take_press)
+        self.link = self._make_link()
+        self.scribe = Scribe(self.records, self.link.wake)
+        self.sight = Sight(
+            lambda: open_camera(settings),
+            self.vision.observe,
+            lambda frame: self.sitting.take_frame(frame),
+            self._take_changes,
+            self.clock,
+            settings.vision_fps,
+        )
+        self.recorder = Recorder(
+            self.segments_folder,
+            boot=self.records.boot,
+            size=(settings.record_width, settings.record_height),
+            fps=settings.record_fps,
+            bitrate_bps=settings.record_bitrate_bps,
+            segment_s=settings.segment_s,
+            clock=self.clock.up_ns,
+            to_utc_ms=self.clock.utc_ms_at,
+            on_closed=lambda segment: self.sitting.take_segment(segment, self.clock.now()),
+            on_gap=lambda began, ended, cause: self.sitting.take_gap(began, ended, cause),
+        )
+        self.sitting = SittingKeeper(
+            self.recorder,
+            self.sight,
+            self.records,
+            self._put,
+            self._put_changes,
+            lambda up_ns: Instant(self.clock.utc_ms_at(up_ns), up_ns // 1_000_000),
+            self.maker,
+            was_clean=self.records.previous.is_clean,
+        )
+        self.faults = faults.FaultBoard()
+        self.limits = faults.Limits(free_bytes=settings.storage_low_bytes)
+        self._presses = 0
+        self._confirmed: set[str] = set()
+        self._dismissed: set[str] = set()
+        self._offset_ms: int | None = None
+        self._step_ms = 0
+        self._due: dict[str, int] = {}
+        self._told: object = None
+
+    def _make_link(self) -> Link:
+        settings = self.settings
+        return Link(
+            LinkSettings(
+                host=settings.broker_host,
+                port=settings.broker_port,
+                unit=settings.unit,
+                protocol=5 if settings.broker_protocol == 5 else 4,
+            ),
+            birth=wire.Status(
+                boot=self.records.boot, is_online=True, public_key=self.records.public_key, software=SOFTWARE
+            ),
+            spool=self.records,
+            on_plan=self.records.save_plan,
+            on_command=self._take_command,
+            now=self.clock.now,
+        )
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Record, look and tell until `stopping` is set, then close everything in order."""
+        self._start(self.clock.now())
+        try:
+            while not self.stopping.wait(TICK_S):
+                self._tick(self.clock.now())
+        finally:
+            self._stop(self.clock.now())
+
+    def _start(self, now: Instant) -> None:
+        previous = self.records.previous
+        self.scribe.start()
+        self._put(
+            wire.Restart(
+                os_boot=host.os_boot_id(),
+                previous_boot=previous.boot,
+                is_clean=previous.is_clean,
+                software=SOFTWARE,
+                model_sha256=self.maker.model_sha256,
+            ),
+            now,
+        )
+        self._make_whole(now)
+        self.link.start()
+        self.sight.start()
+        log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
+
+    def _make_whole(self, now: Instant) -> None:
+        """Bring records and files together after whatever ended the last run."""
+        repaired = repair(self.segments_folder)
+        for aside in repaired.set_aside:
+            log.warning("%s is no segment (%s) and is kept aside", aside.name, aside.reason)
+        known = {segment.closed.name for segment in self.records.segments()}
+        for name in closed_segments(self.segments_folder):
+            if name not in known:
+                self._put(bodies.segment_body(describe(self.segments_folder / name)), now)
+        for left in self.records.unfinished():
+            # the run that raised it is gone: what it saw is over, and what goes on is raised anew
+            self._put(bodies.cleared(left, now), now)
+        self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
+
+    def _stop(self, now: Instant) -> None:
+        self.sight.stop(STOP_WITHIN_S)
+        self.sitting.end(now, is_over=False)
+        self.recorder.close()
+        is_written = self.scribe.stop(STOP_WITHIN_S)
+        self.link.stop(STOP_WITHIN_S)
+        if is_written:
+            self.records.stop_cleanly()
+        self.records.close()
+        self.panel.close()
+        log.info("stopped")
+
+    # --- what the parts hand over; each only enqueues ---------------------------------------------------------------
+
+    def _put(self, body: wire.Body, now: Instant, still: bytes | None = None) -> None:
+        self.scribe.put(body, now, self.clock.is_ok(), still)
+
+    def _take_changes(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
+        sitting = self.sitting.current
+        if sitting is None:
+            return
+        if any(change.state is State.RAISED for change in changes):
+            self.recorder.cut()
+        self._put_changes(changes, sitting, rgb)
+
+    def _put_changes(self, changes: list[AlertChange], sitting: PlannedSitting, rgb: NDArray[np.uint8] | None) -> None:
+        for change in changes:
+            log.info("alert %s %s", change.kind, change.state)
+            jpeg = None
+            if change.state is State.RAISED and rgb is not None:
+                jpeg = jpeg_within(rgb, None, EVIDENCE_BYTES)
+            sha256 = wire.sha256_hex(jpeg) if jpeg is not None else None
+            self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
+
+    def _take_press(self) -> None:
+        self._presses += 1
+
+    def _take_command(self, command: Command) -> None:
+        if command.expires_utc_ms < self.clock.now().utc_ms and self.clock.is_ok():
+            return
+        judged = self._confirmed if command.name is CommandKind.CONFIRM_ALERT else self._dismissed
+        judged.add(command.alert)
+
+    # --- the tick ---------------------------------------------------------------------------------------------------
+
+    def _tick(self, now: Instant) -> None:
+        self._follow_clock(now)
+        self.sitting.follow(now, self.clock.is_ok())
+        presses, self._presses = self._presses, 0
+        for _ in range(presses):
+            self.sitting.press(now)
+        seen, progress = self.sight.seen(), self.recorder.progress()
+        if self._is_due("readings", now, READINGS_EVERY_MS):
+            self._read_faults(now, seen, progress)
+        self._show(now, seen, progress)
+
+    def _is_due(self, what: str, now: Instant, every_ms: int) -> bool:
+        if now.up_ms < self._due.get(what, 0):
+            return False
+        self._due[what] = now.up_ms + every_ms
+        return True
+
+    def _follow_clock(self, now: Instant) -> None:
+        offset_ms = now.utc_ms - now.up_ms
+        if self._offset_ms is not None and abs(offset_ms - self._offset_ms) > CLOCK_STEP_MS:
+            self._step_ms += offset_ms - self._offset_ms
+            self._put(wire.ClockStep(step_ms=offset_ms - self._offset_ms, is_synced=self.clock.is_ok()), now)
+        self._offset_ms = offset_ms
+
+    def _read_faults(self, now: Instant, seen: Seen, progress: Progress) -> None:
+        sitting = self.sitting.current
+        for change in self.faults.step(now, faults.conditions(self._readings(now, seen, progress), self.limits)):
+            log.warning("fault %s %s: %s", change.kind, change.state, change.detail)
+            name = "" if sitting is None else sitting.sitting
+            self._put(bodies.fault_body(change, name, self.records.boot), now)
+
+    def _readings(self, now: Instant, seen: Seen, progress: Progress) -> faults.Readings:
+        step_ms, self._step_ms = self._step_ms, 0
+        away = self.link.disconnected_since
+        written_ns = progress.last_written_up_ns
+        return faults.Readings(
+            up_ms=now.up_ms,
+            camera_since_up_ms=seen.since_up_ms,
+            last_frame_up_ms=seen.last_frame_up_ms,
+            camera_trouble=seen.camera_trouble,
+            sitting_since_up_ms=self.sitting.since_up_ms,
+            last_written_up_ms=None if written_ns is None else written_ns // 1_000_000,
+            recording_trouble=progress.trouble,
+            analysis_since_up_ms=seen.since_up_ms,
+            observations_in_window=seen.observations_in_window,
+            free_bytes=host.free_bytes(self.segments_folder),
+            storage_trouble=progress.trouble if progress.trouble != "encoder" else None,
+            records_trouble=self.records.trouble,
+            sync_ms_worst=progress.sync_ms_worst,
+            temperature_c=host.temperature_c(),
+            is_clock_ok=self.clock.is_ok(),
+            clock_step_ms=step_ms,
+            disconnected_since_up_ms=None if away is None else away.up_ms,
+        )
+
+    # --- what people and the hub see --------------------------------------------------------------------------------
+
+    def _standing(self) -> list[wire.StandingAlert]:
+        standing = [
+            wire.StandingAlert(
+                alert=bodies.alert_name(self.records.boot, change.n),
+                kind=change.kind,
+                began=change.began,
+                raised=change.raised,
+            )
+            for change in self.sight.standing()
+        ]
+        call = self.sitting.help
+        if call is not None:
+            standing.append(
+                wire.StandingAlert(
+                    alert=call.alert, kind=AlertKind.HELP_REQUESTED, began=call.began, raised=call.raised
+                )
+            )
+        return standing
+
+    def _show(self, now: Instant, seen: Seen, progress: Progress) -> None:
+        alerts = self._standing()
+        state = self._state(now, alerts, seen)
+        self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
+        if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
+            self._publish_still(seen)
+        told = (state, tuple(alerts), self.sitting.current, seen.look and len(seen.look.observation.faces))
+        if told != self._told or self._is_due("heartbeat", now, HEARTBEAT_EVERY_MS):
+            # a change is told at once; the rhythm of the rest says that this desk is alive
+            self._told = told
+            self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
+            self.link.publish_heartbeat(self._heartbeat(now, alerts, seen, progress))
+
+    def _state(self, now: Instant, alerts: list[wire.StandingAlert], seen: Seen) -> patterns.DeskState:
+        sitting, away = self.sitting.current, self.link.disconnected_since
+        return patterns.DeskState(
+            is_booting=seen.look is None and seen.camera_trouble is None and not self.faults.standing(),
+            is_sitting=sitting is not None,
+            mode=sitting.mode if sitting is not None else wire.Mode.AUTOMATED,
+            alerts=tuple(
+                patterns.ShownAlert(
+                    kind=alert.kind,
+                    is_confirmed=alert.alert in self._confirmed,
+                    is_dismissed=alert.alert in self._dismissed,
+                )
+                for alert in alerts
+            ),
+            faults=tuple(change.kind for change in self.faults.standing()),
+            hub_away_s=0.0 if away is None else (now.up_ms - away.up_ms) / 1000,
+        )
+
+    def _publish_still(self, seen: Seen) -> None:
+        if seen.look is None or self.link.connected_since is None:
+            return
+        jpeg = jpeg_within(seen.look.rgb, LIVE_SIZE, LIVE_STILL_BYTES)
+        if jpeg is not None:
+            at = Instant(seen.look.observation.utc_ms, seen.look.observation.up_ms)
+            note = wire.StillNote(boot=self.records.boot, at=at, sha256=wire.sha256_hex(jpeg))
+            self.link.publish_still(wire.Still(note, jpeg))
+
+    def _heartbeat(
+        self, now: Instant, alerts: list[wire.StandingAlert], seen: Seen, progress: Progress
+    ) -> wire.Heartbeat:
+        sitting, plan = self.sitting.current, self.records.plan()
+        standing = self.faults.standing()
+        is_stopped = any(change.kind is wire.FaultKind.RECORDING_STOPPED for change in standing)
+        written_ns = progress.last_written_up_ns
+        observation = None if seen.look is None else seen.look.observation
+        return wire.Heartbeat(
+            boot=self.records.boot,
+            now=now,
+            is_clock_ok=self.clock.is_ok(),
+            state="waiting" if sitting is None else "stopped" if is_stopped else "recording",
+            sitting="" if sitting is None else sitting.sitting,
+            faces=None if observation is None else len(observation.faces),
+            is_covered=None if observation is None else observation.scene.is_covered,
+            capture_fps=seen.capture_fps,
+            vision_fps=seen.vision_fps,
+            vision_ms=None if observation is None else observation.vision_ms,
+            frames_dropped=progress.frames_dropped,
+            recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
+            spool=self.records.depth(),
+            free_bytes=host.free_bytes(self.segments_folder),
+            temperature_c=host.temperature_c(),
+            lamp=self.panel.lamp(),
+            faults=tuple(
+                wire.StandingFault(kind=change.kind, began=change.began, detail=change.detail) for change in standing
+            ),
+            alerts=tuple(alerts),
+            head=self.records.head(),
+            plan=None if plan is None else plan.number,
+            software=SOFTWARE,
+            model_sha256=self.maker.model_sha256,
+        )

@@ -1,0 +1,105 @@
+"""`ems-agent check`: each part tried for real, one line with the remedy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import models
+from agent import host
+from agent.app import open_camera, panel_pins
+from agent.camera import CameraLost
+from agent.config import BadSetting, Settings
+from agent.panel import Panel, PanelProblem
+from agent.vision import open_vision
+from agent.vision.runtime import VisionProblem
+
+
+class Result(NamedTuple):
+    """One check; `words` says what was found, and what to do if it failed."""
+
+    name: str
+    is_fine: bool
+    words: str
+
+
+def _camera(settings: Settings) -> Result:
+    try:
+        camera = open_camera(settings)
+        camera.start(None)
+    except (CameraLost, BadSetting) as error:
+        return Result("camera", False, f"{error}; look at the cable and at CAMERA_DEVICE")
+    try:
+        picture = camera.newest(0, timeout_s=5)
+    except CameraLost as error:
+        return Result("camera", False, str(error))
+    finally:
+        camera.stop()
+    if picture is None:
+        return Result("camera", False, "no picture within 5 s; unplug it and plug it in again")
+    height, width = picture.rgb.shape[:2]
+    return Result("camera", True, f"{settings.camera_device}: a picture of {width}x{height} for vision")
+
+
+def _model(settings: Settings) -> Result:
+    try:
+        vision = open_vision(settings.face_model, settings.models_path)
+    except (models.ModelProblem, VisionProblem) as error:
+        return Result("model", False, str(error))
+    return Result("model", True, f"{settings.face_model}: the pinned file ({vision.model_sha256[:12]}), and it runs")
+
+
+def _storage(settings: Settings) -> Result:
+    folder = settings.storage_path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return Result(
+            "storage", False, f"{folder} cannot be written: {error.strerror}; look at the card and STORAGE_PATH"
+        )
+    free = host.free_bytes(folder) or 0
+    hours = free / (settings.record_bitrate_bps / 8 * 3600)
+    words = f"{folder}: {free / 1e9:.1f} GB free, about {hours:.0f} hours of recording"
+    if free < settings.storage_low_bytes:
+        return Result("storage", False, f"{words}; less than EMS_STORAGE_LOW_BYTES, make room")
+    return Result("storage", True, words)
+
+
+def _broker(settings: Settings) -> Result:
+    place = f"{settings.broker_host}:{settings.broker_port}"
+    try:
+        socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()
+    except OSError as error:
+        return Result("broker", False, f"{place}: {error.strerror or error}; look at network, hub and EMS_BROKER_HOST")
+    return Result("broker", True, f"{place} answers")
+
+
+def _clock(settings: Settings) -> Result:
+    if host.Clock(is_trusted=settings.is_clock_trusted).is_ok():
+        return Result("clock", True, "set by a time server, or vouched for")
+    return Result("clock", False, "no time server sets it; recording works, times may be off")
+
+
+def _panel(settings: Settings) -> Result:
+    if settings.panel == "mock":
+        return Result("panel", True, "mock pins: this machine has no lamp (EMS_PANEL=gpio for one)")
+    try:
+        Panel(panel_pins(settings)).close()
+    except PanelProblem as error:
+        return Result("panel", False, str(error))
+    return Result("panel", True, "lamp, buzzer and button can be used")
+
+
+CHECKS: tuple[Callable[[Settings], Result], ...] = (_camera, _model, _storage, _broker, _clock, _panel)
+
+
+def check_all(settings: Settings) -> list[Result]:
+    """Every check, in the order of the wires: camera first."""
+    return [check(settings) for check in CHECKS]

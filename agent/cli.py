@@ -1,0 +1,103 @@
+"""`ems-agent`: run the desk, check it, or analyse films and pictures with its vision and judge."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent import config
+
+
+class _OneLine(click.ClickException):
+    """A problem that a person can mend: one line, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"ems-agent: {self.message}", err=True)
+
+
+def _settings() -> config.Settings:
+    try:
+        return config.load()
+    except config.BadSetting as error:
+        raise _OneLine(str(error)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="exam-monitoring-system")
+def main() -> None:
+    """The desk unit: records, looks, and tells the hub. Settings come from the environment and .env."""
+
+
+@main.command()
+def run() -> None:
+    """Run the desk until it is told to stop (SIGTERM or Ctrl-C)."""
+    settings = _settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
+    from agent.app import Desk
+
+    with _in_one_line():
+        desk = Desk(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: desk.stopping.set())
+    desk.run()
+
+
+@main.command()
+def check() -> None:
+    """Try each part of this desk and say PASS or FAIL with the remedy; exit code 1 if any failed."""
+    settings = _settings()
+    from agent import check as checks
+
+    results = checks.check_all(settings)
+    for result in results:
+        click.echo(f"{'PASS' if result.is_fine else 'FAIL'}  {result.name:<10} {result.words}")
+    sys.exit(0 if all(result.is_fine for result in results) else 1)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "out", required=True, type=click.Path(path_type=Path), help="where the samples go")
+@click.option("--alerts", type=click.Path(path_type=Path), help="where the alerts go")
+@click.option("--fps", default=5.0, show_default=True, type=click.FloatRange(0.1, 60), help="looks a second")
+@click.option("--rules", type=click.Path(path_type=Path), help="a TOML or JSON file of rules instead of the defaults")
+@click.option("--models", "models_folder", type=click.Path(path_type=Path), help="where the fetched models lie")
+def analyse(
+    files: tuple[Path, ...], out: Path, alerts: Path | None, fps: float, rules: Path | None, models_folder: Path | None
+) -> None:
+    """Run vision and judge over films and pictures, as fast as it goes."""
+    from agent.analyse import analyse as analyse_files
+
+    with _in_one_line():
+        code = analyse_files(list(files), out, alerts, fps=fps, rules=rules, models_folder=models_folder)
+    sys.exit(code)
+
+
+class _in_one_line:
+    """Turns the errors that say what to do into one line; all others keep their traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _at: object) -> None:
+        if error is None:
+            return
+        from agent.panel import PanelProblem
+        from agent.records import RecordsError
+        from agent.vision.runtime import VisionProblem
+        from models import ModelProblem
+
+        known = (config.BadSetting, ModelProblem, VisionProblem, PanelProblem, RecordsError, OSError)
+        if isinstance(error, known):
+            raise _OneLine(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

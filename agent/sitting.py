@@ -1,0 +1,195 @@
+"""The sitting that is on at this desk: begun, resumed after whatever happened, ended; by the plan and the clocks alone.
+
+It is handed the recorder, the sight, the records and the scribe's `put`, and tells them; it opens nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.camera import MainFrame
+from agent.core import bodies, gaps, schedule
+from agent.core.judge import AlertChange
+from agent.core.segments import ClosedSegment
+from agent.wire import Alert, Body, Gap, GapCause, Instant, Plan, PlannedSitting, Rule, SittingState
+
+FIRST_SEGMENT_MS = 1_500
+"""The first segment of a run is a short one: when it is closed, the gap before it is known and told."""
+
+
+class Recording(Protocol):
+    """What is needed of the recorder."""
+
+    def begin(self, sitting: str) -> None: ...
+
+    def end(self, timeout_s: float = ...) -> bool: ...
+
+    def cut(self) -> None: ...
+
+    def feed(self, frame: MainFrame) -> None: ...
+
+
+class Judging(Protocol):
+    """What is needed of the sight."""
+
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None: ...
+
+    def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]: ...
+
+
+class Memory(Protocol):
+    """What is needed of the records."""
+
+    def plan(self) -> Plan | None: ...
+
+    def sitting(self) -> str: ...
+
+    def set_sitting(self, sitting: str) -> None: ...
+
+    def recorded(self, sitting: str) -> tuple[int, Instant | None]:
+        """Milliseconds in the sitting's segments, and where the last one ends."""
+
+
+class SittingKeeper:
+    """`now_of` gives both clocks at a boot-time instant in nanoseconds; `was_clean`: the last run ended in order."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        judging: Judging,
+        memory: Memory,
+        put: Callable[[Body, Instant], None],
+        put_changes: Callable[[list[AlertChange], PlannedSitting, NDArray[np.uint8] | None], None],
+        now_of: Callable[[int], Instant],
+        maker: bodies.Maker,
+        *,
+        was_clean: bool,
+    ) -> None:
+        self._recording, self._judging, self._memory = recording, judging, memory
+        self._put, self._put_changes, self._now_of, self._maker = put, put_changes, now_of, maker
+        self._was_clean = was_clean
+        self._is_clock_trusted = False
+        self.current: PlannedSitting | None = None
+        self.since_up_ms: int | None = None
+        """When recording of the current sitting was begun in this run."""
+        self.help: Alert | None = None
+        self._resumed = memory.sitting() or None
+        self._recorded_ms = 0
+        self._open_since_up_ms: int | None = None
+        self._recorded_until: Instant | None = None
+        self._is_first_segment = False
+        self._is_cut_due = False
+        self._next_alert = 1
+
+    # --- called from the camera's and the recorder's threads --------------------------------------------------------
+
+    def take_frame(self, frame: MainFrame) -> None:
+        """Every captured picture; recorded only in a sitting."""
+        if self.current is not None:
+            self._recording.feed(frame)
+
+    def take_segment(self, segment: ClosedSegment, now: Instant) -> None:
+        if self.current is not None and segment.sitting == self.current.sitting:
+            self._tell_gap_before(self.current, segment, now)
+            self._recorded_ms += segment.ended_up_ms - segment.began_up_ms
+            self._open_since_up_ms = segment.ended_up_ms
+        self._put(bodies.segment_body(segment), now)
+
+    def take_gap(self, began_up_ns: int, ended_up_ns: int, cause: GapCause) -> None:
+        sitting = self.current.sitting if self.current is not None else self._memory.sitting()
+        began, ended = self._now_of(began_up_ns), self._now_of(ended_up_ns)
+        self._put(Gap(sitting=sitting, began=began, ended=ended, cause=cause), ended)
+
+    # --- called from the tick ---------------------------------------------------------------------------------------
+
+    def recorded_s(self, last_written_up_ms: int | None) -> float:
+        """Seconds of the current sitting that are in files, the open one up to its last picture included."""
+        open_ms = 0
+        if self._open_since_up_ms is not None and last_written_up_ms is not None:
+            open_ms = max(0, last_written_up_ms - self._open_since_up_ms)
+        return (self._recorded_ms + open_ms) / 1000 if self.current is not None else 0.0
+
+    def follow(self, now: Instant, is_clock_ok: bool) -> None:
+        """Do what the plan says for this moment. A clock that was right once in this run stays trusted: boot time
+        carries it on when the time server goes away."""
+        self._is_clock_trusted = self._is_clock_trusted or is_clock_ok
+        wanted = schedule.current(self._memory.plan(), now, self._is_clock_trusted, self._resumed, self.since_up_ms)
+        if wanted != self.current:
+            if self.current is not None and (wanted is None or wanted.sitting != self.current.sitting):
+                self.end(now)
+            if wanted is not None:
+                self._begin(wanted, now)
+        if self._is_cut_due and now.up_ms - (self.since_up_ms or now.up_ms) >= FIRST_SEGMENT_MS:
+            self._is_cut_due = False
+            self._recording.cut()
+
+    def _begin(self, sitting: PlannedSitting, now: Instant) -> None:
+        """Begin, or resume after a restart, or go on under a changed plan."""
+        if self.current is not None:
+            self._end_judging(self.current, now)
+            self.current = sitting
+            self._judging.judge_by(sitting.rules, self._next_alert)
+            return
+        self._recorded_ms, self._recorded_until = self._memory.recorded(sitting.sitting)
+        self._open_since_up_ms, self._is_first_segment, self._is_cut_due = now.up_ms, True, True
+        self.since_up_ms, self._resumed = now.up_ms, sitting.sitting
+        self._memory.set_sitting(sitting.sitting)
+        self._recording.begin(sitting.sitting)
+        self.current = sitting
+        self._judging.judge_by(sitting.rules, self._next_alert)
+        self._put_state(sitting, "started" if self._recorded_until is None else "resumed", now)
+
+    def end(self, now: Instant, *, is_over: bool = True) -> None:
+        """The sitting is over; or, with `is_over=False`, this run of the agent is, and the next one resumes it."""
+        sitting = self.current
+        if sitting is None:
+            return
+        self._end_judging(sitting, now)
+        if self.help is not None:
+            self._put(bodies.cleared(self.help, now), now)
+            self.help = None
+        self._recording.end()
+        self.current = None
+        if is_over:
+            self._memory.set_sitting("")
+            self._resumed, self.since_up_ms = None, None
+            self._put_state(sitting, "ended", now)
+
+    def _end_judging(self, sitting: PlannedSitting, now: Instant) -> None:
+        changes, next_alert = self._judging.end_judging(now)
+        self._next_alert = max(self._next_alert, next_alert)
+        self._put_changes(changes, sitting, None)
+
+    def _put_state(self, sitting: PlannedSitting, state: str, now: Instant) -> None:
+        plan = self._memory.plan()
+        number = 0 if plan is None else plan.number
+        self._put(SittingState(sitting=sitting.sitting, seat=sitting.seat, state=state, plan=number), now)
+
+    def _tell_gap_before(self, sitting: PlannedSitting, segment: ClosedSegment, now: Instant) -> None:
+        """Once a run: what lies between the last recorded second, or the sitting's start, and this run's first."""
+        if not self._is_first_segment:
+            return
+        self._is_first_segment = False
+        gap = gaps.gap_before(
+            sitting,
+            self._recorded_until,
+            Instant(segment.began_utc_ms, segment.began_up_ms),
+            was_clean=self._was_clean,
+            is_clock_ok=self._is_clock_trusted,
+        )
+        self._was_clean = True
+        if gap is not None:
+            self._put(gap, now)
+
+    def press(self, now: Instant) -> None:
+        """The button: the first press asks for help, the next one says that it came."""
+        if self.help is not None:
+            self._put(bodies.cleared(self.help, now), now)
+            self.help = None
+        elif self.current is not None:
+            self.help = bodies.help_alert(self.current, self._maker, now)
+            self._put(self.help, now)
