@@ -15,6 +15,7 @@ _CONFIG = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 persistence false
+{user}
 set_tcp_nodelay true
 max_queued_messages 10000
 message_size_limit {limit}
@@ -44,5 +45,12 @@ def command(folder: Path, port: int) -> tuple[list[str], int, str]:
         return [sys.executable, "-m", "hub.demo.embedded_broker", "--port", str(port)], 4, "embedded amqtt"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "mosquitto.conf"
-    config.write_text(_CONFIG.format(port=port, limit=MAX_MESSAGE_BYTES, packet_limit=MAX_MESSAGE_BYTES + 1024))
+    config.write_text(
+        _CONFIG.format(
+            port=port,
+            user="user root" if os.geteuid() == 0 else "",
+            limit=MAX_MESSAGE_BYTES,
+            packet_limit=MAX_MESSAGE_BYTES + 1024,
+        )
+    )
     return [mosquitto, "-c", str(config)], 5, "mosquitto"

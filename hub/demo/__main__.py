@@ -1,0 +1,180 @@
+"""`python -m hub.demo`: start a whole centre on this machine, show it, and stop it cleanly on Ctrl-C."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from hub.demo import broker, centre
+from hub.demo.centre import CannotStart, Centre, DemoDesk
+from hub.demo.children import Child, ChildFailed, stop_in_order
+from hub.demo.table import table_of
+from hub.store import Store, StoreProblem, planning
+
+READY_WITHIN_S = 60.0
+STARTS_ALLOWED = 5
+"""How often a process may die before the table only tells of it."""
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Running:
+    """The processes of a running centre and what the terminal shows of them."""
+
+    def __init__(self, made: Centre, desks: list[DemoDesk], broker_command: list[str], store: Store) -> None:
+        self.made, self.desks, self.store = made, desks, store
+        self.broker, self.hub, self.agents = made.children(broker_command, desks)
+        self.stopping = threading.Event()
+
+    def start(self) -> None:
+        """Broker first, desks last; each step waits until the one before answers. Raises ChildFailed."""
+        self.broker.start()
+        self._wait(self.broker, lambda: _listens(self.made.broker_port))
+        for child in self.hub:
+            child.start()
+        self._wait(self.hub[1], lambda: _listens(self.made.web_port))
+        for child in self.agents:
+            child.start()
+
+    def _wait(self, child: Child, is_ready: object) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S  # noqa: TID251 - waiting for another process
+        while not is_ready():  # type: ignore[operator]
+            if not child.is_alive():
+                raise ChildFailed(f"{child.name} did not start: {child.last_words()}")
+            if time.monotonic() > deadline:  # noqa: TID251
+                raise ChildFailed(f"{child.name} did not answer within {READY_WITHIN_S:.0f} s: {child.last_words()}")
+            if self.stopping.wait(0.1):
+                raise ChildFailed("stopped before it was ready")
+
+    def tend(self) -> list[str]:
+        """Seat new units, restart what died; the sentences to show under the table."""
+        centre.seat_new_units(self.store, self.desks, _now_ms())
+        notes = []
+        for child in (self.broker, *self.hub, *self.agents):
+            if child.is_alive():
+                continue
+            notes.append(f"{child.name} died: {child.last_words()}")
+            if child.starts <= STARTS_ALLOWED:
+                child.start()
+        return notes
+
+    def stop(self) -> None:
+        stop_in_order([self.agents, [self.hub[1]], [self.hub[0]], [self.broker]])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _only_one(var: Path) -> Iterator[None]:
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(f"a centre is running on {var} already; stop it first, or use --var") from None
+        yield
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CannotStart(
+                f"port {port} cannot be used ({error.strerror}); choose another: make run PORT=8080"
+            ) from None
+
+
+def _say_start(console: Console, made: Centre, log_ins: list[tuple[str, str]], broker_name: str) -> None:
+    console.print()
+    console.print(f"  The centre is open at [bold]http://127.0.0.1:{made.web_port}/[/bold]")
+    for name, password in log_ins:
+        console.print(f"  log in as [bold]{name}[/bold] with the password [bold]{password}[/bold]", highlight=False)
+    console.print(f"  broker: {broker_name}, without encryption, on this machine only; data in {made.var}", style="dim")
+    console.print("  Ctrl-C stops everything; the next start goes on with the same data.", style="dim")
+    console.print()
+
+
+def _watch(running: Running, console: Console) -> None:
+    """The table, twice a second on a terminal; a line now and then when the output goes to a file."""
+    beats: dict[str, tuple[str, int]] = {}
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while not running.stopping.wait(0.5):
+            notes = running.tend()
+            with running.store.read() as connection:
+                beats = planning.heartbeats(connection)
+            if console.is_terminal:
+                live.update(table_of(running.desks, beats, _now_ms(), notes), refresh=True)
+        live.update(table_of(running.desks, beats, _now_ms(), []), refresh=True)
+
+
+def _run(made: Centre, desks: list[DemoDesk], broker_command: list[str], broker_name: str, console: Console) -> None:
+    store = Store(made.database)
+    try:
+        log_ins = centre.make_log_ins(store, _now_ms())
+        running = Running(made, desks, broker_command, store)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: running.stopping.set())
+        try:
+            running.start()
+            _say_start(console, made, log_ins, broker_name)
+            _watch(running, console)
+        finally:
+            console.print("Stopping: desks close their recordings and hand over what they have ...")
+            running.stop()
+            shutil.rmtree(made.live, ignore_errors=True)
+    finally:
+        store.close()
+    console.print("Stopped.")
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="port of the web pages")
+@click.option("--footage", type=click.Path(path_type=Path), help="a folder of video files, one desk each")
+@click.option("--camera", help="this computer's camera as one more desk: 0, or /dev/video0")
+@click.option("--desks", "count", type=click.IntRange(1, 60), help="how many desks")
+@click.option("--var", default="var", type=click.Path(path_type=Path), show_default=True, help="the data folder")
+def main(port: int, footage: Path | None, camera: str | None, count: int | None, var: Path) -> None:
+    """A whole exam centre on this machine: broker, hub and desks."""
+    console = Console()
+    try:
+        desks = centre.desks(footage, camera, count)
+        var = var.resolve()
+        with _only_one(var):
+            _check_port(port)
+            broker_port = broker.free_port()
+            command, protocol, name = broker.command(var / "broker", broker_port)
+            made = Centre(
+                var=var,
+                web_port=port,
+                broker_port=broker_port,
+                broker_protocol=protocol,
+                secret_key=centre.secret_key(var),
+            )
+            _run(made, desks, command, name, console)
+    except (CannotStart, ChildFailed, StoreProblem) as problem:
+        console.print(f"make run: {problem}", style="bold red", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What the one-command centre consists of: folders, settings of each process, log-ins, seats and the sitting."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from agent.wire import DEFAULT_RULES, Mode
+from hub.core.access import Role
+from hub.demo.children import Child
+from hub.passwords import generate, hash_password
+from hub.store import Store, people, planning
+
+ROOM = "Hall A"
+EXAM = "Demonstration paper"
+SITTING_MS = 3 * 3_600_000
+SCRIPTS = ("steady", "leaves", "visitor", "covered", "writing", "restless")
+"""The demo scenes, one for each of the first six desks."""
+FILM_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".ts", ".webm", ".m4v"})
+DEFAULT_DESKS = 6
+STORAGE_LOW_BYTES = 1_000_000_000
+
+
+class CannotStart(Exception):
+    """One clear line about what is missing; nothing was started."""
+
+
+class DemoDesk(Struct, frozen=True):
+    """One desk of the demonstration: `camera` is its CAMERA_DEVICE."""
+
+    name: str
+    seat: str
+    camera: str
+
+    @property
+    def unit(self) -> str:
+        return f"demo.{self.name}"
+
+    @property
+    def camera_words(self) -> str:
+        kind, _, what = self.camera.partition(":")
+        return f"camera {kind}" if not what else Path(what).stem if kind == "footage" else what
+
+
+class Centre(Struct, frozen=True, kw_only=True):
+    """Where everything lies and listens."""
+
+    var: Path
+    web_port: int
+    broker_port: int
+    broker_protocol: int
+    secret_key: str
+
+    @property
+    def live(self) -> Path:
+        """Newest stills: in memory where the machine has a tmpfs for it, told apart by the data folder."""
+        shm = Path("/dev/shm")  # noqa: S108 - pictures here are for the next second only
+        name = f"ems-demo-{os.getuid()}-{self.web_port}"
+        return shm / name if os.access(shm, os.W_OK) else self.var / "live"
+
+    def hub_environ(self) -> dict[str, str]:
+        return {
+            **_inherited(),
+            "APP_ENV": "development",
+            "SECRET_KEY": self.secret_key,
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "STORAGE_PATH": str(self.var / "hub" / "storage"),
+            "EMS_LIVE_PATH": str(self.live),
+            "EMS_BROKER_PORT": str(self.broker_port),
+            "EMS_BROKER_PROTOCOL": str(self.broker_protocol),
+            "EMS_WEB_PORT": str(self.web_port),
+            "EMS_ZONE": _zone(),
+            "EMS_TRUST_NEW_UNITS": "true",
+        }
+
+    @property
+    def database(self) -> Path:
+        return self.var / "hub" / "hub.db"
+
+    def desk_environ(self, desk: DemoDesk) -> dict[str, str]:
+        return {
+            **_inherited(),
+            "APP_ENV": "development",
+            "EMS_UNIT": desk.unit,
+            "STORAGE_PATH": str(self.var / "desks" / desk.name),
+            "CAMERA_DEVICE": desk.camera,
+            "EMS_BROKER_PORT": str(self.broker_port),
+            "EMS_BROKER_PROTOCOL": str(self.broker_protocol),
+            "EMS_STORAGE_LOW_BYTES": str(STORAGE_LOW_BYTES),
+            # desks and hub share this machine's clock, so no desk can be off from the hub
+            "EMS_IS_CLOCK_TRUSTED": "true",
+        }
+
+    def children(self, broker_command: list[str], desks: list[DemoDesk]) -> tuple[Child, list[Child], list[Child]]:
+        """The broker, the hub's processes and the desks."""
+        logs = self.var / "log"
+        hub = self.hub_environ()
+        ems_hub = [sys.executable, "-m", "hub.cli"]
+        return (
+            Child("broker", broker_command, _inherited(), logs / "broker.log"),
+            [Child(name, [*ems_hub, name], hub, logs / f"{name}.log") for name in ("ingest", "web")],
+            [
+                Child(
+                    desk.name,
+                    [sys.executable, "-m", "agent.cli", "run"],
+                    self.desk_environ(desk),
+                    logs / f"{desk.name}.log",
+                )
+                for desk in desks
+            ],
+        )
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without settings meant for another desk or hub; one thread for the number crunchers,
+    because six desks share this machine."""
+    ours = {"APP_ENV", "SECRET_KEY", "DATABASE_URL", "STORAGE_PATH", "CAMERA_DEVICE", "LOG_LEVEL", "PROCTORING_MODE"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EMS_") and name not in ours}
+    return {**kept, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _zone() -> str:
+    """This machine's time zone by name, UTC when it does not tell."""
+    try:
+        target = Path("/etc/localtime").resolve(strict=True)
+    except OSError:
+        return "UTC"
+    parts = target.parts
+    return "/".join(parts[parts.index("zoneinfo") + 1 :]) if "zoneinfo" in parts else "UTC"
+
+
+def secret_key(var: Path) -> str:
+    """The key that signs log-ins of this data folder, made once."""
+    path = var / "hub" / "secret_key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def desks(footage: Path | None, camera: str | None, count: int | None) -> list[DemoDesk]:
+    """The desks to run: scenes or films, and this computer's camera as one more. Raises CannotStart."""
+    cameras = list(_film_cameras(footage) if footage is not None else _scene_cameras())
+    if footage is None:
+        wanted = DEFAULT_DESKS if count is None else count
+        cameras = [cameras[index % len(cameras)] for index in range(wanted)]
+    else:
+        cameras = cameras[: DEFAULT_DESKS if count is None else count]
+    if camera is not None:
+        cameras.append(_webcam(camera))
+    return [
+        DemoDesk(name=f"desk-{number:02d}", seat=_seat(number), camera=device)
+        for number, device in enumerate(cameras, start=1)
+    ]
+
+
+def _seat(number: int) -> str:
+    """A1 A2 A3, B1 B2 B3, ..."""
+    row, column = divmod(number - 1, 3)
+    return f"{chr(ord('A') + row % 26)}{column + 1 + 3 * (row // 26)}"
+
+
+def _scene_cameras() -> Iterator[str]:
+    return (f"demo:{script}" for script in SCRIPTS)
+
+
+def _film_cameras(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise CannotStart(f"FOOTAGE: {folder} is not a folder")
+    films = sorted(path for path in folder.iterdir() if path.suffix.lower() in FILM_SUFFIXES)
+    if not films:
+        raise CannotStart(f"FOOTAGE: {folder} holds no video file ({', '.join(sorted(FILM_SUFFIXES))})")
+    return [f"footage:{film.resolve()}" for film in films]
+
+
+def _webcam(device: str) -> str:
+    path = Path(f"/dev/video{device}") if device.isdigit() else Path(device)
+    if not path.exists():
+        found = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*"))) or "none"
+        raise CannotStart(f"CAMERA={device}: there is no {path}; cameras of this machine: {found}")
+    return device
+
+
+def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:
+    """(name, password) of a proctor and an admin; the passwords are new at every start and stored only hashed."""
+    made = []
+    for role in (Role.PROCTOR, Role.ADMIN):
+        password = generate()
+        if people.by_name(store, role) is None:
+            people.add(store, name=role, role=role, password_hash=hash_password(password), now_utc_ms=now_ms)
+        else:
+            people.set_password(store, role, hash_password(password))
+        made.append((str(role), password))
+    return made
+
+
+def seat_new_units(store: Store, expected: list[DemoDesk], now_ms: int) -> None:
+    """Give each unit that has shown up its seat, and a plan for the running sitting; start one when none runs."""
+    with store.read() as connection:
+        waiting = planning.unseated(connection, [desk.unit for desk in expected])
+    if waiting:
+        with store.write() as connection:
+            for desk in expected:
+                if desk.unit in waiting:
+                    planning.put_seat(connection, room=ROOM, label=desk.seat, unit=desk.unit)
+    planning.keep_sitting(
+        store, room=ROOM, exam=EXAM, now_ms=now_ms, length_ms=SITTING_MS, mode=Mode.AUTOMATED, rules=DEFAULT_RULES
+    )

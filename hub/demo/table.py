@@ -1,0 +1,66 @@
+"""The terminal's table of the desks, from the newest heartbeat of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from agent.wire import Heartbeat
+from hub.demo.centre import DemoDesk
+
+LATE_MS = 12_000
+_STYLE = {"recording": "green", "waiting": "cyan", "stopped": "bold red", "starting": "dim", "late": "yellow"}
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    """A reading that nobody has is a dash, never a zero."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str | Text]:
+    if heartbeat is None:
+        return [desk.seat, desk.unit, desk.camera_words, Text("starting", _STYLE["starting"]), *["-"] * 7]
+    is_late = age_ms > LATE_MS
+    state = f"late {age_ms // 1000} s" if is_late else heartbeat.state
+    standing = [*(alert.kind for alert in heartbeat.alerts), *(fault.kind for fault in heartbeat.faults)]
+    lamp = heartbeat.lamp
+    return [
+        desk.seat,
+        desk.unit,
+        desk.camera_words,
+        Text(state, _STYLE["late" if is_late else heartbeat.state]),
+        _number(heartbeat.capture_fps, 1),
+        _number(heartbeat.vision_fps, 1),
+        _number(heartbeat.faces),
+        Text(f"● {lamp.pattern}", lamp.colour) if lamp is not None else "-",
+        str(heartbeat.spool),
+        _clock(heartbeat.recorded_s),
+        Text(", ".join(standing).replace("_", " "), "bold"),
+    ]
+
+
+def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
+    """`beats`: unit -> (heartbeat as JSON, when it came)."""
+    table = Table(title=None, caption="\n".join(notes) or None, expand=False)
+    for name in ("seat", "desk", "camera", "state"):
+        table.add_column(name)
+    for name in ("fps", "looks/s", "faces"):
+        table.add_column(name, justify="right")
+    table.add_column("lamp")
+    for name in ("spool", "recorded"):
+        table.add_column(name, justify="right")
+    table.add_column("standing")
+    for desk in desks:
+        text, came_ms = beats.get(desk.unit, ("", 0))
+        heartbeat = msgspec.json.decode(text, type=Heartbeat) if text else None
+        table.add_row(*_row(desk, heartbeat, now_ms - came_ms))
+    return table
