@@ -76,9 +76,7 @@ def analyse(
         chosen = DEFAULT_RULES if rules is None else read_rules(rules)
         vision = open_vision(face_model, models_folder)
         for target in filter(None, (out, alerts)):
-            _write(
-                target, {}
-            )  # now, and not after an hour's work, is the time to find that it cannot be written
+            _write(target, {})  # now, and not after an hour's work, is the time to find that it cannot be written
     except (BadRules, ModelProblem, VisionProblem, OSError) as error:
         _complain(say, str(error))
         return 1
@@ -127,7 +125,7 @@ class _File:
         try:
             for second, rgb in read_pictures(self._path, self._fps):
                 up_ms = round(second * 1000)
-                observation = self._vision.observe(_as_the_desk_sees(rgb), up_ms, up_ms)
+                observation = self._vision.observe(as_the_desk_sees(rgb), up_ms, up_ms)
                 height, width = rgb.shape[:2]
                 self.samples.append(_sample(second, observation, width, height))
                 for change in self._judge.step(observation):
@@ -142,7 +140,7 @@ class _File:
         return [_file_alert(change) for _, change in sorted(self._changes.items())]
 
 
-def _as_the_desk_sees(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_the_desk_sees(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Scaled down to what a desk's camera hands to vision; smaller pictures as they are."""
     height, width = rgb.shape[:2]
     scale = min(VISION_SIZE[0] / width, VISION_SIZE[1] / height)

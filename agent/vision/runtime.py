@@ -55,15 +55,28 @@ class TfliteModel:
             )
         return int(fits[0])
 
-    def run(self) -> tuple[NDArray[np.float32], ...]:
-        """The outputs, in the order of `output_shapes`, as copies. Raises VisionProblem when the runtime fails."""
+    def invoke(self) -> None:
+        """The bare inference on what the runtime's input tensor holds: the floor that `run` is measured against."""
+        self._interpreter.invoke()
+
+    def run(self) -> None:
+        """Infer from `input`. Raises VisionProblem when the runtime fails."""
         try:
-            # a copy into the runtime's tensor, not a view of it: a view kept by mistake blocks the next invoke
             self._interpreter.set_tensor(self._input_index, self.input)
             self._interpreter.invoke()
-            return tuple(self._interpreter.get_tensor(index) for index in self._output_indices)
         except (ValueError, RuntimeError) as error:
             raise VisionProblem(f"model {self.path} failed: {_first_line(error)}") from error
+
+    # A view of the runtime's tensor blocks the next invoke while it lives: both copy at once and drop it.
+
+    def output(self, which: int) -> NDArray[np.float32]:
+        """A copy of the whole output number `which` of `output_shapes`."""
+        return np.array(self._interpreter.tensor(self._output_indices[which])())
+
+    def rows(self, which: int, indices: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Copies of some rows of output `which`, shape (1, n, k): the rest is never touched."""
+        view: NDArray[np.float32] = self._interpreter.tensor(self._output_indices[which])()
+        return np.take(view[0], indices, axis=0)
 
 
 def _first_line(error: Exception) -> str:

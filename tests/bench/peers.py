@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,10 +30,10 @@ class PeerProblem(Exception):
 
 class Answer(NamedTuple):
     """What a peer said. `faces[i]` are (x, y, width, height, score) of picture i, box in fractions of the picture,
-    not clipped; `cpu_ms` is CPU time a picture over all its threads, one value a round."""
+    not clipped; `cpu_ms` is what `cpu_ms()` measured, None without rounds."""
 
     faces: list[list[tuple[float, float, float, float, float]]]
-    cpu_ms: list[float]
+    cpu_ms: float | None
 
 
 def find_python(versions: Sequence[str]) -> str | None:
@@ -71,7 +71,7 @@ def environment(name: str, python: str, requirements: Sequence[str]) -> Path:
     return inside
 
 
-def ask_mediapipe(pictures: Sequence[Any], *, is_full_range: bool, score: float, rounds: int = 1) -> Answer:
+def ask_mediapipe(pictures: Sequence[Any], *, is_full_range: bool, score: float, rounds: int = 0) -> Answer:
     """MediaPipe's own Python face detection on RGB pictures, pinned to one core. Raises PeerProblem."""
     python = find_python(("3.11", "3.12"))
     if python is None:
@@ -93,7 +93,7 @@ def _ask(python: Path, pictures: Sequence[Any], is_full_range: bool, score: floa
             raise PeerProblem(f"MediaPipe's detector failed: {last}")
         said = json.loads(answered.read_text())
     faces = [[(f[0], f[1], f[2], f[3], f[4]) for f in picture] for picture in said["faces"]]
-    return Answer(faces, [float(value) for value in said["cpu_ms"]])
+    return Answer(faces, said["cpu_ms"])
 
 
 def one_core() -> None:
@@ -101,18 +101,19 @@ def one_core() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def cpu_ms_each(work: Any, pictures: Sequence[Any], rounds: int) -> list[float]:
-    """CPU milliseconds a picture, all threads of the process, one value a round; the first round is not counted.
+def cpu_ms(works: Sequence[Callable[[Any], object]], pictures: Sequence[Any], rounds: int) -> list[float]:
+    """CPU milliseconds a picture of each of `works`, all threads of the process counted; the works take turns.
 
-    CPU time and not the clock on the wall: what else runs on the machine then matters little.
+    The mean over the pictures of each one's least time over the rounds: what else runs on the machine can only add.
     """
-    spent = []
-    for _ in range(rounds + 1):
-        before = time.process_time()
-        for picture in pictures:
-            work(picture)
-        spent.append((time.process_time() - before) * 1000 / len(pictures))
-    return spent[1:]
+    least = [[float("inf")] * len(pictures) for _ in works]
+    for _ in range(rounds):
+        for spent, work in zip(least, works, strict=True):
+            for number, picture in enumerate(pictures):
+                before = time.process_time_ns()
+                work(picture)
+                spent[number] = min(spent[number], (time.process_time_ns() - before) / 1e6)
+    return [sum(spent) / len(spent) for spent in least]
 
 
 def _answer_as_mediapipe(
@@ -130,8 +131,8 @@ def _answer_as_mediapipe(
     detection = mediapipe.solutions.face_detection.FaceDetection
     with detection(min_detection_confidence=score, model_selection=int(is_full_range)) as detector:
         faces = [faces_of(picture) for picture in pictures]
-        cpu_ms = cpu_ms_each(detector.process, pictures, rounds) if rounds else []
-    return {"faces": faces, "cpu_ms": cpu_ms}
+        spent = cpu_ms([detector.process], pictures, rounds)[0] if rounds else None
+    return {"faces": faces, "cpu_ms": spent}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -144,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("answers", type=Path)
     parser.add_argument("--full-range", action="store_true")
     parser.add_argument("--score", type=float, required=True)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=0)
     given = parser.parse_args(argv)
     one_core()
     with np.load(given.pictures) as opened:
