@@ -24,96 +24,12 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlite_utils import Database
 
-from agent import wire
+from agent import records_sql as sql
+from agent import unit_key, wire
 from agent.core.delivery import Item
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
--- Every record of this desk, for ever: the chain. A row without receipted_utc_ms is in the spool.
-CREATE TABLE records (
-    boot INTEGER NOT NULL CHECK (boot >= 1),
-    seq INTEGER NOT NULL CHECK (seq >= 1),
-    kind TEXT NOT NULL,
-    header TEXT NOT NULL,              -- the exact text that hash and signature cover
-    body TEXT NOT NULL,                -- the exact text whose SHA-256 the header carries
-    signature TEXT NOT NULL CHECK (length(signature) = 128),
-    hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
-    is_durable INTEGER NOT NULL CHECK (is_durable IN (0, 1)),
-    receipted_utc_ms INTEGER,          -- when the hub's receipt came; NULL: still to be delivered
-    PRIMARY KEY (boot, seq)
-) STRICT;
-CREATE INDEX records_spool ON records (boot, seq) WHERE receipted_utc_ms IS NULL;
-
--- The picture of the moment an alert was raised; the alert's body carries its hash.
-CREATE TABLE stills (
-    boot INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
-    utc_ms INTEGER NOT NULL,
-    up_ms INTEGER NOT NULL,
-    jpeg BLOB NOT NULL,
-    receipted_utc_ms INTEGER,
-    PRIMARY KEY (boot, seq),
-    FOREIGN KEY (boot, seq) REFERENCES records (boot, seq)
-) STRICT;
-CREATE INDEX stills_spool ON stills (boot, seq) WHERE receipted_utc_ms IS NULL;
-CREATE INDEX stills_sha256 ON stills (sha256);
-
--- The finished files of the recording, one row for each segment_closed record.
-CREATE TABLE segments (
-    name TEXT PRIMARY KEY,
-    boot INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    sitting TEXT NOT NULL,
-    began_utc_ms INTEGER NOT NULL,
-    began_up_ms INTEGER NOT NULL,
-    ended_utc_ms INTEGER NOT NULL,
-    ended_up_ms INTEGER NOT NULL,
-    frames INTEGER NOT NULL CHECK (frames >= 0),
-    size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
-    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
-    is_cut INTEGER NOT NULL CHECK (is_cut IN (0, 1)),
-    state TEXT NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'uploaded', 'freed')),
-    FOREIGN KEY (boot, seq) REFERENCES records (boot, seq)
-) STRICT;
-CREATE INDEX segments_sitting ON segments (sitting, began_utc_ms);
-
--- The newest plan, as the hub wrote it. One row at most.
-CREATE TABLE plan (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    number INTEGER NOT NULL,
-    body TEXT NOT NULL
-) STRICT;
-
--- What a start has to know. One row.
-CREATE TABLE desk (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    unit TEXT NOT NULL,
-    clean_boot INTEGER NOT NULL DEFAULT 0,  -- the last start that was also stopped in order
-    sitting TEXT NOT NULL DEFAULT ''        -- the sitting being recorded, '' for none
-) STRICT;
-"""
-_ADD_RECORD = """
-INSERT INTO records (boot, seq, kind, header, body, signature, hash, is_durable) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (boot, seq) DO UPDATE SET header = excluded.header, body = excluded.body, hash = excluded.hash,
-    kind = excluded.kind, signature = excluded.signature, is_durable = excluded.is_durable
-"""
-# The upsert: a commit whose last sync failed may be back after the journal was read again. What was sent stands.
-_ADD_STILL = "INSERT OR REPLACE INTO stills (boot, seq, sha256, utc_ms, up_ms, jpeg) VALUES (?, ?, ?, ?, ?, ?)"
-_ADD_SEGMENT = """
-INSERT OR REPLACE INTO segments (name, boot, seq, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames,
-    size_bytes, sha256, is_cut) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_PENDING = """
-SELECT boot, seq, 0 AS is_still FROM records
-WHERE receipted_utc_ms IS NULL AND (boot, seq) >= (?, ?) AND (boot, seq) < (?, ?)
-UNION ALL
-SELECT boot, seq, 1 FROM stills WHERE receipted_utc_ms IS NULL AND (boot, seq) >= (?, ?) AND (boot, seq) < (?, ?)
-ORDER BY boot, seq, is_still LIMIT ?
-"""
 _START: tuple[int, int] = (0, 0)
 _END: tuple[int, int] = (2**62, 0)
 
@@ -165,7 +81,11 @@ class Records:
         """Why the card cannot be written now, in one line; None while it can."""
         self.damaged: Path | None = None
         """Where a database that failed its integrity check at this start was put aside."""
-        self._key = _load_key(folder / "unit.key", may_make=not self._path.exists())
+        try:
+            self._key = unit_key.load_key(folder / "unit.key", may_make=not self._path.exists())
+            counted = unit_key.read_boot(folder / "unit.boot")
+        except ValueError as error:
+            raise RecordsError(str(error)) from None
         self._sign = self._key.sign
         self._open()
         self._seq = 0
@@ -180,7 +100,6 @@ class Records:
                 self._head = db.execute(
                     "SELECT boot, seq, hash FROM records ORDER BY boot DESC, seq DESC LIMIT 1"
                 ).fetchone()
-        counted = _read_boot(folder / "unit.boot")
         last = max(counted, self._head[0] if self._head else 0)
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
@@ -192,15 +111,17 @@ class Records:
             self._db = self._checked(_connect(self._path))
         except sqlite3.OperationalError as error:
             self.trouble = f"the card cannot be written: {error}"
-        except sqlite3.DatabaseError as error:
-            self._put_aside(str(error))
+        except sqlite3.DatabaseError:
+            self._put_aside()
             self._db = self._checked(_connect(self._path))
+            if self.damaged is not None:
+                _salvage(self.damaged, self._db)
 
     def _checked(self, db: Database) -> Database:
         """The database with its schema, if it is whole and this unit's."""
         try:
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
+            if version > sql.SCHEMA_VERSION:
                 raise RecordsError(f"{self._path} was written by a newer version (schema {version})")
             if version == 0:
                 _make(db, self._unit)
@@ -215,8 +136,9 @@ class Records:
             raise
         return db
 
-    def _put_aside(self, why: str) -> None:
-        """A broken file must not stop the desk: a new chain starts, and the break in it says so to the hub."""
+    def _put_aside(self) -> None:
+        """A broken file must not stop the desk: what can be read of it goes on in a new one, and if records are lost
+        the break in the chain says so."""
         number = 1
         while (aside := self._folder / f"records-damaged-{number}.db").exists():
             number += 1
@@ -224,7 +146,7 @@ class Records:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(f"{self._path}{suffix}", f"{aside}{suffix}")
         Path(f"{self._path}-shm").unlink(missing_ok=True)
-        _sync_folder(self._folder)
+        unit_key.sync_folder(self._folder)
         self.damaged = aside
 
     @contextlib.contextmanager
@@ -253,13 +175,13 @@ class Records:
         """Count this start on the card before anything can be sent under its number."""
         path = self._folder / "unit.boot"
         try:
-            _write_synced(path, f"{last + 1}\n".encode(), 0o644)
+            unit_key.write_synced(path, f"{last + 1}\n".encode(), 0o644)
             return last + 1
         except OSError as error:
             self.trouble = f"the card cannot be written: {error}"
             # The next start may read the same counter: a far, random number keeps the names of the two apart.
             boot = last + 2 + secrets.randbelow(2**32)
-            self._waiting.append(lambda _db: _write_synced(path, f"{boot}\n".encode(), 0o644))
+            self._waiting.append(lambda _db: unit_key.write_synced(path, f"{boot}\n".encode(), 0o644))
             return boot
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -351,7 +273,7 @@ class Records:
         """The oldest items without receipt with first <= (boot, seq) < before, at most `limit`; a still follows its
         record."""
         with self._lock:
-            rows = self._rows(_PENDING, (*first, *before, *first, *before, limit + len(self._done)))
+            rows = self._rows(sql.PENDING, (*first, *before, *first, *before, limit + len(self._done)))
             items = [Item(boot, seq, bool(is_still)) for boot, seq, is_still in rows]
             for (boot, seq), kept in self._kept.items():
                 if first <= (boot, seq) < before:
@@ -402,12 +324,12 @@ class Records:
             waiting = (rows[0][0] if rows else 0) + len(self._kept)
             return int(waiting) - sum(not item.is_still for item in self._done)
 
-    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[Any]:
         """The rows of a query; none, and `trouble`, when the card cannot be read."""
         if self._db is None:
             return []
         try:
-            return list(self._db.execute(sql, values).fetchall())
+            return list(self._db.execute(query, values).fetchall())
         except sqlite3.Error as error:
             self.trouble = f"the card cannot be read: {error}"
             return []
@@ -464,6 +386,30 @@ class Records:
                     (sitting, state),
                 )
             ]
+
+    def recorded(self, sitting: str) -> tuple[int, wire.Instant | None]:
+        """Milliseconds in the sitting's segments, and where its last one ends (None: it has none)."""
+        with self._lock:
+            length_ms, last = 0, None
+            for began_up_ms, ended_utc_ms, ended_up_ms in self._rows(
+                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY boot, seq",
+                (sitting,),
+            ):
+                length_ms += ended_up_ms - began_up_ms
+                last = wire.Instant(ended_utc_ms, ended_up_ms)
+            return length_ms, last
+
+    def unfinished(self) -> list[wire.Alert | wire.Fault]:
+        """Alerts and faults whose newest record does not clear them, oldest first: a killed run leaves them so."""
+        with self._lock:
+            newest: dict[str, wire.Alert | wire.Fault] = {}
+            for row in self._rows(
+                "SELECT header, body, signature FROM records WHERE kind IN ('alert', 'fault') ORDER BY boot, seq", ()
+            ):
+                body = _record_of(*row).body
+                if isinstance(body, wire.Alert | wire.Fault):
+                    newest[body.alert if isinstance(body, wire.Alert) else f"fault {body.fault}"] = body
+            return [body for body in newest.values() if body.state != "cleared"]
 
     def set_segment_state(self, name: str, state: str) -> None:
         """Move a segment on: `kept` -> `uploaded` -> `freed`."""
@@ -544,14 +490,14 @@ def _insert(db: Database, kept: _Kept) -> None:
     record, header = kept.record, kept.record.header
     key = (header.boot, header.seq)
     texts = (header.kind, record.header_text, record.body_text, record.signature, record.hash)
-    db.execute(_ADD_RECORD, (*key, *texts, int(header.is_durable)))
+    db.execute(sql.ADD_RECORD, (*key, *texts, int(header.is_durable)))
     if kept.still is not None:
         at = (header.utc_ms, header.up_ms)
-        db.execute(_ADD_STILL, (*key, wire.sha256_hex(kept.still), *at, kept.still))
+        db.execute(sql.ADD_STILL, (*key, wire.sha256_hex(kept.still), *at, kept.still))
     body = record.body
     if isinstance(body, wire.SegmentClosed):
         sizes = (body.frames, body.size_bytes, body.sha256, int(body.is_cut))
-        db.execute(_ADD_SEGMENT, (body.name, *key, body.sitting, *body.began, *body.ended, *sizes))
+        db.execute(sql.ADD_SEGMENT, (body.name, *key, body.sitting, *body.began, *body.ended, *sizes))
 
 
 def _forget(db: Database, receipt: wire.Receipt, utc_ms: int) -> None:
@@ -572,7 +518,7 @@ def _load_plan(db: Database) -> wire.Plan | None:
     return plan
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
+# --- the database ---------------------------------------------------------------------------------------------------
 
 
 def _connect(path: Path) -> Database:
@@ -602,61 +548,33 @@ def _transaction(db: Database) -> Iterator[None]:
 
 def _make(db: Database, unit: str) -> None:
     with _transaction(db):
-        for statement in _SCHEMA.split(";\n"):
+        for statement in sql.SCHEMA.split(";\n"):
             if statement.strip():
                 db.execute(statement)
         db.execute("INSERT INTO desk (id, unit) VALUES (1, ?)", (unit,))
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version = {sql.SCHEMA_VERSION}")
 
 
-def _load_key(path: Path, *, may_make: bool) -> Ed25519PrivateKey:
+def _salvage(damaged: Path, db: Database) -> None:
+    """Take over every row that can be read from either end of each table of a damaged database."""
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except FileNotFoundError:
-        if not may_make:
-            raise RecordsError(
-                f"{path} is gone but its records are there: enrol this unit anew, in an empty folder"
-            ) from None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = Ed25519PrivateKey.generate()
-        pem = made.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _write_synced(path, pem, 0o600)
-        return made
-    except ValueError as error:
-        raise RecordsError(f"{path} is not a key: {error}") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise RecordsError(f"{path} is not an Ed25519 key")
-    return key
-
-
-def _read_boot(path: Path) -> int:
+        old = _connect(damaged)
+    except sqlite3.Error:
+        return
     try:
-        return int(path.read_text())
-    except FileNotFoundError:
-        return 0
-    except ValueError:
-        raise RecordsError(f"{path} is not a number") from None
-
-
-def _write_synced(path: Path, data: bytes, mode: int) -> None:
-    """Put a whole new file in place of `path`, on the card when this returns."""
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
+        with _transaction(db):
+            for table in ("records", "stills", "segments", "plan", "desk"):
+                for row in {**_readable(old, table, "ASC"), **_readable(old, table, "DESC")}.values():
+                    with contextlib.suppress(sqlite3.IntegrityError):  # a still whose record is lost
+                        places = ", ".join("?" * len(row))
+                        db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)  # noqa: S608
     finally:
-        os.close(descriptor)
-    os.replace(part, path)
-    _sync_folder(path.parent)
+        old.close()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _readable(db: Database, table: str, order: str) -> dict[int, tuple[Any, ...]]:
+    rows: dict[int, tuple[Any, ...]] = {}
+    with contextlib.suppress(sqlite3.Error):
+        for number, *row in db.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid {order}"):  # noqa: S608
+            rows[number] = tuple(row)
+    return rows

@@ -225,6 +225,28 @@ def test_broken_database_is_put_aside_and_the_counter_still_rises(tmp_path: Path
         assert records.verify() == []
 
 
+@pytest.mark.parametrize("chance", [random.Random(n) for n in range(6)])
+def test_readable_rows_of_a_broken_database_go_on(tmp_path: Path, chance: random.Random) -> None:
+    """One page in the middle of the file is rubbish: plan and sitting are known, what can be read is still to be
+    delivered as it was sealed, and `verify` says where records are lost."""
+    with Records(tmp_path, UNIT) as records:
+        records.save_plan(wire.Plan(number=3))
+        records.set_sitting("maths-1")
+        made = {records.append(fault(n, "x" * 500), NOW, True) for n in range(200)}
+    pages = (tmp_path / "records.db").stat().st_size // 4096
+    with (tmp_path / "records.db").open("r+b") as file:
+        file.seek(4096 * chance.randrange(pages // 2, pages - 10))
+        file.write(chance.randbytes(4096))
+    with Records(tmp_path, UNIT) as records:
+        assert records.damaged is not None
+        assert (records.boot, records.sitting(), records.plan()) == (2, "maths-1", wire.Plan(number=3))
+        kept = {records.message(item) for item in records.pending(1000)}
+        assert len(kept) > 100
+        assert kept <= made
+        assert records.append(fault(), NOW, True).header.is_durable
+        assert (records.verify() == []) == (kept == made)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
