@@ -50,8 +50,8 @@ def add_record(connection: sqlite3.Connection, record: Record, record_hash: str,
     )
     if changed:
         return None
-    held: str = QUERIES.record_hash(connection, unit=header.unit, boot=header.boot, seq=header.seq)
-    return held
+    held: Row = QUERIES.record_hash(connection, unit=header.unit, boot=header.boot, seq=header.seq)
+    return str(held["hash"])
 
 
 def add_conflict(
@@ -65,9 +65,9 @@ def add_conflict(
 ) -> bool:
     """Keep what contradicts; the same thing again, or too much of it from one unit, adds nothing."""
     named = {"unit": unit, "boot": boot, "seq": seq, "reason": reason, "payload": payload}
-    if QUERIES.conflict_known(connection, **named):
+    if QUERIES.conflict_known(connection, **named) is not None:
         return False
-    if QUERIES.conflicts_of_unit(connection, unit=unit) >= MOST_CONFLICTS_OF_UNIT:
+    if QUERIES.conflicts_of_unit(connection, unit=unit)["held"] >= MOST_CONFLICTS_OF_UNIT:
         return False
     QUERIES.insert_conflict(connection, **named, now=now_utc_ms)
     QUERIES.trim_conflicts(connection, keep=MOST_CONFLICTS)
@@ -151,8 +151,8 @@ def place_of(connection: sqlite3.Connection, unit: str, sitting: str, seat: str)
     place: Row | None = QUERIES.place_of_unit(connection, unit=unit)
     if place is not None:
         return place["room"], place["seat"]
-    room: str | None = QUERIES.room_of_sitting(connection, sitting=sitting)
-    return room or "", seat
+    room: Row | None = QUERIES.room_of_sitting(connection, sitting=sitting)
+    return room["room"] if room is not None else "", seat
 
 
 def _alert_of(row: Row) -> AlertRow:

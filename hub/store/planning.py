@@ -24,8 +24,7 @@ class CannotPlan(Exception):
 def put_room(connection: sqlite3.Connection, room: str) -> int:
     """The room's number; it is made when there is none of that name."""
     QUERIES.insert_room(connection, name=room)
-    number: int = QUERIES.room_id_of(connection, name=room)
-    return number
+    return int(QUERIES.room_id_of(connection, name=room)["room_id"])
 
 
 def put_seat(connection: sqlite3.Connection, *, room: str, label: str, unit: str | None = None) -> None:
@@ -61,9 +60,10 @@ def plan_sitting(
     """Make the sitting and plan it for every unit in its room; answers those units. Raises CannotPlan."""
     if end_utc_ms <= start_utc_ms:
         raise CannotPlan("the sitting must end after it starts")
-    room_id: int | None = QUERIES.room_id_of(connection, name=room)
-    if room_id is None:
+    found: Row | None = QUERIES.room_id_of(connection, name=room)
+    if found is None:
         raise CannotPlan(f"no room is called {room!r}")
+    room_id = found["room_id"]
     if QUERIES.sitting_by_name(connection, sitting=sitting) is not None:
         raise CannotPlan(f"a sitting is called {sitting!r} already")
     QUERIES.insert_sitting(

@@ -9,13 +9,13 @@ insert into records (unit, boot, seq, kind, header, body, signature, hash, recei
 values (:unit, :boot, :seq, :kind, :header, :body, :signature, :hash, :now)
 on conflict (unit, boot, seq) do nothing;
 
--- name: record_hash(unit, boot, seq)$
+-- name: record_hash(unit, boot, seq)^
 select hash from records where unit = :unit and boot = :boot and seq = :seq;
 
--- name: conflicts_of_unit(unit)$
-select count(*) from conflicts where unit = :unit;
+-- name: conflicts_of_unit(unit)^
+select count(*) as held from conflicts where unit = :unit;
 
--- name: conflict_known(unit, boot, seq, reason, payload)$
+-- name: conflict_known(unit, boot, seq, reason, payload)^
 select 1 from conflicts
 where unit = :unit and boot is :boot and seq is :seq and reason = :reason and payload = :payload;
 
@@ -51,8 +51,8 @@ on conflict (unit) do update set
 -- name: place_of_unit(unit)^
 select rooms.name as room, seats.label as seat from seats join rooms using (room_id) where seats.unit = :unit;
 
--- name: room_of_sitting(sitting)$
-select rooms.name from sittings join rooms using (room_id) where sittings.sitting = :sitting;
+-- name: room_of_sitting(sitting)^
+select rooms.name as room from sittings join rooms using (room_id) where sittings.sitting = :sitting;
 
 -- name: alert_of(unit, alert)^
 select * from alerts where unit = :unit and alert = :alert;

@@ -1,7 +1,7 @@
 -- name: insert_room(name)!
 insert into rooms (name) values (:name) on conflict do nothing;
 
--- name: room_id_of(name)$
+-- name: room_id_of(name)^
 select room_id from rooms where name = :name;
 
 -- name: insert_seat(room_id, label)!

@@ -1,0 +1,397 @@
+"""A centre to look at: seats in every state, written to a real store and live folder as ingest would leave them.
+
+`python -m tests.hub.seed DATABASE LIVE_FOLDER SEATS` fills one and keeps its desks alive until interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+
+from agent import wire
+from agent.wire import Heartbeat, Instant, Lamp
+from hub import passwords
+from hub.core.access import Role
+from hub.live import LiveFolder
+from hub.store import Store, people
+
+PORTRAITS = [Path("models/files") / name for name in ("astronaut.png", "grace_hopper.jpg")]
+RULES = {"seat_empty": (10, 3), "more_than_one_face": (3, 5), "camera_covered": (3, 2)}
+LAMPS = {"recording": "#2fbf71", "attention": "#ffb000", "fault": "#ff2020", "waiting": "#4060ff", "no_hub": "#a040ff"}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def picture(number: int, step: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A 320x180 view of a desk: a portrait over a drawn room, or an empty chair."""
+    rng = np.random.default_rng(number)
+    wall = np.linspace(0.75, 1.0, 320)[None, :, None] * rng.integers(120, 215, 3)[None, None, :]
+    view = np.broadcast_to(wall, (180, 320, 3)).astype(np.uint8).copy()
+    cv2.rectangle(view, (0, 150), (320, 180), tuple(int(v) for v in rng.integers(50, 110, 3)), -1)
+    found = [path for path in PORTRAITS if path.exists()]
+    if number % 5 == 4 or not found:
+        cv2.rectangle(view, (130, 70), (190, 150), (70, 60, 50), -1)
+    else:
+        person = cv2.imread(str(found[number % len(found)]))
+        assert person is not None
+        height = 130 + number % 30
+        width = person.shape[1] * height // person.shape[0]
+        left = 90 + (number * 7) % 60 + step % 3
+        view[180 - height :, left : left + width] = cv2.resize(person, (width, height))
+    view = np.clip(view.astype(np.int16) + rng.integers(-6, 6, view.shape), 0, 255).astype(np.uint8)
+    return view
+
+
+def jpeg(number: int, step: int = 0) -> bytes:
+    is_made, data = cv2.imencode(".jpg", picture(number, step), [cv2.IMWRITE_JPEG_QUALITY, 72])
+    assert is_made
+    return bytes(data.tobytes())
+
+
+class Centre:
+    """Writes what desks would have caused."""
+
+    def __init__(self, store: Store, live: Path) -> None:
+        self.store = store
+        self.folder = LiveFolder(live)
+        self.folder.make()
+        self.units: dict[str, tuple[str, str]] = {}
+        self._alerts = 0
+
+    def insert(self, table: str, **values: Any) -> int:
+        """Insert a row; columns that the schema adds later and this file does not know are given 0."""
+        with self.store.write() as connection:
+            for column in connection.execute(f"pragma table_info({table})"):
+                if column["notnull"] and column["dflt_value"] is None and not column["pk"]:
+                    values.setdefault(column["name"], 0)
+            names = ", ".join(values)
+            marks = ", ".join(f":{name}" for name in values)
+            cursor = connection.execute(f"insert into {table} ({names}) values ({marks})", values)
+            return int(cursor.lastrowid or 0)
+
+    def execute(self, sql: str, **values: Any) -> None:
+        with self.store.write() as connection:
+            connection.execute(sql, values)
+
+    def person(self, name: str, password: str, role: Role) -> None:
+        hashed = passwords.hash_password(password)
+        people.add(self.store, name=name, role=role, password_hash=hashed, now_utc_ms=now_ms())
+
+    def room(self, name: str, exam: str | None = "Structural Mechanics II", mode: str = "automated") -> int:
+        room = self.insert("rooms", name=name)
+        if exam:
+            self.insert(
+                "sittings",
+                sitting=f"sitting-{room}",
+                exam=exam,
+                room_id=room,
+                start_utc_ms=now_ms() - 42 * 60_000,
+                end_utc_ms=now_ms() + 138 * 60_000,
+                mode=mode,
+                rules="[]",
+            )
+        return room
+
+    def seat(self, room: int, label: str, unit: str | None = None) -> int:
+        if unit is not None:
+            key = hashlib.sha256(unit.encode()).hexdigest()
+            self.insert("units", unit=unit, public_key=key, first_seen_utc_ms=now_ms())
+            with self.store.read() as connection:
+                name = connection.execute("select name from rooms where room_id = ?", [room]).fetchone()[0]
+            self.units[unit] = (name, label)
+        return self.insert("seats", room_id=room, label=label, unit=unit)
+
+    def heartbeat(self, unit: str, *, age_ms: int = 0, is_online: bool = True, **values: Any) -> None:
+        now = now_ms() - age_ms
+        lamp = values.pop("lamp", "recording")
+        beat = Heartbeat(
+            boot=1,
+            now=Instant(now, 2_520_000),
+            is_clock_ok=True,
+            state=values.pop("state", "recording"),
+            faces=values.pop("faces", 1),
+            capture_fps=values.pop("capture_fps", 15.0),
+            vision_fps=5.0,
+            vision_ms=values.pop("vision_ms", 6.2),
+            recorded_s=values.pop("recorded_s", 2520.0),
+            free_bytes=21_000_000_000,
+            temperature_c=52.5,
+            lamp=Lamp(pattern=lamp, colour=LAMPS[lamp]),
+            software="0.1.0",
+            model_sha256=hashlib.sha256(b"model").hexdigest(),
+            **values,
+        )
+        text = msgspec.json.encode(beat).decode()
+        self.execute(
+            """insert into presence (unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)
+            values (:unit, :is_online, :at, 1, :text, :now) on conflict (unit) do update set
+            is_online = :is_online, heartbeat = :text, heartbeat_utc_ms = :now, status_utc_ms = :at""",
+            unit=unit,
+            is_online=int(is_online),
+            text=text,
+            now=now,
+            at=now + (0 if is_online else 1),
+        )
+
+    def still(self, unit: str, number: int, *, age_ms: int = 0, step: int = 0) -> None:
+        data = jpeg(number, step)
+        note = wire.StillNote(boot=1, at=Instant(now_ms(), 1), sha256=wire.sha256_hex(data))
+        self.folder.put_still(unit, wire.encode(wire.Still(note, data)), now_ms() - age_ms)
+
+    def facts(self) -> None:
+        spread = {"p50": 2.1, "p95": 6.4}
+        self.folder.put_facts(
+            {
+                "started_utc_ms": now_ms(),
+                "beat_utc_ms": now_ms(),
+                "is_connected": True,
+                "is_store_well": True,
+                "trouble": "",
+                "messages": {"record": 20, "heartbeat": 400},
+                "commits": 12,
+                "queue": 0,
+                "commit_ms": spread,
+                "lag_ms": spread,
+                "group_size": None,
+            },
+            now_ms(),
+        )
+
+    def alert(
+        self,
+        unit: str,
+        kind: str = "more_than_one_face",
+        *,
+        age_ms: int = 20_000,
+        mode: str = "automated",
+        still: int = -1,
+    ) -> int:
+        """A standing alert with its open incident; returns the incident's number."""
+        self._alerts += 1
+        room, seat = self.units[unit]
+        now = now_ms() - age_ms
+        raise_s, clear_s = RULES.get(kind, (5, 5))
+        began, raised = Instant(now - raise_s * 1000, 2_400_000), Instant(now, 2_400_000 + raise_s * 1000)
+        sha256 = self._evidence(unit, still, raised) if still >= 0 else None
+        body = wire.Alert(
+            alert=f"alert-{self._alerts}",
+            alert_kind=wire.AlertKind(kind),
+            state="raised",
+            sitting="sitting-1",
+            seat=seat,
+            began=began,
+            raised=raised,
+            rule=wire.Rule(kind=wire.AlertKind(kind), raise_s=raise_s, clear_s=clear_s),
+            mode=wire.Mode(mode),
+            faces=2,
+            score=0.87,
+            model_sha256=hashlib.sha256(b"model").hexdigest(),
+            software="0.1.0",
+            still_sha256=sha256,
+        )
+        incident = self.insert(
+            "incidents",
+            unit=unit,
+            kind=kind,
+            sitting="sitting-1",
+            room=room,
+            seat=seat,
+            opened_utc_ms=now + 180,
+            began_utc_ms=began.utc_ms,
+        )
+        self.insert(
+            "alerts",
+            unit=unit,
+            alert=body.alert,
+            kind=kind,
+            state="raised",
+            sitting="sitting-1",
+            room=room,
+            seat=seat,
+            began_utc_ms=began.utc_ms,
+            began_up_ms=began.up_ms,
+            raised_utc_ms=raised.utc_ms,
+            raised_up_ms=raised.up_ms,
+            boot=1,
+            body=msgspec.json.encode(body).decode(),
+            still_sha256=sha256,
+            received_utc_ms=now + 180,
+            incident_id=incident,
+        )
+        self.insert("incident_events", incident_id=incident, at_utc_ms=now + 180, who="desk", action="opened")
+        return incident
+
+    def clear(self, incident: int) -> None:
+        now = now_ms()
+        self.execute(
+            "update alerts set state = 'cleared', cleared_utc_ms = :now, cleared_up_ms = 1 where incident_id = :incident",
+            now=now,
+            incident=incident,
+        )
+        self.execute(
+            "update incidents set cleared_utc_ms = :now, version = version + 1 where incident_id = :incident",
+            now=now,
+            incident=incident,
+        )
+        self.insert("incident_events", incident_id=incident, at_utc_ms=now, who="desk", action="cleared")
+
+    def fault(self, unit: str, kind: str, detail: str = "", *, age_ms: int = 60_000, is_cleared: bool = False) -> None:
+        self._alerts += 1
+        now = now_ms() - age_ms
+        self.insert(
+            "faults",
+            unit=unit,
+            fault=f"fault-{self._alerts}",
+            kind=kind,
+            state="cleared" if is_cleared else "raised",
+            sitting="sitting-1",
+            began_utc_ms=now,
+            raised_utc_ms=now,
+            cleared_utc_ms=now + 20_000 if is_cleared else None,
+            detail=detail,
+            received_utc_ms=now,
+        )
+
+    def segment(self, unit: str, number: int) -> None:
+        began = now_ms() - 2_520_000 + number * 10_000
+        self.insert(
+            "segments",
+            unit=unit,
+            name=f"{number:06d}.ts",
+            sitting="sitting-1",
+            began_utc_ms=began,
+            began_up_ms=number * 10_000,
+            ended_utc_ms=began + 10_000,
+            ended_up_ms=number * 10_000 + 10_000,
+            frames=150,
+            size_bytes=1_870_000,
+            sha256="0" * 64,
+            is_cut=0,
+            boot=1,
+            seq=number + 1,
+        )
+
+    def gap(self, unit: str, cause: str = "power_or_crash", length_ms: int = 14_000) -> None:
+        began = now_ms() - 900_000
+        self.insert(
+            "gaps",
+            unit=unit,
+            boot=1,
+            seq=9000,
+            sitting="sitting-1",
+            began_utc_ms=began,
+            ended_utc_ms=began + length_ms,
+            cause=cause,
+            is_length_known=1,
+            detail="",
+        )
+
+    def _evidence(self, unit: str, number: int, at: Instant) -> str:
+        data = jpeg(number)
+        sha256 = wire.sha256_hex(data)
+        self.insert(
+            "stills",
+            unit=unit,
+            sha256=sha256,
+            boot=1,
+            seq=1,
+            utc_ms=at.utc_ms,
+            up_ms=at.up_ms,
+            jpeg=data,
+            received_utc_ms=at.utc_ms + 200,
+        )
+        return sha256
+
+
+def fill(centre: Centre, seats: int) -> list[str]:
+    """`seats` seats in up to two rooms; from ten on, every state is there. Returns the units that live."""
+    if not seats:
+        return []
+    hall = centre.room("Main hall")
+    annex = centre.room("Room 204") if seats >= 10 else hall
+    units = []
+    for number in range(seats):
+        unit = f"centre.desk-{number + 1:02d}"
+        room = hall if number < seats * 2 // 3 else annex
+        if seats >= 10 and number == seats - 1:
+            centre.seat(room, "J6")
+            continue
+        label = (
+            "A very long seat label 40 characters wide"
+            if seats >= 10 and number == 7
+            else f"{'ABCDEFGHIJ'[number // 6]}{number % 6 + 1}"
+        )
+        centre.seat(room, label, unit)
+        units.append(unit)
+    states: list[tuple[int, dict[str, Any]]] = []
+    for number, unit in enumerate(units):
+        states.append((number, {"recorded_s": 2520.0 - number}))
+        centre.heartbeat(unit, recorded_s=2520.0 - number, faces=0 if number % 5 == 4 else 1)
+        centre.still(unit, number)
+    return units + _trouble(centre, units) if seats >= 6 else units
+
+
+def _trouble(centre: Centre, units: list[str]) -> list[str]:
+    centre.alert(units[1], "more_than_one_face", age_ms=95_000, still=1)
+    for number in range(12):
+        centre.segment(units[1], number)
+    centre.gap(units[1])
+    centre.fault(units[3], "camera_lost", "/dev/video0 does not answer", age_ms=130_000)
+    centre.heartbeat(units[3], state="stopped", lamp="fault", faces=None, capture_fps=None)
+    if len(units) < 10:
+        return []
+    taken = centre.alert(units[5], "seat_empty", age_ms=300_000, still=5)
+    centre.execute(
+        "update incidents set state = 'acknowledged', acknowledged_by = 'Ada', acknowledged_utc_ms = opened_utc_ms + 9000,"
+        " version = 2 where incident_id = :i",
+        i=taken,
+    )
+    centre.clear(centre.alert(units[9], "camera_covered", age_ms=40_000, still=9))
+    centre.alert(units[12], "camera_covered", age_ms=12_000, still=12)
+    centre.fault(units[12], "storage_low", "", age_ms=30_000)
+    centre.heartbeat(units[14], is_online=False, age_ms=60_000)
+    centre.heartbeat(units[15], age_ms=14_000)
+    centre.still(units[16], 16, age_ms=25_000)
+    centre.heartbeat(units[20], state="waiting", lamp="waiting", recorded_s=0.0)
+    return []
+
+
+def keep_alive(centre: Centre, units: list[str], step: int, still: frozenset[int] = frozenset({3, 14, 16})) -> None:
+    """One second of desk life: new pictures, and every fifth second a heartbeat."""
+    centre.facts()
+    for number, unit in enumerate(units):
+        if number in still:
+            continue
+        centre.still(unit, number, step=step)
+        if step % 5 == number % 5 and number not in (14, 15, 20):
+            centre.heartbeat(unit, recorded_s=2520.0 - number + step, faces=random.choice([1, 1, 1, 0]))
+
+
+def main() -> None:
+    database, live, seats = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    store = Store(database)
+    centre = Centre(store, live)
+    centre.person("ada", "correct horse battery", Role.PROCTOR)
+    centre.person("root", "correct horse battery", Role.ADMIN)
+    units = fill(centre, seats)
+    step = 0
+    print("seeded", flush=True)
+    while True:
+        started = time.monotonic()
+        keep_alive(centre, units, step)
+        step += 1
+        time.sleep(max(0.0, 1 - (time.monotonic() - started)))
+
+
+if __name__ == "__main__":
+    main()
