@@ -15,12 +15,10 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from agent.wire import AlertKind, FaultKind, GapCause, Heartbeat, Lamp
-
-LATE_AFTER_MS = 12_000
-OFFLINE_AFTER_MS = 20_000
-"""A desk sends a heartbeat every 5 s: two missed and a bit, and nearly four."""
+from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
+GONE = (Presence.OFFLINE, Presence.NEVER_SEEN)
 
 
 class State(enum.StrEnum):
@@ -113,17 +111,10 @@ class Board(NamedTuple):
 EMPTY_BOARD = Board(bar={}, tiles={}, order=[], queue=[], faults=[])
 
 
-def presence_of(seat: Row, now_utc_ms: int) -> str:
-    """`online`, `late`, `offline`, or `never` when the unit has not been heard of. Times are the hub's own."""
-    heard = seat["heartbeat_utc_ms"]
-    if seat["is_online"] is None:
-        return "never"
-    if not seat["is_online"]:
-        return "offline"
-    age_ms = now_utc_ms - max(heard or 0, seat["status_utc_ms"])
-    if age_ms > OFFLINE_AFTER_MS:
-        return "offline"
-    return "late" if age_ms > LATE_AFTER_MS else "online"
+def presence_of(seat: Row, now_utc_ms: int) -> Presence:
+    """How lately the seat's unit has been heard of. Times are the hub's own."""
+    is_online = None if seat["is_online"] is None else bool(seat["is_online"])
+    return presence(is_online, seat["status_utc_ms"], seat["heartbeat_utc_ms"], now_utc_ms)
 
 
 def heartbeat_of(seat: Row) -> Heartbeat | None:
@@ -146,10 +137,10 @@ def build(rows: Rows, now_utc_ms: int) -> Board:
     for seat in rows.seats:
         key = f"s{seat['seat_id']}" if seat["seat_id"] is not None else f"u:{seat['unit']}"
         heartbeat = heartbeat_of(seat)
-        presence = presence_of(seat, now_utc_ms)
+        present = presence_of(seat, now_utc_ms)
         unit_faults = merged_faults(faults[seat["unit"]], heartbeat)
-        conditions = _conditions(seat, heartbeat, presence, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
-        tiles[key] = _tile(key, seat, heartbeat, presence, conditions)
+        conditions = _conditions(seat, heartbeat, present, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
+        tiles[key] = _tile(key, seat, heartbeat, present, conditions)
         ranks[key] = (
             conditions[0].rank,
             conditions[0].since_utc_ms or 0,
@@ -208,7 +199,7 @@ def merged_faults(rows: Iterable[Row], heartbeat: Heartbeat | None) -> list[dict
 def _conditions(
     seat: Row,
     heartbeat: Heartbeat | None,
-    presence: str,
+    present: Presence,
     alerts: Sequence[Row],
     faults: Sequence[Row],
     incidents: Sequence[Row],
@@ -216,14 +207,14 @@ def _conditions(
     if seat["unit"] is None:
         return [Condition(7, State.EMPTY, "No desk unit")]
     found = [_condition_of_alert(alert) for alert in alerts]
-    if presence in ("offline", "never"):
-        words = "Offline" if presence == "offline" else "Never connected"
+    if present in GONE:
+        words = "Offline" if present is Presence.OFFLINE else "Never connected"
         heard = max(seat["heartbeat_utc_ms"] or 0, seat["status_utc_ms"] or 0)
         found.append(Condition(1, State.OFFLINE, words, heard or None))
     found += [Condition(2, State.FAULT, words_of(FAULT_WORDS, f["kind"]), f["began_utc_ms"]) for f in faults]
     if heartbeat and heartbeat.state == "stopped" and not any(c.state is State.FAULT for c in found):
         found.append(Condition(2, State.FAULT, "Not recording"))
-    if presence == "late":
+    if present is Presence.LATE:
         found.append(Condition(4, State.ATTENTION, "Late", seat["heartbeat_utc_ms"]))
     standing = {alert["incident_id"] for alert in alerts}
     found += [
@@ -231,7 +222,7 @@ def _conditions(
         for row in incidents
         if row["state"] == "open" and row["incident_id"] not in standing
     ][:1]
-    if presence not in ("offline", "never") and not any(c.words == "Not recording" for c in found):
+    if present not in GONE and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
         found.append(
             Condition(5, State.RECORDING, "Recording") if is_recording else Condition(6, State.WAITING, "Waiting")
@@ -245,18 +236,18 @@ def _condition_of_alert(alert: Row) -> Condition:
 
 
 def _tile(
-    key: str, seat: Row, heartbeat: Heartbeat | None, presence: str, conditions: Sequence[Condition]
+    key: str, seat: Row, heartbeat: Heartbeat | None, present: Presence, conditions: Sequence[Condition]
 ) -> dict[str, Any]:
     first, *rest = conditions
     also = [c for c in rest if c.rank < 5]
-    is_known = heartbeat is not None and presence in ("online", "late")
+    is_known = heartbeat is not None and present not in GONE
     return {
         "id": key,
         "seat_id": seat["seat_id"],
         "label": seat["label"],
         "room": seat["room"],
         "unit": seat["unit"] or "",
-        "presence": presence if seat["unit"] else "",
+        "presence": str(present) if seat["unit"] else "",
         "state": str(first.state),
         "words": first.words,
         "since_utc_ms": first.since_utc_ms,
@@ -331,7 +322,7 @@ def _bar(
         "recording": sum(tile["is_recording"] for tile in due),
         "unreviewed": len(waiting),
         "oldest_utc_ms": waiting[0]["opened_utc_ms"] if waiting else None,
-        "offline": sum(tile["presence"] in ("offline", "never") for tile in tiles.values()),
+        "offline": sum(tile["presence"] in GONE for tile in tiles.values()),
         "faults": len(faults),
         "newest_incident_utc_ms": rows.newest_incident_utc_ms,
         "rooms": sorted({tile["room"] for tile in tiles.values() if tile["room"]}, key=natural),

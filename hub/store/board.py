@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hub.store import QUERIES, Row, Store
@@ -10,14 +10,18 @@ from hub.store import QUERIES, Row, Store
 HISTORY_ROWS = 100
 
 
+def _dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows]
+
+
 class BoardRows(NamedTuple):
     """All that the board is built from, in one consistent read."""
 
-    seats: list[Row]
-    alerts: list[Row]
-    faults: list[Row]
-    incidents: list[Row]
-    sittings: list[Row]
+    seats: list[dict[str, Any]]
+    alerts: list[dict[str, Any]]
+    faults: list[dict[str, Any]]
+    incidents: list[dict[str, Any]]
+    sittings: list[dict[str, Any]]
     newest_event: int
     newest_incident_utc_ms: int | None
     touched: list[int]
@@ -26,24 +30,24 @@ class BoardRows(NamedTuple):
 class SeatHistory(NamedTuple):
     """What a unit has sent for its seat: totals of its recording, and the newest HISTORY_ROWS of the rest."""
 
-    seat: Row
-    recorded: Mapping[str, Any] | None
-    gaps: list[Row]
-    alerts: list[Row]
-    faults: list[Row]
+    seat: dict[str, Any]
+    recorded: dict[str, Any] | None
+    gaps: list[dict[str, Any]]
+    alerts: list[dict[str, Any]]
+    faults: list[dict[str, Any]]
 
 
 def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
     """Everything standing now, and the incidents (`touched`) with events after `after_event`."""
     with store.read() as connection:
         return BoardRows(
-            seats=list(QUERIES.board_seats(connection)),
-            alerts=list(QUERIES.board_alerts(connection)),
-            faults=list(QUERIES.board_faults(connection)),
-            incidents=list(QUERIES.board_incidents(connection)),
-            sittings=list(QUERIES.board_sittings(connection, now=now_utc_ms)),
-            newest_event=int(QUERIES.board_newest_event(connection)),
-            newest_incident_utc_ms=QUERIES.board_newest_incident(connection),
+            seats=_dicts(QUERIES.board_seats(connection)),
+            alerts=_dicts(QUERIES.board_alerts(connection)),
+            faults=_dicts(QUERIES.board_faults(connection)),
+            incidents=_dicts(QUERIES.board_incidents(connection)),
+            sittings=_dicts(QUERIES.board_sittings(connection, now=now_utc_ms)),
+            newest_event=int(QUERIES.board_newest_event(connection)[0]),
+            newest_incident_utc_ms=QUERIES.board_newest_incident(connection)[0],
             touched=[row["incident_id"] for row in QUERIES.board_touched(connection, after=after_event)],
         )
 
@@ -55,14 +59,14 @@ def read_seat(store: Store, seat_id: int) -> SeatHistory | None:
         if seat is None:
             return None
         if seat["unit"] is None:
-            return SeatHistory(seat, None, [], [], [])
+            return SeatHistory(dict(seat), None, [], [], [])
         wanted = {"unit": seat["unit"], "limit": HISTORY_ROWS}
         return SeatHistory(
-            seat=seat,
-            recorded=QUERIES.seat_recorded(connection, unit=seat["unit"]),
-            gaps=list(QUERIES.seat_gaps(connection, **wanted)),
-            alerts=list(QUERIES.seat_alerts(connection, **wanted)),
-            faults=list(QUERIES.seat_faults(connection, **wanted)),
+            seat=dict(seat),
+            recorded=dict(QUERIES.seat_recorded(connection, unit=seat["unit"])),
+            gaps=_dicts(QUERIES.seat_gaps(connection, **wanted)),
+            alerts=_dicts(QUERIES.seat_alerts(connection, **wanted)),
+            faults=_dicts(QUERIES.seat_faults(connection, **wanted)),
         )
 
 

@@ -39,13 +39,13 @@ def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, 
     values = wanted._asdict()
     with store.read() as connection:
         rows = [dict(row) for row in QUERIES.incident_list(connection, **values, since=before, limit=PAGE_ROWS)]
-        return rows, int(QUERIES.incident_count(connection, **values))
+        return rows, int(QUERIES.incident_count(connection, **values)[0])
 
 
 def newest_utc_ms(store: Store) -> int | None:
     """When an incident was last opened, hub time."""
     with store.read() as connection:
-        found: int | None = QUERIES.incident_newest(connection)
+        found: int | None = QUERIES.incident_newest(connection)[0]
         return found
 
 
@@ -83,7 +83,7 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
             raise NoSuchIncident(incident_id)
         standing = review.Standing(review.State(row["state"]), row["version"], _thread(connection, incident_id))
         change = review.decide(standing, wish)
-        QUERIES.change_incident(
+        QUERIES.review_incident(
             connection, incident_id=incident_id, seen=row["version"], **_fields(row, wish, change, now_utc_ms)
         )
         QUERIES.add_incident_act(

@@ -108,5 +108,5 @@ def _existing(row: Row | None, name: str) -> Person:
 
 
 def _check_other_admin(connection: sqlite3.Connection, name: str) -> None:
-    if not QUERIES.count_other_admins(connection, name=name):
+    if not QUERIES.count_other_admins(connection, name=name)[0]:
         raise LastAdmin("this is the last active admin: make another one first")

@@ -23,13 +23,13 @@ from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
 select sitting, exam, name as room, start_utc_ms, end_utc_ms, mode
 from sittings join rooms using (room_id) where end_utc_ms > :now order by start_utc_ms, sitting;
 
--- name: board_newest_event()$
+-- name: board_newest_event()^
 select coalesce(max(event_id), 0) from incident_events;
 
 -- name: board_touched(after)
 select distinct incident_id from incident_events where event_id > :after;
 
--- name: board_newest_incident()$
+-- name: board_newest_incident()^
 select max(opened_utc_ms) from incidents;
 
 -- name: seat_by_id(seat_id)^

@@ -8,13 +8,13 @@ where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'clo
     and (:since = 0 or incident_id < :since)
 order by incident_id desc limit :limit;
 
--- name: incident_count(state, room, kind)$
+-- name: incident_count(state, room, kind)^
 select count(*) from incidents
 where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
     and (:room = '' or room = :room)
     and (:kind = '' or kind = :kind);
 
--- name: incident_newest()$
+-- name: incident_newest()^
 select max(opened_utc_ms) from incidents;
 
 -- name: incident_by_id(incident_id)^
@@ -33,7 +33,7 @@ select event_id, at_utc_ms, who, action, text from incident_events where inciden
 -- name: incident_rooms()
 select name from rooms order by name;
 
--- name: change_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms)!
+-- name: review_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms)!
 update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :acknowledged_utc_ms,
     acknowledged_by = :acknowledged_by, closed_utc_ms = :closed_utc_ms, version = version + 1
 where incident_id = :incident_id and version = :seen;

@@ -22,5 +22,5 @@ update users set role = :role, epoch = epoch + 1 where name = :name and role <> 
 -- name: set_person_active(name, is_active)!
 update users set is_active = :is_active, epoch = epoch + 1 where name = :name and is_active <> :is_active;
 
--- name: count_other_admins(name)$
+-- name: count_other_admins(name)^
 select count(*) from users where role = 'admin' and is_active = 1 and name <> :name;

@@ -1,0 +1,144 @@
+"""Incidents: the list, one whole, its pictures, and what people do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from hub.core import review
+from hub.core.access import Action
+from hub.core.board import ALERT_WORDS, words_of
+from hub.store import incidents as store
+from hub.web.clock import clock_text, now_utc_ms
+from hub.web.login import may
+from hub.web.parts import parts
+from hub.web.texts import text
+
+blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")
+
+STATES = {
+    "unfinished": "Not closed",
+    "open": "To review",
+    "acknowledged": "Acknowledged",
+    "closed": "Closed",
+    "": "All",
+}
+VERDICTS = {
+    review.Verdict.NO_CONCERN: ("No concern", "Records that a person looked and found nothing to follow up."),
+    review.Verdict.REFER: ("Refer", "Records that the centre should look into it. It is no finding against anybody."),
+    review.Verdict.CONFIRMED_BY_CENTRE: (
+        "Confirmed by the centre",
+        "Records that the centre looked into it and confirms it.",
+    ),
+}
+EVENT_WORDS = {
+    "opened": "opened by the desk's rule",
+    "joined": "another alert joined",
+    "cleared": "alert cleared",
+    "acknowledged": "acknowledged",
+    "commented": "commented",
+    "closed": "closed",
+    "reopened": "reopened",
+}
+
+
+@blueprint.get("/")
+@may(Action.SEE_INCIDENTS)
+def listing() -> ResponseReturnValue:
+    state = request.args.get("state", "unfinished")
+    wanted = store.Filter(
+        state=state if state in STATES else "unfinished",
+        room=request.args.get("room", ""),
+        kind=request.args.get("kind", ""),
+    )
+    before = request.args.get("before", "0")
+    rows, count = store.page(parts().store, wanted, int(before) if before.isdecimal() and len(before) < 16 else 0)
+    return render_template(
+        "incidents.html",
+        rows=rows,
+        count=count,
+        wanted=wanted,
+        states=STATES,
+        kinds=ALERT_WORDS,
+        rooms=store.rooms(parts().store),
+        newest=store.newest_utc_ms(parts().store),
+        page_rows=store.PAGE_ROWS,
+    )
+
+
+@blueprint.get("/<int:incident_id>")
+@may(Action.SEE_INCIDENTS)
+def one(incident_id: int) -> ResponseReturnValue:
+    return _show(incident_id)
+
+
+def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
+    try:
+        incident = store.one(parts().store, incident_id)
+    except store.NoSuchIncident:
+        abort(404)
+    is_part = request.headers.get("X-Part") == "1"
+    return render_template(
+        "_incident.html" if is_part else "incident.html",
+        incident=incident,
+        row=incident.row,
+        acts=review.POSSIBLE[review.State(incident.row["state"])],
+        verdicts=VERDICTS,
+        event_words=EVENT_WORDS,
+        words=words_of(ALERT_WORDS, incident.row["kind"]),
+        notice=notice,
+        typed=typed,
+    )
+
+
+@blueprint.post("/<int:incident_id>/act")
+@may(Action.REVIEW_INCIDENTS)
+def act(incident_id: int) -> ResponseReturnValue:
+    wish = _wish(request.form)
+    try:
+        store.act(parts().store, incident_id, wish, now_utc_ms())
+    except store.NoSuchIncident:
+        abort(404)
+    except review.Overtaken as first:
+        time = clock_text(first.event.at_utc_ms, parts().zone)
+        notice = text(f"overtaken_{first.event.action}", name=first.event.who, time=time)
+        return Response(_show(incident_id, notice, wish.text), 409)
+    except review.Refused as refused:
+        return Response(_show(incident_id, f"Nothing was recorded: {refused}.", wish.text), 422)
+    if request.headers.get("X-Part") == "1":
+        return _show(incident_id)
+    flash("Recorded.")
+    return redirect(url_for("incidents.one", incident_id=incident_id), 303)
+
+
+def _wish(form: Any) -> review.Wish:
+    try:
+        verdict = form.get("verdict", "")
+        return review.Wish(
+            act=review.Act(form.get("act", "")),
+            who=current_user.name,
+            seen_version=int(form.get("version", "")[:15]),
+            seen_events=int(form.get("events", "")[:9]),
+            text=form.get("text", ""),
+            verdict=review.Verdict(verdict) if verdict else None,
+        )
+    except ValueError:
+        abort(400)
+
+
+@blueprint.get("/<int:incident_id>/still/<sha256>.jpg")
+@may(Action.SEE_INCIDENTS)
+def still(incident_id: int, sha256: str) -> ResponseReturnValue:
+    """Only the pictures of this incident's own alerts: the hash is looked for among them."""
+    try:
+        alerts = store.one(parts().store, incident_id).alerts
+    except store.NoSuchIncident:
+        abort(404)
+    unit = next((alert["unit"] for alert in alerts if alert["still_sha256"] == sha256), None)
+    jpeg = store.still(parts().store, unit, sha256) if unit else None
+    if jpeg is None:
+        abort(404)
+    return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600, immutable"})

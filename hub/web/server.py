@@ -1,0 +1,108 @@
+"""`ems-hub web`: the pages behind gunicorn, one worker with a thread for every viewer's stream."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from hub.config import Settings
+from hub.store import Store, StoreProblem
+from hub.web import create_app
+
+log = logging.getLogger(__name__)
+
+SPARE_THREADS = 16
+"""For everything that is not a stream: pages stay quick when every stream is taken."""
+DEAD_VIEWER_MS = 15_000
+"""A viewer whose network takes nothing for so long is gone, and its stream is free for another."""
+FILES_A_THREAD = 6
+"""A socket, and the store's files: database, WAL, index, each thread on a connection of its own."""
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, set up from our settings and from nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._worker: Any = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        threads = self._settings.max_streams + SPARE_THREADS
+        options = {
+            "bind": f"{self._settings.web_host}:{self._settings.web_port}",
+            "worker_class": "gthread",
+            "workers": 1,  # streams, log-ins' ends and rate limits are counted in one process
+            "threads": threads,
+            "worker_connections": threads * 2,
+            "keepalive": 15,
+            "timeout": 30,
+            "graceful_timeout": 5,
+            "proc_name": "ems-hub-web",
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "when_ready": _end_dead_viewers,
+            "post_fork": self._remember,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        # In the worker, after the fork: neither threads nor SQLite connections survive one.
+        store = Store(self._settings.database_path)
+        return create_app(self._settings, store, should_stop=lambda: not self._worker.alive)
+
+    def _remember(self, _arbiter: Any, worker: Any) -> None:
+        self._worker = worker
+
+
+def _end_dead_viewers(arbiter: Any) -> None:
+    for listener in arbiter.LISTENERS:
+        # Accepted sockets inherit it. Without it a laptop that was shut keeps its stream for a quarter of an hour.
+        listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_VIEWER_MS)
+
+
+def serve(settings: Settings) -> int:
+    """Serve the pages until SIGTERM or SIGINT. Returns the process's exit code; says in one line what is wrong."""
+    problem = _problem(settings)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    _allow_files((settings.max_streams + SPARE_THREADS) * FILES_A_THREAD)
+    try:
+        _Server(settings).run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _problem(settings: Settings) -> str:
+    if not settings.secret_key:
+        return "SECRET_KEY is not set: log-ins cannot be signed"
+    try:
+        Store(settings.database_path).close()
+    except StoreProblem as error:
+        return str(error)
+    family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.web_host, settings.web_port))
+        except OSError as error:
+            return f"cannot serve on {settings.web_host} port {settings.web_port} (EMS_WEB_PORT): {error.strerror}"
+    return ""
+
+
+def _allow_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )

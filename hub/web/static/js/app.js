@@ -1,0 +1,91 @@
+// On every page: the top bar, the appearance, and the keys that work everywhere.
+
+import { clock, counted, hubNow, setText, shortLength, t } from "./base.js";
+import { feed } from "./feed.js";
+
+const bar = document.querySelector(".bar");
+let facts = null;
+
+function part(name) {
+  return bar.querySelector(`[data-bar="${name}"]`);
+}
+
+function level(name, value, text) {
+  const element = part(name);
+  element.dataset.level = value;
+  setText(element.querySelector("[data-bar-text]"), text);
+}
+
+function show() {
+  const now = hubNow();
+  setText(bar.querySelector("[data-clock]"), clock(now));
+  for (const element of document.querySelectorAll("time[data-since]")) {
+    const since = Number(element.dataset.since);
+    setText(element, since ? shortLength((now - since) / 1000) : "");
+  }
+  if (!facts) return;
+  const { recording, seats, unreviewed, oldest_utc_ms, offline, faults } = facts;
+  level("recording", recording < seats && facts.is_running ? "attention" : "calm",
+    seats ? t("recording", { n: recording, m: seats }) : t("recording_none"));
+  const age = oldest_utc_ms == null ? "" : shortLength((now - oldest_utc_ms) / 1000);
+  level("review", unreviewed ? "alert" : "calm", counted("to_review", unreviewed, { length: age }));
+  level("offline", offline ? "offline" : "calm", counted("offline", offline));
+  level("faults", faults ? "fault" : "calm", counted("faults", faults));
+  showExam(now);
+  setText(document.querySelector("title"), title());
+}
+
+const ownTitle = document.title;
+function title() {
+  return facts.unreviewed ? `(${facts.unreviewed}) ${ownTitle}` : ownTitle;
+}
+
+function showExam(now) {
+  const [first, ...more] = facts.sittings;
+  const name = bar.querySelector("[data-bar-exam]");
+  const left = bar.querySelector("[data-bar-left]");
+  if (!first) {
+    setText(name, t("exam_none"));
+    setText(left, "");
+    return;
+  }
+  setText(name, more.length ? t("exam_more", { exam: first.exam, n: more.length }) : first.exam);
+  const seconds = ((facts.is_running ? first.end_utc_ms : first.start_utc_ms) - now) / 1000;
+  setText(left, t(facts.is_running ? "exam_left" : "exam_starts", { length: shortLength(seconds) }));
+}
+
+for (const kind of ["board", "change"]) {
+  feed.addEventListener(kind, ({ detail }) => {
+    if (detail.bar) facts = detail.bar;
+    show();
+  });
+}
+setInterval(show, 1000);
+show();
+
+document.querySelector("[data-themes]").addEventListener("change", ({ target }) => {
+  document.documentElement.dataset.theme = target.value;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `ems_theme=${target.value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+});
+
+const keys = document.getElementById("keys");
+document.querySelector('[data-open="keys"]').addEventListener("click", () => keys.showModal());
+const menu = document.querySelector(".menu");
+document.addEventListener("click", ({ target }) => {
+  if (!menu.contains(target)) menu.open = false;
+});
+
+export function isTyping(target) {
+  return target.closest?.("input:not([type=radio]), textarea, select") != null;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") menu.open = false;
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (event.key === "?") {
+    if (keys.open) keys.close();
+    else keys.showModal();
+    event.preventDefault();
+  }
+});

@@ -1,0 +1,28 @@
+// An incident's own page.
+
+import { isTyping } from "./app.js";
+import { feed } from "./feed.js";
+import { adopt, focusVerdict, renew } from "./part.js";
+
+const holder = document.getElementById("incident-holder");
+const article = holder.querySelector("#incident");
+const id = article.dataset.id;
+adopt(holder, article);
+
+let isFirst = true;
+feed.addEventListener("board", () => {
+  if (!isFirst) renew(holder, id); // something may have been missed while there was no connection
+  isFirst = false;
+});
+feed.addEventListener("change", ({ detail }) => {
+  if (detail.touched?.includes(Number(id))) renew(holder, id);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "a") holder.querySelector('button[value="acknowledge"]')?.click();
+  else if (event.key === "v") focusVerdict(holder);
+  else return;
+  event.preventDefault();
+});

@@ -1,0 +1,244 @@
+// The Live page: tiles, queue and faults follow the feed; the queue is worked by mouse or keyboard.
+
+import { arrange, clock, counted, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { isTyping } from "./app.js";
+import { feed } from "./feed.js";
+import { adopt, focusVerdict, partOf } from "./part.js";
+import { forgetPictures } from "./stills.js";
+import { showTile } from "./tile.js";
+
+const NEVER_HIDDEN = new Set(["alert"]);
+const tilesPlace = document.getElementById("tiles");
+const room = document.getElementById("room");
+const panel = document.getElementById("panel");
+const openList = document.querySelector('[data-list="open"]');
+const seenList = document.querySelector('[data-list="acknowledged"]');
+const faultList = document.querySelector('[data-list="faults"]');
+const state = { tiles: {}, order: [], queue: [], faults: [], bar: null };
+let chosen = null;
+
+// --- the feed -------------------------------------------------------------------------------------------------------
+
+feed.addEventListener("board", ({ detail }) => {
+  Object.assign(state, { tiles: detail.tiles, order: detail.order, queue: detail.queue, faults: detail.faults, bar: detail.bar });
+  showAll();
+  refreshPanel();
+});
+
+feed.addEventListener("change", ({ detail }) => {
+  for (const [id, tile] of Object.entries(detail.tiles ?? {})) {
+    if (tile) state.tiles[id] = tile;
+    else delete state.tiles[id];
+  }
+  for (const part of ["order", "queue", "faults", "bar"]) if (detail[part]) state[part] = detail[part];
+  if (detail.tiles || detail.order) showTiles(detail.order ? null : Object.keys(detail.tiles));
+  if (detail.queue) showQueue();
+  if (detail.faults) showFaults();
+  if (detail.bar) showBar();
+  if (panel.dataset.id && detail.touched?.includes(Number(panel.dataset.id))) refreshPanel();
+});
+
+function showAll() {
+  showTiles(null);
+  showQueue();
+  showFaults();
+  showBar();
+}
+
+function showTiles(only) {
+  if (only) {
+    for (const id of only) {
+      const element = tilesPlace.querySelector(`[data-id="${CSS.escape(id)}"]`);
+      if (element && state.tiles[id]) showTile(element, state.tiles[id]);
+    }
+  } else {
+    let isNew = false;
+    const make = () => ((isNew = true), shape("tile-shape"));
+    arrange(tilesPlace, state.order.map((id) => [id, state.tiles[id]]), make, showTile);
+    if (isNew) forgetPictures();
+  }
+  filter();
+}
+
+function showBar() {
+  const names = state.bar.rooms;
+  const known = [...room.options].slice(1).map((option) => option.value);
+  if (names.join("\n") !== known.join("\n")) {
+    const wanted = room.value;
+    room.replaceChildren(room.options[0], ...names.map((name) => new Option(name, name)));
+    room.value = names.includes(wanted) ? wanted : "";
+  }
+  const newest = state.bar.newest_incident_utc_ms;
+  if (newest) setText(document.querySelector("[data-newest]"), t("newest_incident", { time: clock(newest) }));
+}
+
+// --- filter ---------------------------------------------------------------------------------------------------------
+
+function filter() {
+  const wanted = room.value;
+  let hidden = 0;
+  let shown = 0;
+  for (const tile of tilesPlace.children) {
+    tile.hidden = wanted !== "" && tile.dataset.room !== wanted && !NEVER_HIDDEN.has(tile.dataset.state);
+    if (tile.hidden) hidden += 1;
+    else shown += 1;
+  }
+  setText(document.getElementById("hidden-count"), hidden ? counted("hidden", hidden) : "");
+  document.querySelector('[data-empty="tiles"]').hidden = tilesPlace.children.length > 0;
+  fit(shown);
+}
+
+room.addEventListener("change", () => {
+  const url = new URL(location.href);
+  if (room.value) url.searchParams.set("room", room.value);
+  else url.searchParams.delete("room");
+  history.replaceState(null, "", url);
+  filter();
+});
+
+// The largest tiles with which all of them fit without scrolling; below the smallest legible size, scroll.
+const LEAST = 148;
+const MOST = 460;
+const GAP = 8;
+let shownCount = 0;
+function fit(count = shownCount) {
+  shownCount = count;
+  const width = tilesPlace.clientWidth;
+  const height = tilesPlace.clientHeight;
+  if (!count || !width || window.innerWidth <= 760) return;
+  const first = [...tilesPlace.children].find((tile) => !tile.hidden);
+  const text = first.offsetHeight - first.querySelector(".picture").offsetHeight;
+  let best = LEAST;
+  for (let columns = 1; columns <= count; columns += 1) {
+    const size = Math.min(Math.floor((width - GAP * (columns - 1)) / columns), MOST);
+    const rows = Math.ceil(count / columns);
+    if (rows * ((size * 9) / 16 + text) + GAP * (rows - 1) <= height) best = Math.max(best, size);
+  }
+  tilesPlace.style.setProperty("--tile", `${best}px`);
+}
+new ResizeObserver(() => fit()).observe(tilesPlace);
+
+// --- queue and faults -----------------------------------------------------------------------------------------------
+
+function showQueue() {
+  const open = state.queue.filter((it) => it.state === "open");
+  const seen = state.queue.filter((it) => it.state !== "open");
+  const rows = (list) => list.map((it) => [it.id, it]);
+  arrange(openList, rows(open), () => shape("queued-shape"), showQueued);
+  arrange(seenList, rows(seen), () => shape("queued-shape"), showQueued);
+  document.querySelector('[data-empty="open"]').hidden = open.length > 0;
+  document.querySelector('[data-some="acknowledged"]').hidden = seen.length === 0;
+  choose(chosen);
+}
+
+function showQueued(element, it) {
+  const find = (name) => element.querySelector(name);
+  Object.assign(element.dataset, { state: it.state, version: it.version });
+  element.toggleAttribute("data-standing", it.is_standing);
+  find("a").setAttribute("href", `/incidents/${it.id}`);
+  setIcon(find("svg"), it.state === "open" ? "alert" : "seen");
+  setText(find(".label"), it.label);
+  setText(find(".room"), it.room);
+  setText(find(".words"), it.words);
+  setText(find(".by"), it.acknowledged_by ? t("seen_by", { name: it.acknowledged_by }) : t(it.is_standing ? "still_so" : "over"));
+  find(".age").dataset.since = it.opened_utc_ms;
+  setText(find(".age"), shortLength((hubNow() - it.opened_utc_ms) / 1000));
+}
+
+function showFaults() {
+  arrange(faultList, state.faults.map((it) => [it.id, it]), () => shape("fault-shape"), (element, it) => {
+    const find = (name) => element.querySelector(name);
+    if (it.seat_id != null) find("a").setAttribute("href", `/seats/${it.seat_id}`);
+    setText(find(".label"), it.label);
+    setText(find(".words"), it.words);
+    setText(find(".detail"), it.detail);
+    find(".age").dataset.since = it.began_utc_ms;
+  });
+  document.querySelector('[data-some="faults"]').hidden = state.faults.length === 0;
+}
+
+// --- one incident at a time -----------------------------------------------------------------------------------------
+
+function queued() {
+  return [...openList.children, ...seenList.children];
+}
+
+function choose(id) {
+  chosen = queued().some((element) => element.dataset.id === id) ? id : null;
+  for (const element of queued()) {
+    if (element.dataset.id === chosen) element.setAttribute("aria-current", "true");
+    else element.removeAttribute("aria-current");
+  }
+}
+
+function step(by) {
+  const all = queued();
+  if (!all.length) return;
+  const at = all.findIndex((element) => element.dataset.id === chosen);
+  const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1);
+  choose(all[next].dataset.id);
+  all[next].scrollIntoView({ block: "nearest" });
+  if (!panel.hidden) open(chosen);
+}
+
+async function open(id) {
+  choose(id);
+  panel.dataset.id = id;
+  await refreshPanel();
+}
+
+async function refreshPanel() {
+  const id = panel.dataset.id;
+  if (!id) return;
+  try {
+    const { status, page } = await fetchPart(`/incidents/${id}`);
+    const part = partOf(page);
+    if (panel.dataset.id !== id || status !== 200 || !part) return;
+    adopt(panel, part);
+    panel.hidden = false;
+  } catch {
+    notice(t("act_failed"));
+  }
+}
+
+function closePanel() {
+  panel.hidden = true;
+  delete panel.dataset.id;
+  panel.replaceChildren();
+}
+
+async function acknowledge() {
+  const id = panel.dataset.id ?? chosen ?? openList.firstElementChild?.dataset.id;
+  if (!id) return;
+  if (panel.dataset.id !== id) await open(id);
+  panel.querySelector('button[value="acknowledge"]')?.click();
+}
+
+for (const list of [openList, seenList]) {
+  list.addEventListener("click", (event) => {
+    const element = event.target.closest(".queued");
+    if (!element || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    open(element.dataset.id);
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    if (isTyping(event.target)) event.target.blur();
+    else closePanel();
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const isOnControl = event.target.closest?.("a, button, summary, input");
+  if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "Enter" && chosen && !isOnControl) open(chosen);
+  else if (event.key === "a") acknowledge();
+  else if (event.key === "v") {
+    const id = panel.dataset.id ?? chosen ?? queued()[0]?.dataset.id;
+    if (!id) return;
+    (panel.dataset.id === id ? Promise.resolve() : open(id)).then(() => focusVerdict(panel));
+  } else return;
+  event.preventDefault();
+});

@@ -1,0 +1,187 @@
+"""One thread that watches the store for all viewers: it builds the board once, encodes each change once, and everybody
+who streams sends the same bytes.
+
+The mailbox of all viewers is one bounded ring: each keeps only its place in it. Whoever falls out of the ring, because
+a browser is slow, gets the whole board again; nobody waits for anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hub.core import board
+from hub.store import Store, people
+from hub.store import board as board_store
+from hub.web.clock import now_utc_ms
+from hub.web.stills import Stills
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.05
+BEAT_MS = 1000
+BUILD_AT_MOST_EVERY_MS = 100
+"""Ten boards a second are more than eyes read; a storm of commits costs no more."""
+RING_EVENTS = 64
+
+
+class Standing(NamedTuple):
+    """What decides whether a log-in still holds."""
+
+    epoch: int
+    is_active: bool
+    role: str
+
+
+class Tail:
+    """Start it once a process; ask from any thread."""
+
+    def __init__(self, store: Store, stills: Stills) -> None:
+        self._store = store
+        self.stills = stills
+        self._news = threading.Condition()
+        self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_EVENTS)
+        self._number = 0
+        self._full: tuple[int, bytes] | None = None
+        self._is_stopping = threading.Event()
+        self._should_stop: Callable[[], bool] = lambda: False
+        self._thread: threading.Thread | None = None
+        self._data_version = -1
+        self._beat_utc_ms = 0
+        self._built_utc_ms = 0
+        self._newest_event = 0
+        self.board = board.EMPTY_BOARD
+        self.vision_ms: list[float] = []
+        """Analysis time of the desks' newest heartbeats."""
+        self.people: dict[int, Standing] = {}
+        self.read_utc_ms = 0
+        """When the store was last read, hub time."""
+        self.is_store_readable = True
+
+    def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Read the board once, so that the first page is right, and watch from then on."""
+        self._should_stop = should_stop
+        self._read(now_utc_ms())
+        self._thread = threading.Thread(target=self._watch, name="tail", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping.set()
+        with self._news:
+            self._news.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping.is_set() or self._should_stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def whole(self) -> dict[str, Any]:
+        """The whole board as plain JSON values, with the hub's time."""
+        return {
+            "now": now_utc_ms(),
+            "read_utc_ms": self.read_utc_ms,
+            "is_store_readable": self.is_store_readable,
+            "beat": self.stills.beat,
+            **self.board._asdict(),
+        }
+
+    def first(self) -> tuple[int, bytes]:
+        """(place in the ring, the event that shows the whole board)."""
+        with self._news:
+            number = self._number
+            if self._full is None or self._full[0] != number:
+                self._full = (number, _event("board", self.whole()))
+            return self._full
+
+    def next(self, place: int, timeout_s: float) -> tuple[int, bytes]:
+        """(new place, the events after `place`, joined); no bytes when nothing came within `timeout_s`."""
+        with self._news:
+            self._news.wait_for(lambda: self._number > place or self._is_stopping.is_set(), timeout_s)
+            if not self._ring or self._number == place:
+                return place, b""
+            if place >= self._ring[0][0] - 1:
+                return self._number, b"".join(data for number, data in self._ring if number > place)
+        return self.first()
+
+    def _watch(self) -> None:
+        while not self._is_stopping.wait(LOOK_EVERY_S):
+            if self._should_stop():
+                break
+            try:
+                self._look(now_utc_ms())
+            except Exception:
+                log.exception("the board could not be built; trying again")
+        self._is_stopping.set()
+        with self._news:
+            self._news.notify_all()
+
+    def _look(self, now: int) -> None:
+        is_beat = abs(now - self._beat_utc_ms) >= BEAT_MS
+        is_due = abs(now - self._built_utc_ms) >= BUILD_AT_MOST_EVERY_MS
+        if is_beat:
+            self._beat_utc_ms = now
+            self.stills.refresh()
+        if is_beat or (is_due and self._is_changed()):
+            self._read(now)
+        if is_beat:
+            beat = {
+                "now": now_utc_ms(),
+                "beat": self.stills.beat,
+                "is_store_readable": self.is_store_readable,
+                "read_utc_ms": self.read_utc_ms,
+            }
+            self._say(_event("beat", beat))
+
+    def _is_changed(self) -> bool:
+        try:
+            version = self._store.data_version()
+        except sqlite3.Error:
+            return False
+        is_changed = version != self._data_version
+        self._data_version = version
+        return is_changed
+
+    def _read(self, now: int) -> None:
+        self._built_utc_ms = now
+        try:
+            rows = board_store.read_board(self._store, now, self._newest_event)
+            self.people = {p.user_id: Standing(p.epoch, p.is_active, p.role) for p in people.everyone(self._store)}
+        except sqlite3.Error as error:
+            if self.is_store_readable:
+                log.error("cannot read the store: %s", error)
+            self.is_store_readable = False
+            return
+        self.is_store_readable = True
+        new = board.build(rows, now)
+        changed = board.changes(self.board, new)
+        if rows.touched and self._newest_event:
+            changed["touched"] = rows.touched
+        self._newest_event = rows.newest_event
+        beats = [board.heartbeat_of(seat) for seat in rows.seats]
+        self.vision_ms = [beat.vision_ms for beat in beats if beat is not None and beat.vision_ms is not None]
+        self.read_utc_ms = now
+        with self._news:
+            self.board = new
+        if changed:
+            self._say(_event("change", {"now": now, **changed}))
+
+    def _say(self, data: bytes) -> None:
+        with self._news:
+            self._number += 1
+            self._ring.append((self._number, data))
+            self._news.notify_all()
+
+
+def _event(name: str, value: Any) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(value) + b"\n\n"

@@ -1,0 +1,63 @@
+"""Texts that both the server and the page's scripts say, in one place, so that a translation finds them whole.
+
+`{n}` and the like are filled in; a name ending in `_one` is for exactly one.
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    "no_picture_for": "No picture for {length}",
+    "no_picture": "No picture yet",
+    "recording": "{n} of {m} seats recording",
+    "recording_none": "No seats yet",
+    "to_review_one": "1 to review, waiting {length}",
+    "to_review": "{n} to review, oldest {length}",
+    "to_review_none": "Nothing to review",
+    "offline_one": "1 unit offline",
+    "offline": "{n} units offline",
+    "offline_none": "All units online",
+    "faults_one": "1 fault",
+    "faults": "{n} faults",
+    "faults_none": "No faults",
+    "exam_left": "{length} left",
+    "exam_starts": "starts in {length}",
+    "exam_more": "{exam}, {n} more",
+    "exam_none": "No sitting now",
+    "faces_one": "1 face",
+    "faces": "{n} faces",
+    "faces_unknown": "\N{EN DASH} faces",
+    "fps": "{n}/s",
+    "since": "since {time}",
+    "seen_by": "{name} is on it",
+    "still_so": "still so",
+    "over": "cleared",
+    "waiting": "waiting {length}",
+    "seat_picture": "Newest picture of seat {label}",
+    "lamp": "Lamp: {words}",
+    "lamp_unknown": "Lamp not known",
+    "buzzing": "{words}, buzzer on",
+    "hidden_one": "1 seat hidden by the filter",
+    "hidden": "{n} seats hidden by the filter",
+    "lost": "No connection to the hub for {length}. What you see is from {time}; it updates again by itself.",
+    "polling": "The hub serves as many live viewers as it may. This page asks every {n} s instead.",
+    "store_down": "The hub cannot read its store. What you see is from {time}.",
+    "logged_out": "You are logged out, or your rights changed. Log in again to go on.",
+    "newest_incident": "The last one came at {time}.",
+    "act_failed": "That did not reach the hub. Nothing was changed; try again.",
+    "overtaken_acknowledged": "{name} acknowledged this at {time}, before you.",
+    "overtaken_commented": "{name} wrote a comment at {time}, while you were looking.",
+    "overtaken_closed": "{name} closed this at {time}, before you.",
+    "overtaken_reopened": "{name} reopened this at {time}, while you were looking.",
+}
+
+
+def text(name: str, /, **values: object) -> str:
+    """The text called `name`, filled in."""
+    return TEXTS[name].format(**values)
+
+
+def counted(name: str, n: int, /, **values: object) -> str:
+    """The text called `name` for a count: its `_none` or `_one` form where it has one."""
+    form = f"{name}_none" if n == 0 and f"{name}_none" in TEXTS else name
+    form = f"{name}_one" if n == 1 and f"{name}_one" in TEXTS else form
+    return text(form, n=n, **values)
