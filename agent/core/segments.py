@@ -23,11 +23,13 @@ PACKET_BYTES = 188
 SYNC = 0x47
 CLOCK_HZ = 90_000
 """Ticks a second of MPEG-TS time stamps."""
-MAX_NUMBER = 2**53
+MAX_MS = 2**53
+MAX_COUNT = 10**8
+"""With these limits every name has at most 127 characters; a record takes 128."""
 
 _SITTING = re.compile(r"[a-z0-9-]{1,64}")
 _NAME = re.compile(
-    r"b(\d{6,16})-(\d{6,16})-u(\d{1,16})-t(\d{1,16})-s([a-z0-9-]{1,64})(\.ts\.part|\.cut\.ts|\.ts)"
+    r"b(\d{6,8})-(\d{6,8})-u(\d{1,16})-t(\d{1,16})-s([a-z0-9-]{1,64})(\.ts\.part|\.cut\.ts|\.ts)"
 )
 
 
@@ -67,7 +69,8 @@ class SegmentName(NamedTuple):
             raise ValueError(
                 f"{self.sitting!r} cannot be part of a file name: a-z, 0-9 and - only, 1 to 64 of them"
             )
-        if not all(0 <= number < MAX_NUMBER for number in self[:4]):
+        is_counted = 0 <= self.boot < MAX_COUNT and 0 <= self.ordinal < MAX_COUNT
+        if not (is_counted and 0 <= self.began_up_ms < MAX_MS and 0 <= self.began_utc_ms < MAX_MS):
             raise ValueError(f"out of range: {self}")
         return f"b{self.boot:06}-{self.ordinal:06}-u{self.began_up_ms}-t{self.began_utc_ms}-s{self.sitting}{suffix}"
 
