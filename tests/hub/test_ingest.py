@@ -40,6 +40,7 @@ def test_a_repeat_is_receipted_again_and_changes_nothing(
     desk = Desk()
     desk.seal(alert("a1"), 10)
     with ingesting(settings_for(tmp_path, mosquitto_broker)), DeskLink(mosquitto_broker, desk) as link:
+        wait_for(lambda: value(store, "select count(*) from units"))
         for _ in range(3):
             link.say("record", desk.records[0])
         wait_for(lambda: link.receipts[(1, 1)] >= 3)

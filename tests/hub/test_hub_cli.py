@@ -1,0 +1,189 @@
+"""`ems-hub` at the terminal: one clear line, the right exit code, and the store as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from agent import wire
+from hub.cli import main
+from hub.passwords import is_right
+from hub.store import Store, people
+from tests.brokers import Broker, free_port
+from tests.hub.desk import Desk, segment
+from tests.hub.hubs import rows, value
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `ems-hub` on a store of its own: run("user", "add", ..., input="...")."""
+    monkeypatch.chdir(tmp_path)
+    environ = {
+        "APP_ENV": "development",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'hub.db'}",
+        "EMS_BROKER_PORT": str(free_port()),
+    }
+    for name, content in environ.items():
+        monkeypatch.setenv(name, content)
+    return lambda *words, **more: CliRunner().invoke(main, list(words), **more)
+
+
+def test_init_creates_once_and_finds_afterwards(run: Run) -> None:
+    """A second init changes nothing and says so."""
+    assert "created" in run("init").output
+    again = run("init")
+    assert again.exit_code == 0
+    assert "found" in again.output
+
+
+def test_a_wrong_setting_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names the variable; nothing is created."""
+    monkeypatch.setenv("EMS_BROKER_PORT", "no")
+    result = run("init")
+    assert result.exit_code == 1
+    assert "EMS_BROKER_PORT" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_users_are_added_with_given_or_made_passwords(run: Run, store: Store) -> None:
+    """A password from standard input is taken, one that is made up is shown; only hashes are stored."""
+    assert run("user", "add", "ada", "--role", "admin", "--password-stdin", input="correct horse b\n").exit_code == 0
+    made = run("user", "add", "ben", "--role", "proctor")
+    password = made.output.split("password ")[1].split()[0]
+    ada, ben = people.by_name(store, "ada"), people.by_name(store, "ben")
+    assert ada is not None
+    assert ben is not None
+    assert is_right(ada.password_hash, "correct horse b")
+    assert is_right(ben.password_hash, password)
+    assert "correct" not in ada.password_hash
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (("user", "add", "ada", "--role", "admin"), ""),
+        (("user", "add", "eve", "--role", "admin", "--password-stdin"), "short\n"),
+        (("user", "passwd", "nobody"), ""),
+        (("unit", "add", "Not a unit", "--public-key", "0" * 64), ""),
+        (("unit", "add", "c1.d1", "--public-key", "xyz"), ""),
+        (("unit", "add", "c1.known", "--public-key", "1" * 64), ""),
+        (("seat", "add", "Hall", "1", "--unit", "c1.unknown"), ""),
+        (
+            (
+                "sitting",
+                "plan",
+                "Maths",
+                "--room",
+                "Nowhere",
+                "--start",
+                "2027-01-01T09:00Z",
+                "--end",
+                "2027-01-01T10:00Z",
+            ),
+            "",
+        ),
+        (
+            (
+                "sitting",
+                "plan",
+                "Maths",
+                "--room",
+                "Hall",
+                "--start",
+                "2027-01-01T11:00Z",
+                "--end",
+                "2027-01-01T10:00Z",
+            ),
+            "",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(run: Run, words: tuple[str, ...], given: str) -> None:
+    """No traceback, no half-done thing."""
+    run("user", "add", "ada", "--role", "proctor")
+    run("unit", "add", "c1.known", "--public-key", "0" * 64)
+    run("seat", "add", "Hall", "2")
+    result = run(*words, input=given)
+    assert result.exit_code == 1, result.output
+    assert result.output.startswith("Error: ")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_time_without_offset_is_refused(run: Run) -> None:
+    """Nine o'clock somewhere is not a start."""
+    result = run(
+        "sitting", "plan", "Maths", "--room", "Hall", "--start", "2027-01-01T09:00", "--end", "2027-01-01T10:00"
+    )
+    assert result.exit_code == 2
+    assert "offset" in result.output
+
+
+def test_a_sitting_is_planned_for_the_units_of_its_room(run: Run, store: Store) -> None:
+    """Each unit of the room gets a plan with its seat; a unit moved away loses it, with a higher number."""
+    for name in ("c1.d1", "c1.d2", "c1.d3"):
+        run("unit", "add", name, "--public-key", wire.sha256_hex(name.encode()))
+    run("seat", "add", "Hall A", "1", "--unit", "c1.d1")
+    run("seat", "add", "Hall A", "2", "--unit", "c1.d2")
+    run("seat", "add", "Hall B", "1", "--unit", "c1.d3")
+    words = ("--room", "Hall A", "--start", "2037-05-31T09:00+02:00", "--end", "2037-05-31T12:00+02:00")
+    result = run("sitting", "plan", "Maths: 1", *words, "--mode", "manual")
+    assert result.exit_code == 0, result.output
+    assert "2 units" in result.output
+    plans = {
+        row["unit"]: wire.decode_down("plan", row["payload"].encode()) for row in rows(store, "select * from plans")
+    }
+    assert [each.seat for each in plans["c1.d2"].sittings] == ["2"]
+    assert plans["c1.d1"].sittings[0].mode is wire.Mode.MANUAL
+    assert plans["c1.d3"].sittings == ()
+    run("seat", "add", "Hall B", "9", "--unit", "c1.d1")
+    moved = wire.decode_down("plan", value(store, "select payload from plans where unit = 'c1.d1'").encode())
+    assert moved.sittings == ()
+    assert moved.number > plans["c1.d1"].number
+
+
+def test_check_finds_a_sound_hub_sound(run: Run, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite, store, counts and broker, each on its line, exit code 0."""
+    monkeypatch.setenv("EMS_BROKER_PORT", str(mosquitto_broker.port))
+    run("init")
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert "SQLite" in result.output
+    assert "reachable" in result.output
+
+
+def test_check_names_a_broken_chain_and_a_missing_broker(run: Run, store: Store) -> None:
+    """A record whose predecessor is not here is named, as is a broker that does not answer."""
+    from hub.store import intake
+
+    desk = Desk()
+    for number in range(4):
+        desk.seal(segment(number))
+    with store.write() as connection:
+        intake.add_unit(connection, desk.unit, desk.public_key, 1)
+        for record in desk.records[:2] + desk.records[3:]:
+            intake.add_record(connection, record, record.hash, 1)
+    result = run("check")
+    assert result.exit_code == 3
+    assert "record 1/4: the record before it is not here" in result.output
+    assert "not reachable" in result.output
+
+
+def test_every_command_has_help() -> None:
+    """`--help` works everywhere, without any setting."""
+    commands: list[tuple[str, ...]] = [()]
+    while commands:
+        path = commands.pop()
+        result = CliRunner().invoke(main, [*path, "--help"])
+        assert result.exit_code == 0
+        command: click.Command = main
+        for word in path:
+            assert isinstance(command, click.Group)
+            command = command.commands[word]
+        if isinstance(command, click.Group):
+            commands += [(*path, name) for name in command.commands]
