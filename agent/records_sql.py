@@ -1,6 +1,7 @@
 """The schema of the desk's database and its longer statements; `agent.records` alone runs them."""
 
 SCHEMA_VERSION = 1
+TABLES = ("records", "stills", "segments", "plan", "desk")
 SCHEMA = """
 -- Every record of this desk, for ever: the chain. A row without receipted_utc_ms is in the spool.
 CREATE TABLE records (
@@ -83,4 +84,9 @@ WHERE receipted_utc_ms IS NULL AND (boot, seq) >= (?, ?) AND (boot, seq) < (?, ?
 UNION ALL
 SELECT boot, seq, 1 FROM stills WHERE receipted_utc_ms IS NULL AND (boot, seq) >= (?, ?) AND (boot, seq) < (?, ?)
 ORDER BY boot, seq, is_still LIMIT ?
+"""
+SEGMENTS = """
+SELECT boot, seq, state, sitting, name, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes,
+    sha256, is_cut
+FROM segments WHERE sitting = coalesce(?, sitting) AND state = coalesce(?, state) ORDER BY boot, seq
 """

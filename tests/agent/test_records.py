@@ -272,6 +272,18 @@ def test_verify_names_the_first_broken_record(records: Records, tmp_path: Path, 
     assert records.verify()[0].startswith(words)
 
 
+def test_rotten_row_is_passed_over(records: Records, tmp_path: Path) -> None:
+    """A row that is no record any more gives no message and stops nobody; the others are delivered."""
+    for n in (1, 2, 3):
+        records.append(fault(n), NOW, True)
+    database = sqlite3.connect(tmp_path / "records.db")
+    with database:
+        database.execute("UPDATE records SET body = 'rot' WHERE seq = 2")
+    database.close()
+    assert [records.message(item) is None for item in records.pending(9)] == [False, True, False]
+    assert [body.fault for body in records.unfinished() if isinstance(body, wire.Fault)] == ["f1", "f3"]
+
+
 def test_threads_share_one_chain(records: Records) -> None:
     """Appends from many threads get distinct numbers in one whole chain."""
     threads = [
