@@ -1,0 +1,134 @@
+"""The demo scenes: each picture follows from script and number alone, and the real model sees what the script says."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models
+from agent.camera import CameraLost, MainFrame
+from agent.camera.paced import planes, vision_rgb
+from agent.camera.scenes import (
+    AWAY,
+    CASTS,
+    COVERED,
+    HEAD_DOWN,
+    MOVE_S,
+    SCRIPTS,
+    SITS,
+    VISITOR,
+    SceneCamera,
+    Stage,
+    moment,
+    presence,
+)
+from agent.vision import Vision
+from tests.support import wait_for
+
+FACES = {SITS: 1, AWAY: 0, VISITOR: 2, COVERED: 0, HEAD_DOWN: 0}
+DWELL_S = {AWAY: 10, VISITOR: 3, COVERED: 3}
+SIZE, FPS = (1280, 720), 15.0
+
+
+@pytest.fixture(scope="module")
+def vision() -> Vision:
+    return Vision(models.checked("face_detection_full_range"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_model_sees_what_the_script_says(script: str, vision: Vision) -> None:
+    """At every second away from a change: as many faces as the act has, of at least a seventh of the picture's
+    height, and `covered` only when a hand is on the camera."""
+    stage = Stage(script, models.FILES_FOLDER, SIZE, FPS)
+    seen = set()
+    for second in range(int(sum(lasts for lasts, _ in SCRIPTS[script]))):
+        now = moment(SCRIPTS[script], second + 0.5)
+        if min(now.since_s, now.left_s) < MOVE_S + 0.2 and now.act in (AWAY, VISITOR):
+            continue
+        look = vision.observe(vision_rgb(stage.draw(round((second + 0.5) * FPS))), second * 1000, 0)
+        assert len(look.faces) == FACES[now.act], (second, now)
+        assert look.scene.is_covered == (now.act == COVERED), (second, now)
+        assert all(0.14 < face.box[3] < 0.4 for face in look.faces), (second, look.faces)
+        seen.add(now.act)
+    assert seen == {act for _, act in SCRIPTS[script]}
+
+
+def test_something_happens_in_the_first_minute_and_desks_differ() -> None:
+    """Six scripts; within a minute at least three desks do something that an alert's dwell allows to be seen; no bowed
+    head is taken for an empty seat; every script has its cast."""
+    alerting = set()
+    for name, script in SCRIPTS.items():
+        begin = 0.0
+        for lasts, act in script:
+            if act in DWELL_S:
+                assert lasts - 2 * MOVE_S > DWELL_S[act] - 0.5 or act == COVERED
+                assert lasts > DWELL_S[act] + 1
+                if begin + MOVE_S + DWELL_S[act] < 60:
+                    alerting.add((name, act))
+            assert act != HEAD_DOWN or lasts < DWELL_S[AWAY]
+            begin += lasts
+    assert len({name for name, _ in alerting}) >= 3
+    assert {act for _, act in alerting} == {AWAY, VISITOR, COVERED}
+    assert len(SCRIPTS) >= 6
+    assert len({str(script) for script in SCRIPTS.values()}) == len(SCRIPTS)
+    assert set(CASTS) == set(SCRIPTS)
+
+
+def test_a_picture_follows_from_script_seed_and_number_alone() -> None:
+    """The same drawn twice, in any order; another seed gives another; two in a row always differ (noise)."""
+    one, two = (Stage("restless", models.FILES_FOLDER, (640, 360), FPS, seed=4) for _ in range(2))
+    other = Stage("restless", models.FILES_FOLDER, (640, 360), FPS, seed=5)
+    for number in (0, 700, 30):
+        assert np.array_equal(one.draw(number), two.draw(number))
+        assert not np.array_equal(one.draw(number), other.draw(number))
+        assert not np.array_equal(one.draw(number), one.draw(number + 1))
+
+
+@pytest.mark.parametrize("size", [(320, 180), (640, 480), (1920, 1080)])
+def test_other_sizes_can_be_drawn(size: tuple[int, int]) -> None:
+    """The same room at other sizes, within limited range."""
+    stage = Stage("visitor", models.FILES_FOLDER, size, FPS)
+    luma = planes(stage.draw(400))[0]
+    assert luma.shape == (size[1], size[0])
+    assert luma.min() >= 4
+    assert luma.max() <= 245
+    assert luma.std() > 20
+
+
+@given(st.sampled_from(sorted(SCRIPTS)), st.floats(0, 10_000))
+def test_a_script_goes_round(name: str, second: float) -> None:
+    """At every second there is an act, within its own length, and the same one a round later."""
+    script = SCRIPTS[name]
+    now = moment(script, second)
+    assert any(now.since_s + now.left_s == pytest.approx(lasts) for lasts, act in script if act == now.act)
+    assert now.since_s >= 0 <= now.left_s
+    assert 0 <= presence(now, MOVE_S) <= 1
+
+
+def test_the_camera_gives_pictures_at_its_rate() -> None:
+    """Numbers and instants rise, a fifteenth of a second apart."""
+    frames: list[MainFrame] = []
+    camera = SceneCamera("steady", models.FILES_FOLDER, (640, 360), FPS)
+    camera.start(frames.append)
+    wait_for(lambda: len(frames) >= 20)
+    newest = camera.newest(0, 5)
+    camera.stop()
+    assert newest is not None
+    assert newest.rgb.shape == (360, 640, 3)
+    assert [frame.number for frame in frames] == list(range(1, len(frames) + 1))
+    assert all(later.up_ns > earlier.up_ns for earlier, later in pairwise(frames))
+    assert np.median(np.diff([frame.up_ns for frame in frames])) / 1e9 == pytest.approx(1 / FPS, abs=0.01)
+
+
+def test_what_is_missing_is_one_clear_line(tmp_path: Path) -> None:
+    """An unknown script names the known ones; missing portraits say how they are fetched."""
+    with pytest.raises(CameraLost, match="steady, leaves"):
+        SceneCamera("party", models.FILES_FOLDER).start(None)
+    with pytest.raises(CameraLost, match=r"models.fetch") as caught:
+        SceneCamera("steady", tmp_path).start(None)
+    assert "\n" not in str(caught.value)
