@@ -83,7 +83,7 @@ class _Connected(NamedTuple):
 
 
 class _Lost(NamedTuple):
-    client: Client
+    client: Client | None
     why: str
 
 
@@ -204,10 +204,11 @@ class Link:
         settings = self.settings
         pause_s = settings.shortest_pause_s
         while not self._stopping.is_set():
-            client = self._make_client()
+            client = None
             self._refused_entry, self._was_let_in = None, False
             why = "the broker closed the connection"
             try:
+                client = self._make_client()
                 self._connect(client)
                 code = client.loop_forever(timeout=_TICK_S)
                 if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -328,7 +329,7 @@ class Link:
         self.connected_since, self.disconnected_since, self.trouble = now, None, None
         _log.info("connected to %s:%d", self.settings.host, self.settings.port)
 
-    def _end(self, client: Client, why: str) -> None:
+    def _end(self, client: Client | None, why: str) -> None:
         if self._client is not None and client is not self._client:
             return
         if self._client is not None:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from agent import wire
 from agent.core.delivery import Pace
-from agent.messaging.link import Link, LinkSettings
+from agent.messaging.link import Link, LinkSettings, Tls
 from agent.records import Records
 from tests.brokers import Broker
 from tests.support import wait_for
@@ -59,6 +59,7 @@ class Desk:
         protocol: Literal[4, 5],
         pace: Pace = QUICK,
         on_plan: Callable[[wire.Plan], object] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.records = Records(folder, UNIT)
         self.plans: list[wire.Plan] = []
@@ -69,6 +70,7 @@ class Desk:
                 port=port,
                 unit=UNIT,
                 protocol=protocol,
+                tls=tls,
                 shortest_pause_s=0.1,
                 longest_pause_s=0.5,
             ),
@@ -88,8 +90,9 @@ class Desk:
         folder: Path,
         pace: Pace = QUICK,
         on_plan: Callable[[wire.Plan], object] | None = None,
+        tls: Tls | None = None,
     ) -> Self:
-        return cls(folder, broker.port, broker.protocol, pace, on_plan)
+        return cls(folder, broker.port, broker.protocol, pace, on_plan, tls)
 
     def connected(self) -> Self:
         wait_for(lambda: self.link.connected_since)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import os
 import random
 import signal
@@ -11,8 +13,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from agent import wire
+from agent.messaging.link import Tls
 from tests.brokers import REPOSITORY, Broker, embedded, mosquitto
 from tests.contract.desk_side import SMALL_STILL, UNIT, Desk, alert, fault, now
 from tests.contract.hub_side import HubSide
@@ -283,3 +292,56 @@ def test_work_and_network_survive_a_flood(broker: Broker, tmp_path: Path) -> Non
         wait_for(lambda: desk.records.depth() == 0, timeout_s=60)
         assert len(hub.records) == 160
         assert hub.all_of("heartbeat")
+
+
+def certificate(name: str, issuer: str, key: EllipticCurvePrivateKey, issuer_key: EllipticCurvePrivateKey) -> bytes:
+    """A short-lived PEM certificate for `name` and for 127.0.0.1; an authority when it is its own issuer."""
+    today = datetime.datetime.now(datetime.UTC)
+    extensions: list[x509.ExtensionType] = [
+        x509.BasicConstraints(ca=name == issuer, path_length=None),
+        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+    ]
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(issuer_key, SHA256()).public_bytes(Encoding.PEM)
+
+
+# paho leaves the socket of a failed handshake to the garbage collector, which closes it at once, with a warning
+@pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
+def test_link_over_tls_with_certificates_of_the_centre(tmp_path: Path) -> None:
+    """With the centre's authority the desk connects by its certificate; a broker of another authority is refused, in
+    words."""
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("centre", "broker", UNIT)}
+    for name, key in keys.items():
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (tmp_path / f"{name}.key").write_bytes(pem)
+        (tmp_path / f"{name}.pem").write_bytes(certificate(name, "centre", key, keys["centre"]))
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "stranger.pem").write_bytes(certificate("stranger", "stranger", stranger, stranger))
+    more = "\n".join(
+        [
+            f"cafile {tmp_path}/centre.pem",
+            f"certfile {tmp_path}/broker.pem",
+            f"keyfile {tmp_path}/broker.key",
+            "require_certificate true",
+            "use_identity_as_username true",
+        ]
+    )
+    own = {"certificate": tmp_path / f"{UNIT}.pem", "key": tmp_path / f"{UNIT}.key"}
+    with mosquitto(tmp_path / "broker", more=more) as broker:
+        with Desk.at(broker, tmp_path / "a", tls=Tls(authority=tmp_path / "centre.pem", **own)) as desk:
+            desk.connected()
+        with Desk.at(broker, tmp_path / "b", tls=Tls(authority=tmp_path / "stranger.pem", **own)) as desk:
+            wait_for(lambda: "certificate verify failed" in (desk.link.trouble or ""))
+        with Desk.at(broker, tmp_path / "c", tls=Tls(authority=tmp_path / "gone.pem", **own)) as desk:
+            wait_for(lambda: "No such file" in (desk.link.trouble or ""))
+            assert desk.link.is_alive
