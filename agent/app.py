@@ -45,6 +45,7 @@ TICK_S = 0.2
 READINGS_EVERY_MS = 500
 HEARTBEAT_EVERY_MS = 5_000
 STILL_EVERY_MS = 1_000
+CAMERA_OPENS_WITHIN_MS = 5_000
 CLOCK_STEP_MS = 500
 """Less than this is a time server steering the clock; the faults' own limit is higher."""
 LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
@@ -130,6 +131,7 @@ class Desk:
         self.faults = faults.FaultBoard()
         self.limits = faults.Limits(free_bytes=settings.storage_low_bytes)
         self._presses = 0
+        self._camera_up_ms: int | None = None
         self._confirmed: set[str] = set()
         self._dismissed: set[str] = set()
         self._offset_ms: int | None = None
@@ -278,15 +280,17 @@ class Desk:
         step_ms, self._step_ms = self._step_ms, 0
         away = self.link.disconnected_since
         written_ns = progress.last_written_up_ns
+        wanted_up_ms = self._camera_wanted_since(now, seen)
+        sitting_up_ms = self.sitting.since_up_ms
         return faults.Readings(
             up_ms=now.up_ms,
-            camera_since_up_ms=seen.since_up_ms,
+            camera_since_up_ms=wanted_up_ms,
             last_frame_up_ms=seen.last_frame_up_ms,
             camera_trouble=seen.camera_trouble,
-            sitting_since_up_ms=self.sitting.since_up_ms,
+            sitting_since_up_ms=sitting_up_ms and wanted_up_ms and max(sitting_up_ms, wanted_up_ms),
             last_written_up_ms=None if written_ns is None else written_ns // 1_000_000,
             recording_trouble=progress.trouble,
-            analysis_since_up_ms=seen.since_up_ms,
+            analysis_since_up_ms=wanted_up_ms,
             observations_in_window=seen.observations_in_window,
             free_bytes=host.free_bytes(self.segments_folder),
             storage_trouble=progress.trouble if progress.trouble != "encoder" else None,
@@ -297,6 +301,14 @@ class Desk:
             clock_step_ms=step_ms,
             disconnected_since_up_ms=None if away is None else away.up_ms,
         )
+
+    def _camera_wanted_since(self, now: Instant, seen: Seen) -> int | None:
+        """None while the camera is being opened for the first time: that takes seconds and is no fault."""
+        if self._camera_up_ms is None:
+            is_late = now.up_ms - seen.since_up_ms > CAMERA_OPENS_WITHIN_MS
+            if seen.last_frame_up_ms is not None or seen.camera_trouble is not None or is_late:
+                self._camera_up_ms = now.up_ms
+        return self._camera_up_ms
 
     # --- what people and the hub see --------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -28,18 +29,17 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str | Text]:
     if heartbeat is None:
-        return [desk.seat, desk.unit, desk.camera_words, Text("starting", _STYLE["starting"]), *["-"] * 7]
+        return [desk.seat, desk.name, desk.camera_words, Text("starting", _STYLE["starting"]), *["-"] * 6]
     is_late = age_ms > LATE_MS
     state = f"late {age_ms // 1000} s" if is_late else heartbeat.state
     standing = [*(alert.kind for alert in heartbeat.alerts), *(fault.kind for fault in heartbeat.faults)]
     lamp = heartbeat.lamp
     return [
         desk.seat,
-        desk.unit,
+        desk.name,
         desk.camera_words,
         Text(state, _STYLE["late" if is_late else heartbeat.state]),
         _number(heartbeat.capture_fps, 1),
-        _number(heartbeat.vision_fps, 1),
         _number(heartbeat.faces),
         Text(f"● {lamp.pattern}", lamp.colour) if lamp is not None else "-",
         str(heartbeat.spool),
@@ -50,15 +50,15 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
 
 def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
     """`beats`: unit -> (heartbeat as JSON, when it came)."""
-    table = Table(title=None, caption="\n".join(notes) or None, expand=False)
+    table = Table(caption="\n".join(notes) or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("seat", "desk", "camera", "state"):
-        table.add_column(name)
-    for name in ("fps", "looks/s", "faces"):
-        table.add_column(name, justify="right")
-    table.add_column("lamp")
+        table.add_column(name, no_wrap=True, max_width=14)
+    for name in ("fps", "faces"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("lamp", no_wrap=True)
     for name in ("spool", "recorded"):
-        table.add_column(name, justify="right")
-    table.add_column("standing")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("standing", no_wrap=True, overflow="ellipsis")
     for desk in desks:
         text, came_ms = beats.get(desk.unit, ("", 0))
         heartbeat = msgspec.json.decode(text, type=Heartbeat) if text else None
