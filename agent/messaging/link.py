@@ -240,6 +240,7 @@ class Link:
         if settings.tls is not None:
             certificate, key = (str(path) if path else None for path in (settings.tls.certificate, settings.tls.key))
             client.tls_set(str(settings.tls.authority), certificate, key)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._when_connected
         client.on_message = self._when_message
         client.on_publish = self._when_published
@@ -388,3 +389,8 @@ class Link:
         if isinstance(line, socket.socket):
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
+
+
+def _send_at_once(_client: Client, _userdata: Any, line: Any) -> None:
+    """No waiting to fill a packet: with it an alert behind others takes 40 ms more."""
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
