@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from agent.wire import Gap, GapCause, Instant, PlannedSitting
 
-SHORTEST_MS = 1_000
-"""What is shorter is no gap: a key picture comes each second, and so does the end of a segment."""
+SHORTEST_START_MS = 1_000
+"""A sitting's first picture within a second of its start is in time: the plan is looked at five times a second."""
+SHORTEST_BREAK_MS = 250
+"""Between two runs of the agent something is always missing; less than four pictures need no record of their own."""
 
 
 def gap_before(
@@ -27,7 +29,8 @@ def gap_before(
         began, cause = Instant(sitting.start_utc_ms, begin.up_ms), GapCause.LATE_START
     else:
         began, cause = recorded_until, GapCause.RESTART if was_clean else GapCause.POWER_OR_CRASH
-    if is_clock_ok and begin.utc_ms - began.utc_ms <= SHORTEST_MS:
+    shortest_ms = SHORTEST_START_MS if recorded_until is None else SHORTEST_BREAK_MS
+    if is_clock_ok and begin.utc_ms - began.utc_ms <= shortest_ms:
         return None
     if not is_clock_ok and recorded_until is None:
         return None  # the sitting begins when this desk says so: there is no other clock
