@@ -18,7 +18,8 @@ from typing import NamedTuple
 from agent.core.segments import ClosedSegment, SegmentName
 from agent.recording.encoder import EncodedPacket, Frame, SoftwareEncoder
 from agent.recording.inbox import Inbox
-from agent.recording.writing import RESERVE_BYTES, RETRY_NS, Recording, Writing
+from agent.recording.reports import RETRY_NS
+from agent.recording.writing import RESERVE_BYTES, Recording, Writing
 from agent.wire import GapCause
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._is_recording = False
         self._has_dropped = False
-        self._frames_dropped = 0
+        self._frames_dropped = self._packets_dropped = 0
         self._is_key_wanted = False
         self._key_after_ns: int | None = None
         self._is_broken = False
@@ -147,6 +148,9 @@ class Recorder:
             if not self._is_recording:
                 return True
             self._is_recording = False
+            if self._has_dropped:
+                self._pictures.put_always(_Dropped())
+                self._has_dropped = False
             done = threading.Event()
             self._pictures.put_always(_End(self._clock(), done))
         return done.wait(timeout_s)
@@ -178,7 +182,7 @@ class Recorder:
             writing.frames_written,
             writing.last_written_up_ns,
             writing.bytes_written,
-            self._frames_dropped,
+            self._frames_dropped + self._packets_dropped,
             writing.sync_ms_worst(),
             writing.trouble or self._encoder_trouble,
         )
@@ -257,7 +261,7 @@ class Recorder:
         if self._is_broken and packet.is_key:
             self._is_broken = not self._packets.put(_Dropped())
         if self._is_broken or not self._packets.put(packet):
-            self._frames_dropped += 1
+            self._packets_dropped += 1
             self._is_broken = True
             self._is_key_wanted = True
 

@@ -37,6 +37,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def kind_of(error: OSError) -> str:
+    """What a disk error means: full, read-only, gone or io."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "full"
+    if error.errno == errno.EROFS:
+        return "read-only"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ESTALE):
+        return "gone"
+    return "io"
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` if it is missing, to last; not its parents, which on an unmounted disk would be the wrong ones.
+    Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        sync_folder(folder.parent)
+
+
 class _Collected:
     """Where the muxer writes: memory. So a disk error is met in our own code with its number, never inside PyAV."""
 
@@ -67,6 +86,7 @@ class SegmentFile:
         self._path = folder / name.text(OPEN)
         self._picture_ns = round(1e9 / fps)
         self._last_pts = -1
+        self._is_doubtful = False
         self._sha256 = hashlib.sha256()
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         try:
@@ -108,7 +128,9 @@ class SegmentFile:
     def sync(self) -> None:
         """Have the disk hold all that was written. A folder that was removed is an error here: the file would go
         on without a name and be lost at its closing."""
+        self._is_doubtful = True
         os.fdatasync(self._descriptor)
+        self._is_doubtful = False
         self.synced_up_ns = self.last_up_ns
         if os.fstat(self._descriptor).st_nlink == 0:
             raise FileNotFoundError(2, "the open segment was removed", str(self._path))
@@ -126,9 +148,11 @@ class SegmentFile:
             with contextlib.suppress(Exception):
                 self._muxer.close()
             os.ftruncate(self._descriptor, self.size_bytes)
-            if self.frames:
+            # after a failed sync the kernel calls lost pages clean: a second sync would succeed and prove nothing
+            if self.frames and not self._is_doubtful:
                 return self._finish(None)
-            self._path.unlink()
+            if not self.frames:
+                self._path.unlink()
         except OSError:
             pass
         with contextlib.suppress(OSError):
@@ -143,7 +167,9 @@ class SegmentFile:
         self.size_bytes += len(data)
 
     def _finish(self, next_up_ns: int | None) -> ClosedSegment:
+        self._is_doubtful = True
         os.fsync(self._descriptor)
+        self._is_doubtful = False
         if os.fstat(self._descriptor).st_nlink == 0:
             raise FileNotFoundError(2, "the open segment was removed", str(self._path))
         os.rename(self._path, self._folder / self.name.text(WHOLE))

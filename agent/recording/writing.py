@@ -7,7 +7,6 @@ pictures on the disk is reported once, when its end is known.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -16,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.core.segments import OPEN, WHOLE, ClosedSegment, SegmentName
+from agent.core.segments import ClosedSegment, SegmentName
 from agent.recording.encoder import EncodedPacket
-from agent.recording.repair import describe, repair_one
-from agent.recording.segments import SegmentFile
+from agent.recording.reports import RETRY_NS, Drops, Reports
+from agent.recording.segments import SegmentFile, kind_of, make_folder
 from agent.wire import GapCause
 
 log = logging.getLogger(__name__)
@@ -31,9 +30,6 @@ HOLE_NS = 1 * NS
 """Pictures further apart than this are a gap: one at full rate would have been missed fifteen times."""
 IDLE_NS = 2 * NS
 """After this long without a picture the segment is closed, so that what there is can be sent."""
-RETRY_NS = 1 * NS
-CALM_NS = 2 * NS
-"""Drops closer together than this are one gap."""
 RESERVE_BYTES = 8 * 1024 * 1024
 """Left free for the records: on a full disk they weigh more than another half minute of film."""
 
@@ -59,7 +55,7 @@ class OpenGap(NamedTuple):
 
 class Writing:
     """The state of one desk's segment files. `clock` gives CLOCK_BOOTTIME ns; `to_utc` turns such an instant into
-    UTC ms. `on_closed` and `on_gap` may raise: they are called again every second until they do not."""
+    UTC ms; `on_closed` and `on_gap` are as in Recorder."""
 
     def __init__(
         self,
@@ -72,8 +68,7 @@ class Writing:
         self._recording = recording
         self._clock = clock
         self._to_utc = to_utc
-        self._on_closed = on_closed
-        self._on_gap = on_gap
+        self._reports = Reports(on_closed, on_gap)
         self._picture_ns = round(NS / recording.fps)
         self._sitting = ""
         self._ordinal = 0
@@ -81,14 +76,10 @@ class Writing:
         self._gap: OpenGap | None = None
         self._has_pictures = False
         self._last_ns: int | None = None
-        self._drops_began_ns: int | None = None
-        self._drops_ended_ns: int | None = None
+        self._drops = Drops()
         self._cut_after_ns: int | None = None
         self._last_sync_ns = 0
         self._last_try_ns = 0
-        self._leftovers: list[Path] = []
-        self._reports: deque[Callable[[], None]] = deque()
-        self._next_report_ns = 0
         self._sync_began_ns: int | None = None
         self._syncs: deque[tuple[int, float]] = deque(maxlen=32)
         self.frames_written = self.bytes_written = 0
@@ -110,12 +101,9 @@ class Writing:
         if not self._sitting:
             return
         if self._file is not None:
-            last_ns = self._file.last_up_ns + self._picture_ns
-            self._close(None)
-            if self._gap is None:
-                self._gap = OpenGap(last_ns, GapCause.CAMERA_LOST)
+            self._interrupt(None if self._drops.are_open else GapCause.CAMERA_LOST)
         self._end_gap(up_ns)
-        self._end_drops()
+        self._tell_drops(self._drops.end(up_ns))
         self._sitting = ""
         self._cut_after_ns = None
         self.trouble = None
@@ -129,9 +117,7 @@ class Writing:
         """Pictures were dropped between the last packet and the next."""
         if self._file is None or self._last_ns is None:
             return  # a gap is open already
-        if self._drops_began_ns is None:
-            self._drops_began_ns = self._last_ns + self._picture_ns
-        self._drops_ended_ns = None
+        self._drops.begin(self._last_ns + self._picture_ns)
 
     def write(self, packet: EncodedPacket) -> None:
         """The next packet, in order of capture."""
@@ -140,11 +126,12 @@ class Writing:
         if not self._has_pictures:
             self._has_pictures = True
             self._gap = None
-        self._note_drops(packet.up_ns)
+        was_dropping = self._drops.are_open
+        self._tell_drops(self._drops.picture(packet.up_ns))
         if self._file is not None:
             if packet.up_ns - self._file.last_up_ns > HOLE_NS:
                 # a hole that dropping made is told as such
-                self._interrupt(None if self._drops_ended_ns == packet.up_ns else GapCause.CAMERA_LOST)
+                self._interrupt(None if was_dropping else GapCause.CAMERA_LOST)
             elif packet.is_key and self._is_due(packet.up_ns):
                 self._close(packet.up_ns)
         if self._file is None and not self._open(packet):
@@ -179,8 +166,7 @@ class Writing:
             self._file is not None and not self._file.is_synced and now - self._last_sync_ns >= SYNC_EVERY_NS
         ):
             self._sync()
-        if now >= self._next_report_ns:
-            self._deliver(now)
+        self._reports.deliver(now, is_disk_well=self.trouble is None)
         return is_idle
 
     def sync_ms_worst(self) -> float:
@@ -211,8 +197,7 @@ class Writing:
             self._recording.boot, self._ordinal + 1, up_ns // 1_000_000, self._to_utc(up_ns), self._sitting
         )
         try:
-            with contextlib.suppress(FileExistsError):
-                self._recording.folder.mkdir()  # not its parents: those of an unmounted disk must not be replaced
+            make_folder(self._recording.folder)
             self._check_space()
             self._file = SegmentFile(
                 self._recording.folder, name, self._recording.size, self._recording.fps, up_ns
@@ -247,13 +232,12 @@ class Writing:
             # only a synced picture proves that the disk works again
             self.trouble = None
             self._end_gap(self._file.first_up_ns)
-            self._next_report_ns = 0
         if is_well:
             self._guard(lambda file: self._check_space())
 
     def _close(self, next_up_ns: int | None) -> None:
         def close(file: SegmentFile) -> None:
-            self._report_closed(file.close(next_up_ns))
+            self._reports.closed(file.close(next_up_ns))
             self._file = None
 
         first_up_ns = 0 if self._file is None else self._file.first_up_ns
@@ -278,13 +262,12 @@ class Writing:
         except OSError as error:
             self._file = None
             kept = file.keep()
-            is_lost = kind_of(error) == "gone"
             if kept is not None:
-                self._report_closed(kept)
+                self._reports.closed(kept)
                 gap_ns = file.last_up_ns + self._picture_ns if file.frames else file.first_up_ns
             else:
-                gap_ns = file.first_up_ns if is_lost else file.synced_up_ns
-                self._leftovers.append(file.path)
+                gap_ns = file.first_up_ns if kind_of(error) == "gone" else file.synced_up_ns
+                self._reports.left_open(file.path)
             self._fail(error, gap_ns)
             return False
         return True
@@ -312,21 +295,11 @@ class Writing:
                 errno.ENOSPC, "less is free than is reserved for the records", str(self._recording.folder)
             )
 
-    # --- reports ------------------------------------------------------------------------------------------------
+    # --- gaps ---------------------------------------------------------------------------------------------------
 
-    def _note_drops(self, up_ns: int) -> None:
-        if self._drops_began_ns is None:
-            return
-        if self._drops_ended_ns is None:
-            self._drops_ended_ns = up_ns
-        elif up_ns - self._drops_ended_ns > CALM_NS:
-            self._end_drops()
-
-    def _end_drops(self) -> None:
-        began, ended = self._drops_began_ns, self._drops_ended_ns or self._last_ns
-        if began and ended and ended > began:
-            self._report(lambda: self._on_gap(began, ended, GapCause.OVERLOAD))
-        self._drops_began_ns = self._drops_ended_ns = None
+    def _tell_drops(self, stretch: tuple[int, int] | None) -> None:
+        if stretch is not None:
+            self._reports.gap(*stretch, GapCause.OVERLOAD)
 
     def _end_gap(self, up_ns: int) -> None:
         gap, self._gap = self._gap, None
@@ -335,49 +308,4 @@ class Writing:
         if gap.cause is GapCause.CAMERA_LOST and up_ns - gap.began_up_ns <= HOLE_NS:
             return
         if up_ns > gap.began_up_ns:
-            self._report(lambda: self._on_gap(gap.began_up_ns, up_ns, gap.cause))
-
-    def _report_closed(self, segment: ClosedSegment) -> None:
-        self._report(lambda: self._on_closed(segment))
-
-    def _report(self, tell: Callable[[], None]) -> None:
-        self._reports.append(tell)
-        self._next_report_ns = 0
-
-    def _deliver(self, now: int) -> None:
-        """Repair what a failing disk left behind, then tell in order all that is not told yet."""
-        self._next_report_ns = now + RETRY_NS
-        if self._leftovers and self.trouble is None:
-            self._leftovers = [path for path in self._leftovers if not self._recovered(path)]
-        while self._reports:
-            try:
-                self._reports[0]()
-            except Exception:  # whoever is told has trouble of its own; the recording goes on and tells later
-                log.exception("a segment or gap could not be reported; trying again")
-                return
-            self._reports.popleft()
-
-    def _recovered(self, path: Path) -> bool:
-        whole = path.with_name(path.name.removesuffix(OPEN) + WHOLE)
-        try:
-            if path.exists():
-                outcome = repair_one(path)
-                if isinstance(outcome, ClosedSegment):
-                    self._reports.append(lambda: self._on_closed(outcome))
-            elif whole.exists():
-                segment = describe(whole)
-                self._reports.append(lambda: self._on_closed(segment))
-        except OSError:
-            return False
-        return True
-
-
-def kind_of(error: OSError) -> str:
-    """What a disk error means: full, read-only, gone or io."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "full"
-    if error.errno == errno.EROFS:
-        return "read-only"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ESTALE):
-        return "gone"
-    return "io"
+            self._reports.gap(gap.began_up_ns, up_ns, gap.cause)

@@ -211,6 +211,21 @@ def test_dropped_pictures_are_counted_and_lie_in_a_gap(desk: Desk) -> None:
     assert {cause for _, _, cause in desk.gaps} == {GapCause.OVERLOAD}
 
 
+def test_pictures_dropped_at_the_very_end_are_told_too(desk: Desk) -> None:
+    """The sitting ends while pictures are being dropped: every one is still in a file or in a gap."""
+    desk.recorder.begin("exam-7")
+    desk.play(5)
+    for _ in range(200):
+        desk.recorder.feed(desk.frame())
+    desk.now_ns += PICTURE_NS
+    assert desk.recorder.end()
+    kept = set(desk.in_files())
+    missing = [up_ns for number, up_ns in desk.captured.items() if number not in kept]
+    assert len(missing) == desk.recorder.progress().frames_dropped > 0
+    assert all(any(began <= up_ns <= ended for began, ended, _ in desk.gaps) for up_ns in missing)
+    assert {cause for _, _, cause in desk.gaps} == {GapCause.OVERLOAD}
+
+
 def test_packets_of_a_camera_that_encodes_itself_are_recorded(desk: Desk) -> None:
     """From the first key packet on; what comes before it cannot be decoded and is left out."""
     frames = [desk.frame() for _ in range(40)]
