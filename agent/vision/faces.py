@@ -62,9 +62,7 @@ class Detections(NamedTuple):
     scores: Floats
 
 
-_NOBODY = Detections(
-    np.zeros((0, 4), np.float32), np.zeros((0, _KEYPOINTS, 2), np.float32), np.zeros(0, np.float32)
-)
+_NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros((0, _KEYPOINTS, 2), np.float32), np.zeros(0, np.float32))
 
 
 def anchor_centres(spec: FaceSpec) -> Floats:
@@ -96,7 +94,9 @@ class Letterbox:
         x = np.arange(first_x, end_x, dtype=np.float64) * self.scale + offset_x
         y = np.arange(first_y, end_y, dtype=np.float64) * self.scale + offset_y
         grid_x, grid_y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-        self._maps = cv2.convertMaps(grid_x, grid_y, cv2.CV_16SC2)
+        self._whole, fraction = cv2.convertMaps(grid_x, grid_y, cv2.CV_16SC2)
+        # 640 to 128 pixels hits whole pixels only: the same picture from a quarter of the reading
+        self._fraction = fraction if fraction.any() else None
         # the bars lie outside this buffer: they are never computed
         self.content = np.zeros((end_y - first_y, end_x - first_x, 3), np.uint8)
         # fraction of the frame = fraction of the square * stretch - bar
@@ -111,8 +111,10 @@ class Letterbox:
         if is_new:
             check_picture(rgb)
             self._prepare(rgb.shape[0], rgb.shape[1])
-        whole, fraction = self._maps
-        cv2.remap(rgb, whole, fraction, cv2.INTER_LINEAR, dst=self.content, borderMode=cv2.BORDER_CONSTANT)
+        how = cv2.INTER_NEAREST if self._fraction is None else cv2.INTER_LINEAR
+        border = cv2.BORDER_CONSTANT
+        # OpenCV takes None here; its stubs do not know
+        cv2.remap(rgb, self._whole, self._fraction, how, dst=self.content, borderMode=border)  # type: ignore[arg-type]
         return is_new
 
     def to_frame(self, square: Floats) -> Floats:
@@ -130,9 +132,7 @@ def check_picture(rgb: NDArray[np.uint8]) -> None:
         found = rgb.dtype if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise ValueError(f"a picture is an array of uint8, not {found}")
     if rgb.ndim != 3 or rgb.shape[2] != 3 or not all(1 <= side <= LARGEST_SIDE for side in rgb.shape[:2]):
-        raise ValueError(
-            f"a picture has the shape (height, width, 3) with sides up to {LARGEST_SIDE}, not {rgb.shape}"
-        )
+        raise ValueError(f"a picture has the shape (height, width, 3) with sides up to {LARGEST_SIDE}, not {rgb.shape}")
 
 
 def weighted_nms(values: Floats, scores: Floats, overlap: float) -> tuple[Floats, Floats]:
@@ -146,17 +146,18 @@ def weighted_nms(values: Floats, scores: Floats, overlap: float) -> tuple[Floats
     merged, kept = [], []
     while len(scores):
         near, far = values[:, :2], values[:, 2:4]
-        shared = np.maximum(np.minimum(far, far[0]) - np.maximum(near, near[0]), 0).prod(axis=1)
-        area = (far - near).prod(axis=1)
+        common = np.maximum(np.minimum(far, far[0]) - np.maximum(near, near[0]), 0)
+        side = far - near
+        shared, area = common[:, 0] * common[:, 1], side[:, 0] * side[:, 1]
         is_same = shared > overlap * (area + area[0] - shared)
         if not is_same[0]:
             break
-        weights = scores[is_same]
-        merged.append(weights @ values[is_same] / weights.sum())
         kept.append(scores[0])
-        if len(weights) == len(scores):
+        if is_same.all():  # the usual end, without picking rows
+            merged.append(scores @ values / scores.sum())
             break
-        is_left = ~is_same
+        weights, is_left = scores[is_same], ~is_same
+        merged.append(weights @ values[is_same] / weights.sum())
         values, scores = values[is_left], scores[is_left]
     return np.array(merged, np.float32).reshape(-1, values.shape[1]), np.array(kept, np.float32)
 
@@ -235,7 +236,7 @@ class FaceFinder:
 
     def _decode(self, regressors: Floats, anchors: Floats, raw_scores: Floats) -> Detections:
         """`regressors` and `anchors` (n, 16), `raw_scores` (n,), of the likely anchors only."""
-        values = regressors @ self._decoding + anchors
+        values: Floats = regressors @ self._decoding + anchors
         # e to the power of at most the least score's log odds: MediaPipe's clipping to +-100 would change nothing
         scores: Floats = np.reciprocal(np.exp(-raw_scores) + 1)
         is_box = (values[:, 2:4] >= values[:, :2]).all(axis=1)

@@ -16,6 +16,9 @@ try:
 except ImportError:  # an image with Python 3.11 and numpy below 2 may carry the older runtime
     from tflite_runtime.interpreter import Interpreter
 
+RUNTIME = Interpreter.__module__.split(".")[0]
+"""The runtime in use: `ai_edge_litert` or `tflite_runtime`."""
+
 
 class VisionProblem(Exception):
     """The model cannot be used or answered nonsense; the message is one line and names the file."""
@@ -27,9 +30,7 @@ class TfliteModel:
     `input` is the float32 buffer (shape as in the file) to be filled before `run`; it keeps its contents.
     """
 
-    def __init__(
-        self, path: Path, input_shape: tuple[int, ...], output_shapes: tuple[tuple[int, ...], ...]
-    ) -> None:
+    def __init__(self, path: Path, input_shape: tuple[int, ...], output_shapes: tuple[tuple[int, ...], ...]) -> None:
         """Load `path`. Raises VisionProblem unless it has exactly that input and those outputs, all float32:
         some redistributed files of the same name split or reorder their outputs."""
         self.path = path
@@ -47,12 +48,8 @@ class TfliteModel:
     def _index(self, details: list[dict[str, Any]], shape: tuple[int, ...], what: str) -> int:
         fits = [d["index"] for d in details if tuple(d["shape"]) == shape and d["dtype"] is np.float32]
         if len(fits) != 1:
-            has = ", ".join(
-                f"{d['name']} {tuple(map(int, d['shape']))} {np.dtype(d['dtype'])}" for d in details
-            )
-            raise VisionProblem(
-                f"model {self.path} has no single float32 {what} of shape {shape}; it has {has}"
-            )
+            has = ", ".join(f"{d['name']} {tuple(map(int, d['shape']))} {np.dtype(d['dtype'])}" for d in details)
+            raise VisionProblem(f"model {self.path} has no single float32 {what} of shape {shape}; it has {has}")
         return int(fits[0])
 
     def invoke(self) -> None:
