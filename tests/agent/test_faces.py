@@ -87,9 +87,7 @@ def test_anchors_are_those_of_mediapipes_calculator() -> None:
     st.tuples(st.floats(-0.5, 1.5), st.floats(-0.5, 1.5)),
 )
 @settings(deadline=None, max_examples=60)
-def test_the_way_back_undoes_the_letterbox(
-    width: int, height: int, size: int, point: tuple[float, float]
-) -> None:
+def test_the_way_back_undoes_the_letterbox(width: int, height: int, size: int, point: tuple[float, float]) -> None:
     """Frame to square and back is the same point, whatever the frame's shape; the frame's middle stays the middle."""
     box = Letterbox(size)
     box.fit(blank(width, height))
@@ -117,6 +115,15 @@ def test_a_spot_lands_where_the_arithmetic_says(width: int, height: int, x: floa
     np.testing.assert_allclose(
         found, box.to_square(np.array(middle, np.float32)), atol=1.1 / 192 + 0.6 / max(width, height)
     )
+
+
+@pytest.mark.parametrize(("width", "height", "step"), [(640, 360, 5), (128, 72, 1), (256, 256, 2)])
+def test_whole_pixels_are_taken_as_they_are(width: int, height: int, step: int) -> None:
+    """Where the scale is a whole number, the small picture is every n-th pixel, untouched."""
+    frame = np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    box = Letterbox(128)
+    box.fit(frame)
+    np.testing.assert_array_equal(box.content, frame[::step, ::step])
 
 
 # --- merging --------------------------------------------------------------------------------------------------------
@@ -148,9 +155,7 @@ sixteenths = st.integers(0, 12).map(lambda n: n / 16)
 sides = st.integers(1, 8).map(lambda n: n / 16)
 
 
-@given(
-    st.lists(st.tuples(sixteenths, sixteenths, sides, sides, sixteenths, st.integers(50, 99)), max_size=14)
-)
+@given(st.lists(st.tuples(sixteenths, sixteenths, sides, sides, sixteenths, st.integers(50, 99)), max_size=14))
 @settings(deadline=None)
 def test_merging_agrees_with_the_slow_way(rows: list[tuple[Any, ...]]) -> None:
     """Vectorised weighted suppression gives the clusters, means and scores of a plain loop."""
@@ -180,9 +185,7 @@ def test_one_anchor_decodes_to_its_box(tmp_path: Path, spec: FaceSpec) -> None:
     expected = [x, (y - bar) * 640 / 360, 24 / spec.size, 30 / spec.size * 640 / 360]
     np.testing.assert_allclose(found.boxes, [expected], atol=1e-5)
     np.testing.assert_allclose(found.scores, [1 / (1 + math.exp(-3))], rtol=1e-5)
-    np.testing.assert_allclose(
-        found.keypoints[0, :, 0], [centre_x + n / spec.size for n in range(0, 12, 2)], atol=1e-5
-    )
+    np.testing.assert_allclose(found.keypoints[0, :, 0], [centre_x + n / spec.size for n in range(0, 12, 2)], atol=1e-5)
     ys = [(centre_y + n / spec.size - bar) * 640 / 360 for n in range(1, 12, 2)]
     np.testing.assert_allclose(found.keypoints[0, :, 1], ys, atol=1e-5)
 
@@ -192,9 +195,7 @@ def test_only_scores_from_the_threshold_up_count(tmp_path: Path, spec: FaceSpec)
     """A face just above the row's threshold is there, one just below is not."""
     edge = math.log(spec.score / (1 - spec.score))
     raw = [0.0, 0.0, 20.0, 20.0] + [0.0] * 12
-    found = FaceFinder(
-        made_model(tmp_path, spec, {0: (edge - 1e-3, raw), 400: (edge + 1e-3, raw)}), spec
-    ).find(blank())
+    found = FaceFinder(made_model(tmp_path, spec, {0: (edge - 1e-3, raw), 400: (edge + 1e-3, raw)}), spec).find(blank())
     assert [round(face.score, 2) for face in found] == [spec.score]
 
 
@@ -205,9 +206,7 @@ def test_boxes_end_at_the_frame(tmp_path: Path) -> None:
     at_left = int(np.argmin(abs(centres[:, 0] - 0.03) + abs(centres[:, 1] - 0.5)))
     raw = [0.0, 0.0, 40.0, 20.0] + [0.0] * 12
     in_bar = [0.0, -30.0, 10.0, 10.0] + [0.0] * 12
-    found = FaceFinder(made_model(tmp_path, spec, {at_left: (4.0, raw), 3: (4.0, in_bar)}), spec).find(
-        blank()
-    )
+    found = FaceFinder(made_model(tmp_path, spec, {at_left: (4.0, raw), 3: (4.0, in_bar)}), spec).find(blank())
     assert len(found) == 1
     x, _, width, _ = found[0].box
     assert x == 0.0
@@ -231,9 +230,7 @@ def test_outputs_are_told_apart_by_shape(tmp_path: Path) -> None:
 
 @BOTH
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_nonsense_from_the_model_is_refused_and_does_not_stick(
-    tmp_path: Path, spec: FaceSpec, bad: float
-) -> None:
+def test_nonsense_from_the_model_is_refused_and_does_not_stick(tmp_path: Path, spec: FaceSpec, bad: float) -> None:
     """A score or a box that is no number raises VisionProblem, each time anew, with the file's name."""
     whole = [0.0, 0.0, 20.0, 20.0] + [0.0] * 12
     for faces in ({5: (bad, whole)}, {5: (3.0, [bad, *whole[1:]])}):
@@ -343,9 +340,7 @@ def test_a_plain_picture_has_no_face(spec: FaceSpec) -> None:
     """Black, grey and a gradient: nobody."""
     ramp = np.broadcast_to(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 640, 3))
     finder = real_finder(spec)
-    assert [finder.find(picture) for picture in (blank(), blank() + 128, np.ascontiguousarray(ramp))] == [
-        ()
-    ] * 3
+    assert [finder.find(picture) for picture in (blank(), blank() + 128, np.ascontiguousarray(ramp))] == [()] * 3
 
 
 def test_frames_may_change_shape_and_layout() -> None:
@@ -377,9 +372,7 @@ def test_agrees_with_mediapipes_own_detector(name: str) -> None:
     files_folder()
     pictures = [*portraits_about(40), portrait(PORTRAITS[0]), portrait(PORTRAITS[1])]
     answer = peers.ask_mediapipe(pictures, is_full_range=name == "full_range", score=spec.score)
-    agrees = agreement(
-        Vision(models.checked(spec.model), spec), pictures, [list(faces) for faces in answer.faces]
-    )
+    agrees = agreement(Vision(models.checked(spec.model), spec), pictures, [list(faces) for faces in answer.faces])
     assert agrees.faces >= 20
     assert agrees.same_count >= 0.99
     assert agrees.least_overlap >= 0.95

@@ -53,9 +53,7 @@ def write_model(
         constant = schema.BufferT()
         constant.data = list(np.ascontiguousarray(values).tobytes())
         made.buffers.append(constant)
-        kind = {np.dtype("f4"): schema.TensorType.FLOAT32, np.dtype("i1"): schema.TensorType.INT8}[
-            values.dtype
-        ]
+        kind = {np.dtype("f4"): schema.TensorType.FLOAT32, np.dtype("i1"): schema.TensorType.INT8}[values.dtype]
         graph.tensors.append(_tensor(f"output_{number}", values.shape, number, kind))
     graph.outputs = list(range(1, len(outputs) + 1))
     builder = flatbuffers.Builder(1024)

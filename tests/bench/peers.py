@@ -116,9 +116,7 @@ def cpu_ms(works: Sequence[Callable[[Any], object]], pictures: Sequence[Any], ro
     return [sum(spent) / len(spent) for spent in least]
 
 
-def _answer_as_mediapipe(
-    pictures: list[Any], is_full_range: bool, score: float, rounds: int
-) -> dict[str, Any]:
+def _answer_as_mediapipe(pictures: list[Any], is_full_range: bool, score: float, rounds: int) -> dict[str, Any]:
     import mediapipe
 
     def faces_of(picture: Any) -> list[list[float]]:
@@ -150,9 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     one_core()
     with np.load(given.pictures) as opened:
         pictures = [opened[name] for name in sorted(opened.files)]
-    given.answers.write_text(
-        json.dumps(_answer_as_mediapipe(pictures, given.full_range, given.score, given.rounds))
-    )
+    given.answers.write_text(json.dumps(_answer_as_mediapipe(pictures, given.full_range, given.score, given.rounds)))
     return 0
 
 

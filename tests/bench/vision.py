@@ -49,19 +49,14 @@ def portraits_about(count: int) -> list[Picture]:
     """`count` pictures of 640x360 from the two portraits: shifted, scaled and mixed over a plain wall, always the
     same ones. For machines without film."""
     chance = np.random.default_rng(7)
-    heads = [
-        next(read_pictures(models.checked(name), 1.0))[1]
-        for name in ("portrait_astronaut", "portrait_hopper")
-    ]
+    heads = [next(read_pictures(models.checked(name), 1.0))[1] for name in ("portrait_astronaut", "portrait_hopper")]
     pictures = []
     for number in range(count):
         picture = chance.normal(150, 4, (VISION_SIZE[1], VISION_SIZE[0], 3)).clip(0, 255).astype(np.uint8)
         for place in range(1 + number % 3 // 2):
             head = heads[(number + place) % 2]
             side = int(chance.integers(120, 320))
-            small = cv2.resize(
-                head, (side, side * head.shape[0] // head.shape[1]), interpolation=cv2.INTER_AREA
-            )
+            small = cv2.resize(head, (side, side * head.shape[0] // head.shape[1]), interpolation=cv2.INTER_AREA)
             left = place * VISION_SIZE[0] // 2 + int(chance.integers(0, max(1, VISION_SIZE[0] // 2 - side)))
             top = int(chance.integers(0, 60))
             room = picture[top : top + small.shape[0], left : left + side]
@@ -125,9 +120,7 @@ def measure(name: str, spec: FaceSpec, pictures: list[Picture], rounds: int) -> 
     vision = Vision(models.checked(spec.model), spec)
     works = [lambda picture: vision.observe(picture, 0, 0), lambda _: vision.finder.model.invoke()]
     before = peers.cpu_ms(works, pictures, rounds)
-    answer = peers.ask_mediapipe(
-        pictures, is_full_range=name == "full_range", score=spec.score, rounds=2 * rounds
-    )
+    answer = peers.ask_mediapipe(pictures, is_full_range=name == "full_range", score=spec.score, rounds=2 * rounds)
     after = peers.cpu_ms(works, pictures, rounds)
     (ours, invoke), theirs = map(min, before, after), answer.cpu_ms or float("nan")
     agrees = agreement(vision, pictures, [list(faces) for faces in answer.faces])
@@ -152,21 +145,13 @@ def measure(name: str, spec: FaceSpec, pictures: list[Picture], rounds: int) -> 
 def main(argv: list[str]) -> int:
     """Print the figures; 0 when all of them are met, 1 when one is missed or cannot be had."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench vision", description=__doc__)
-    parser.add_argument(
-        "--footage", type=Path, help="folder of films and stills (default: the two portraits)"
-    )
-    parser.add_argument(
-        "--fps", type=float, default=1.0, help="samples a second of film (default: %(default)s)"
-    )
+    parser.add_argument("--footage", type=Path, help="folder of films and stills (default: the two portraits)")
+    parser.add_argument("--fps", type=float, default=1.0, help="samples a second of film (default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=300, help="at most so many (default: %(default)s)")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="rounds before and after the peer (default: %(default)s)"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds before and after the peer (default: %(default)s)")
     given = parser.parse_args(argv)
     try:
-        Vision(models.checked(FACE_MODELS["full_range"].model)).observe(
-            np.zeros((360, 640, 3), np.uint8), 0, 0
-        )
+        Vision(models.checked(FACE_MODELS["full_range"].model)).observe(np.zeros((360, 640, 3), np.uint8), 0, 0)
         print(f"resident memory with vision at work, before any footage: {_resident_mb():.0f} MB")
         if given.footage:
             pictures = footage_pictures(given.footage, given.fps, given.pictures)
@@ -174,9 +159,7 @@ def main(argv: list[str]) -> int:
             pictures = portraits_about(min(given.pictures, 120))
         peers.one_core()
         lines = list(
-            itertools.chain.from_iterable(
-                _shown(measure(n, s, pictures, given.rounds)) for n, s in FACE_MODELS.items()
-            )
+            itertools.chain.from_iterable(_shown(measure(n, s, pictures, given.rounds)) for n, s in FACE_MODELS.items())
         )
     except (peers.PeerProblem, models.ModelProblem) as error:
         print(f"bench vision: {error}", file=sys.stderr)
