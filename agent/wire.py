@@ -28,7 +28,7 @@ MAX_MESSAGE_BYTES = 65_536
 GENESIS = "0" * 64
 """`prev` of a desk's very first record."""
 
-UNIT_PATTERN = r"^[a-z0-9-]{1,24}\.[a-z0-9-]{1,24}$"
+UNIT_PATTERN = r"^[a-z0-9-]{1,24}\.[a-z0-9-]{1,24}\Z"
 _RECORD_DOMAIN = b"ems-record-v1\n"
 _HEAD_DOMAIN = b"ems-head-v1\n"
 
@@ -36,8 +36,8 @@ UnitName = Annotated[str, Meta(pattern=UNIT_PATTERN)]
 Ms = Annotated[int, Meta(ge=0, le=2**53)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
-Hex64 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-Hex128 = Annotated[str, Meta(pattern=r"^[0-9a-f]{128}$")]
+Hex64 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Hex128 = Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
 Label = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=2000)]
 
@@ -125,7 +125,7 @@ DEFAULT_RULES = (
 class PlannedSitting(Struct, frozen=True, kw_only=True):
     """One sitting at this desk's seat; the desk starts and ends it by itself."""
 
-    sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+    sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
     exam: Label
     room: Label
     seat: Label
@@ -153,7 +153,7 @@ class Alert(Struct, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
 
     alert: Label
     alert_kind: AlertKind
-    state: Annotated[str, Meta(pattern="^(raised|updated|cleared)$")]
+    state: Annotated[str, Meta(pattern=r"^(raised|updated|cleared)\Z")]
     sitting: Label
     seat: Label
     began: Instant
@@ -174,7 +174,7 @@ class Fault(Struct, frozen=True, kw_only=True, tag="fault", tag_field="kind"):
 
     fault: Label
     fault_kind: FaultKind
-    state: Annotated[str, Meta(pattern="^(raised|cleared)$")]
+    state: Annotated[str, Meta(pattern=r"^(raised|cleared)\Z")]
     sitting: Label = ""
     began: Instant
     raised: Instant
@@ -197,7 +197,7 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag="segment_closed", tag
     """One finished file of the recording. `is_cut`: power or process went while it was open."""
 
     sitting: Label
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}\Z")]
     began: Instant
     ended: Instant
     frames: Count
@@ -228,7 +228,7 @@ class SittingState(Struct, frozen=True, kw_only=True, tag="sitting", tag_field="
 
     sitting: Label
     seat: Label
-    state: Annotated[str, Meta(pattern="^(started|resumed|ended)$")]
+    state: Annotated[str, Meta(pattern=r"^(started|resumed|ended)\Z")]
     plan: Count
 
 
@@ -385,7 +385,7 @@ class Lamp(Struct, frozen=True, kw_only=True):
     """What the lamp and buzzer do now: `pattern` is a row of `agent.core.patterns`, `colour` as #rrggbb."""
 
     pattern: Label
-    colour: Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
+    colour: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
     is_buzzing: bool = False
 
 
@@ -398,7 +398,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     boot: Count
     now: Instant
     is_clock_ok: bool
-    state: Annotated[str, Meta(pattern="^(waiting|recording|stopped)$")]
+    state: Annotated[str, Meta(pattern=r"^(waiting|recording|stopped)\Z")]
     sitting: Label = ""
     faces: Count | None = None
     is_covered: bool | None = None
@@ -571,7 +571,7 @@ def _decode_limited(table: dict[str, Callable[[bytes], Any]], kind: str, data: b
 
 UP_FILTER = "ems/1/+/up/+"
 """What the hub subscribes to."""
-_TOPIC = re.compile(r"^ems/1/([^/]+)/(up|down)/([a-z]{1,24})$")
+_TOPIC = re.compile(r"^ems/1/([^/]+)/(up|down)/([a-z]{1,24})\Z")
 
 
 def up_topic(unit: str, kind: str) -> str:

@@ -452,3 +452,10 @@ def test_picture_of_the_golden_still_is_the_one_named() -> None:
     alert = BODIES["alert"]
     assert isinstance(alert, wire.Alert)
     assert alert.still_sha256 == wire.sha256_hex(JPEG)
+
+
+@pytest.mark.parametrize("topic", ["ems/1/a.b\n/up/record", "ems/1/a.b/up/record\n", "ems/1/a.b/up/\nrecord"])
+def test_a_newline_hides_nowhere_in_a_topic(topic: str) -> None:
+    """Python's `$` matches before a trailing newline; a unit named with one would be another unit to the broker."""
+    with pytest.raises(wire.BadMessage):
+        wire.parse_topic(topic)
