@@ -10,27 +10,26 @@ so.
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from collections import deque
 from importlib import metadata
-from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-import models
 from agent import host, wire
-from agent.camera import Camera
-from agent.camera.footage import FootageCamera
-from agent.camera.scenes import SceneCamera
-from agent.camera.webcam import Webcam
-from agent.config import BadSetting, Settings
+from agent.config import Settings
 from agent.core import bodies, faults, patterns
 from agent.core.judge import AlertChange, State
+from agent.core.segments import MAX_COUNT
+from agent.devices import open_camera, panel_pins
 from agent.messaging.link import Link, LinkSettings
-from agent.panel import Panel, PanelPins
+from agent.panel import Panel
 from agent.recording.recorder import Progress, Recorder
-from agent.recording.repair import closed_segments, describe, repair
 from agent.records import Records
+from agent.recovery import make_whole
 from agent.scribe import Scribe
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
@@ -51,33 +50,9 @@ CLOCK_STEP_MS = 500
 LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
 """Both leave room for the note within a message's 64 KiB."""
 STOP_WITHIN_S = 5.0
-
-
-def open_camera(settings: Settings) -> Camera:
-    """The camera that CAMERA_DEVICE names, not yet started. Raises BadSetting for a kind that does not exist."""
-    size, fps = (settings.record_width, settings.record_height), settings.record_fps
-    kind, colon, what = settings.camera_device.partition(":")
-    if kind == "footage" and colon:
-        return FootageCamera(Path(what), size, fps)
-    if kind == "demo" and colon:
-        return SceneCamera(what, settings.models_path or models.FILES_FOLDER, size, fps)
-    if kind == "picamera":
-        raise BadSetting("CAMERA_DEVICE: the Raspberry Pi's own camera is not in this version; use a USB camera")
-    return Webcam(settings.camera_device, size, fps)
-
-
-def panel_pins(settings: Settings) -> PanelPins | None:
-    """The panel's pins; None for mock pins."""
-    if settings.panel == "mock":
-        return None
-    return PanelPins(
-        red=settings.lamp_red_pin,
-        green=settings.lamp_green_pin,
-        blue=settings.lamp_blue_pin,
-        buzzer=settings.buzzer_pin,
-        button=settings.button_pin,
-        is_lamp_active_high=settings.is_lamp_active_high,
-    )
+LINK_AGAIN_MS = 10_000
+TICKS_MAY_FAIL = 25
+"""One bad reading must not end a recording; a tick that has failed for five seconds must: a new start may help."""
 
 
 class Desk:
@@ -93,11 +68,12 @@ class Desk:
         self.vision = open_vision(settings.face_model, settings.models_path)
         self.segments_folder = settings.storage_path / "segments"
         self.segments_folder.mkdir(parents=True, exist_ok=True)
+        self._held = host.hold(settings.storage_path)
         self.records = Records(settings.storage_path, settings.unit)
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.vision.model_sha256)
         self.panel = Panel(panel_pins(settings), self._take_press)
         self.link = self._make_link()
-        self.scribe = Scribe(self.records, self.link.wake)
+        self.scribe = Scribe(self.records, lambda: self.link.wake())
         self.sight = Sight(
             lambda: open_camera(settings),
             self.vision.observe,
@@ -108,7 +84,7 @@ class Desk:
         )
         self.recorder = Recorder(
             self.segments_folder,
-            boot=self.records.boot,
+            boot=self.records.boot % MAX_COUNT,  # a start on a read-only card has a number beyond any file name's
             size=(settings.record_width, settings.record_height),
             fps=settings.record_fps,
             bitrate_bps=settings.record_bitrate_bps,
@@ -122,6 +98,7 @@ class Desk:
             self.recorder,
             self.sight,
             self.records,
+            lambda name: self.scribe.do(lambda: self.records.set_sitting(name)),
             self._put,
             self._put_changes,
             lambda up_ns: Instant(self.clock.utc_ms_at(up_ns), up_ns // 1_000_000),
@@ -130,10 +107,10 @@ class Desk:
         )
         self.faults = faults.FaultBoard()
         self.limits = faults.Limits(free_bytes=settings.storage_low_bytes)
-        self._presses = 0
+        self._presses: deque[None] = deque()
         self._camera_up_ms: int | None = None
-        self._confirmed: set[str] = set()
-        self._dismissed: set[str] = set()
+        self._judged: dict[str, CommandKind] = {}
+        self._failed_ticks = 0
         self._offset_ms: int | None = None
         self._step_ms = 0
         self._due: dict[str, int] = {}
@@ -164,7 +141,7 @@ class Desk:
         self._start(self.clock.now())
         try:
             while not self.stopping.wait(TICK_S):
-                self._tick(self.clock.now())
+                self._try_tick(self.clock.now())
         finally:
             self._stop(self.clock.now())
 
@@ -181,36 +158,34 @@ class Desk:
             ),
             now,
         )
-        self._make_whole(now)
+        make_whole(self.segments_folder, self.records, self._put, now)
+        self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
         self.link.start()
         self.sight.start()
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
-
-    def _make_whole(self, now: Instant) -> None:
-        """Bring records and files together after whatever ended the last run."""
-        repaired = repair(self.segments_folder)
-        for aside in repaired.set_aside:
-            log.warning("%s is no segment (%s) and is kept aside", aside.name, aside.reason)
-        known = {segment.closed.name for segment in self.records.segments()}
-        for name in closed_segments(self.segments_folder):
-            if name not in known:
-                self._put(bodies.segment_body(describe(self.segments_folder / name)), now)
-        for left in self.records.unfinished():
-            # the run that raised it is gone: what it saw is over, and what goes on is raised anew
-            self._put(bodies.cleared(left, now), now)
-        self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
 
     def _stop(self, now: Instant) -> None:
         self.sight.stop(STOP_WITHIN_S)
         self.sitting.end(now, is_over=False)
         self.recorder.close()
         is_written = self.scribe.stop(STOP_WITHIN_S)
+        self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
-        if is_written:
+        if is_written:  # else the card hangs in the scribe's hands, and to close the records would be to hang as well
             self.records.stop_cleanly()
-        self.records.close()
+            self.records.close()
         self.panel.close()
+        os.close(self._held)
         log.info("stopped")
+
+    def _hand_over(self, timeout_s: float) -> None:
+        """Give a hub that is there the time to confirm the last records; what it does not, it gets after the next
+        start."""
+        pause = threading.Event()
+        for _ in range(round(timeout_s / TICK_S)):
+            if self.link.connected_since is None or self.records.depth() == 0:
+                return
+            pause.wait(TICK_S)
 
     # --- what the parts hand over; each only enqueues ---------------------------------------------------------------
 
@@ -235,21 +210,34 @@ class Desk:
             self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
 
     def _take_press(self) -> None:
-        self._presses += 1
+        self._presses.append(None)
 
     def _take_command(self, command: Command) -> None:
         if command.expires_utc_ms < self.clock.now().utc_ms and self.clock.is_ok():
             return
-        judged = self._confirmed if command.name is CommandKind.CONFIRM_ALERT else self._dismissed
-        judged.add(command.alert)
+        self._judged[command.alert] = command.name
 
     # --- the tick ---------------------------------------------------------------------------------------------------
 
+    def _try_tick(self, now: Instant) -> None:
+        try:
+            self._tick(now)
+            self._failed_ticks = 0
+        except Exception:
+            self._failed_ticks += 1
+            log.exception("a tick failed")
+            if self._failed_ticks >= TICKS_MAY_FAIL:
+                raise
+
     def _tick(self, now: Instant) -> None:
         self._follow_clock(now)
+        if self.link.failure is not None and self._is_due("link", now, LINK_AGAIN_MS):
+            self.link.stop(0)  # what was not delivered is still in the spool
+            self.link = self._make_link()
+            self.link.start()
         self.sitting.follow(now, self.clock.is_ok())
-        presses, self._presses = self._presses, 0
-        for _ in range(presses):
+        while self._presses:
+            self._presses.popleft()
             self.sitting.press(now)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
@@ -337,7 +325,8 @@ class Desk:
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
-        told = (state, tuple(alerts), self.sitting.current, seen.look and len(seen.look.observation.faces))
+        steady = msgspec.structs.replace(state, hub_away_s=0.0)  # it grows with each tick and is no news
+        told = (steady, tuple(alerts), self.sitting.current, seen.look and len(seen.look.observation.faces))
         if told != self._told or self._is_due("heartbeat", now, HEARTBEAT_EVERY_MS):
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
@@ -353,8 +342,8 @@ class Desk:
             alerts=tuple(
                 patterns.ShownAlert(
                     kind=alert.kind,
-                    is_confirmed=alert.alert in self._confirmed,
-                    is_dismissed=alert.alert in self._dismissed,
+                    is_confirmed=self._judged.get(alert.alert) is CommandKind.CONFIRM_ALERT,
+                    is_dismissed=self._judged.get(alert.alert) is CommandKind.DISMISS_ALERT,
                 )
                 for alert in alerts
             ),
@@ -392,7 +381,7 @@ class Desk:
             vision_ms=None if observation is None else observation.vision_ms,
             frames_dropped=progress.frames_dropped,
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
-            spool=self.records.depth(),
+            spool=self.scribe.depth,
             free_bytes=host.free_bytes(self.segments_folder),
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
@@ -400,7 +389,7 @@ class Desk:
                 wire.StandingFault(kind=change.kind, began=change.began, detail=change.detail) for change in standing
             ),
             alerts=tuple(alerts),
-            head=self.records.head(),
+            head=self.scribe.head,
             plan=None if plan is None else plan.number,
             software=SOFTWARE,
             model_sha256=self.maker.model_sha256,
