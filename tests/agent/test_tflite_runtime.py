@@ -17,18 +17,19 @@ from tests.agent.vision_kit import PORTRAITS, files_folder, portrait
 from tests.bench import peers
 from tests.bench.vision import portraits_about
 
+PYTHON = peers.find_python(("3.11",))
+
 
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(
-    peers.find_python(("3.11",)) is None, reason="needs Python 3.11: tflite-runtime 2.14.0 has no later wheel"
-)
+@pytest.mark.skipif(PYTHON is None, reason="needs Python 3.11: tflite-runtime 2.14.0 has no later wheel")
 def test_the_older_runtime_finds_the_same_boxes(tmp_path: Path) -> None:
     """The same code through tflite-runtime gives LiteRT's faces, box and score, on the portraits and on scenes."""
     files_folder()
     pictures = [*(portrait(name) for name in PORTRAITS), *portraits_about(10)]
     given = tmp_path / "pictures.npz"
     np.savez(given, allow_pickle=False, **{f"{n:03d}": picture for n, picture in enumerate(pictures)})
-    python = peers.environment("tflite", "python3.11", peers.TFLITE_RUNTIME)
+    assert PYTHON is not None
+    python = peers.environment("tflite", PYTHON, peers.TFLITE_RUNTIME)
     ran = subprocess.run(
         [str(python), str(Path(__file__).with_name("tflite_boxes.py")), str(given)],
         env={**os.environ, "PYTHONPATH": str(peers.ROOT)},
