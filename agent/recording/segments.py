@@ -19,6 +19,7 @@ import hashlib
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -184,8 +185,15 @@ class SegmentFile:
 def _muxer(collected: _Collected, size: tuple[int, int], fps: float) -> OutputContainer:
     """A TS muxer that keeps nothing back: each picture's packets are written before the next comes."""
     muxer = av.open(collected, "w", format="mpegts", options={"flush_packets": "1"})
-    stream = muxer.add_mux_stream(
-        "h264", rate=Fraction(fps).limit_denominator(1001), width=size[0], height=size[1]
-    )
+    rate = Fraction(fps).limit_denominator(1001)
+    stream: Any
+    if hasattr(muxer, "add_mux_stream"):
+        stream = muxer.add_mux_stream("h264", rate=rate, width=size[0], height=size[1])
+    else:  # PyAV before 17, as Raspberry Pi OS has it: costs an encoder, opened and never used
+        stream = muxer.add_stream(
+            "libx264", rate=rate, options={"preset": "ultrafast", "tune": "zerolatency"}
+        )
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.thread_count = 1
     stream.time_base = Fraction(1, CLOCK_HZ)
     return muxer
