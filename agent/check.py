@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import models
 from agent import host
-from agent.app import open_camera, panel_pins
 from agent.camera import CameraLost
 from agent.config import BadSetting, Settings
+from agent.devices import open_camera, panel_pins
 from agent.panel import Panel, PanelProblem
 from agent.vision import open_vision
 from agent.vision.runtime import VisionProblem
@@ -102,4 +102,12 @@ CHECKS: tuple[Callable[[Settings], Result], ...] = (_camera, _model, _storage, _
 
 def check_all(settings: Settings) -> list[Result]:
     """Every check, in the order of the wires: camera first."""
-    return [check(settings) for check in CHECKS]
+    return [_tried(check, settings) for check in CHECKS]
+
+
+def _tried(check: Callable[[Settings], Result], settings: Settings) -> Result:
+    try:
+        return check(settings)
+    except Exception as error:  # one part that breaks in an unknown way must not hide how the others are
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Result(check.__name__.strip("_"), False, words)

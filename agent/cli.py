@@ -89,12 +89,13 @@ class _in_one_line:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _at: object) -> None:
         if error is None:
             return
+        from agent.camera import CameraLost
         from agent.panel import PanelProblem
         from agent.records import RecordsError
         from agent.vision.runtime import VisionProblem
         from models import ModelProblem
 
-        known = (config.BadSetting, ModelProblem, VisionProblem, PanelProblem, RecordsError, OSError)
+        known = (config.BadSetting, CameraLost, ModelProblem, VisionProblem, PanelProblem, RecordsError, OSError)
         if isinstance(error, known):
             raise _OneLine(str(error)) from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import os
 import shutil
 import time
 from pathlib import Path
@@ -40,6 +42,18 @@ class Clock:
         timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only ask
         state = int(self._libc.adjtimex(timex))
         return state not in (-1, _TIME_ERROR)
+
+
+def hold(folder: Path) -> int:
+    """Take `folder` for this process alone, until it ends or closes the returned descriptor: two agents on one card
+    would tie two chains into one. Raises BlockingIOError when another has it, OSError when it cannot be opened."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BlockingIOError(f"another agent runs on {folder}: stop it first, or set STORAGE_PATH") from None
+    return descriptor
 
 
 def os_boot_id() -> str:

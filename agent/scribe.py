@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from agent.wire import BadMessage, Body, Instant, Record
+from agent.wire import Body, Head, Instant, Record
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,10 @@ class Ledger(Protocol):
 
     def retry(self) -> bool: ...
 
+    def depth(self) -> int: ...
+
+    def head(self) -> Head | None: ...
+
 
 class _Entry(NamedTuple):
     body: Body
@@ -36,12 +40,18 @@ class _Entry(NamedTuple):
 
 
 class Scribe:
-    """Appends in the order of `put`; `on_appended` is told after each."""
+    """Appends in the order of `put`; `on_appended` is told after each.
+
+    `depth` and `head` are those of the records as last seen by this thread: to ask the records themselves is to wait
+    for the card.
+    """
 
     def __init__(self, records: Ledger, on_appended: Callable[[], None]) -> None:
         self._records = records
         self._on_appended = on_appended
-        self._entries: queue.Queue[_Entry | threading.Event | None] = queue.Queue()
+        self.depth = records.depth()
+        self.head = records.head()
+        self._entries: queue.SimpleQueue[_Entry | Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
 
     def start(self) -> None:
@@ -50,6 +60,10 @@ class Scribe:
     def put(self, body: Body, now: Instant, is_clock_ok: bool, still: bytes | None = None) -> None:
         """Have `body` recorded as of `now`. Never waits."""
         self._entries.put(_Entry(body, now, is_clock_ok, still))
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Have `work`, another write to the card, done in its turn. Never waits."""
+        self._entries.put(work)
 
     def stop(self, timeout_s: float) -> bool:
         """Append what is in the queue and end; False when the card did not take it in time."""
@@ -60,7 +74,7 @@ class Scribe:
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was put so far is appended; False when the card did not take it in time."""
         mark = threading.Event()
-        self._entries.put(mark)
+        self.do(mark.set)
         return mark.wait(timeout_s)
 
     def is_alive(self) -> bool:
@@ -68,23 +82,26 @@ class Scribe:
 
     def _run(self) -> None:
         while True:
+            entry: _Entry | Callable[[], object] | None
             try:
                 entry = self._entries.get(timeout=RETRY_S)
             except queue.Empty:
-                if self._records.trouble is not None:
-                    self._records.retry()
-                continue
+                entry = self._retry
             if entry is None:
                 return
-            if isinstance(entry, threading.Event):
-                entry.set()
-            else:
-                self._append(entry)
+            try:
+                self._take(entry)
+                self.depth, self.head = self._records.depth(), self._records.head()
+            except Exception:  # a body that the language refuses must not end the thread that records all others
+                log.exception("the card's writer could not do: %s", entry)
 
-    def _append(self, entry: _Entry) -> None:
-        try:
+    def _retry(self) -> None:
+        if self._records.trouble is not None:
+            self._records.retry()
+
+    def _take(self, entry: _Entry | Callable[[], object]) -> None:
+        if isinstance(entry, _Entry):
             self._records.append(entry.body, entry.now, entry.is_clock_ok, entry.still)
-        except (BadMessage, ValueError):
-            # a body that the language refuses must not end the thread that records all others
-            log.exception("a record was refused: %s", entry.body)
-        self._on_appended()
+            self._on_appended()
+        else:
+            entry()

@@ -128,26 +128,21 @@ class Sight:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            camera = self._opened()
-            if camera is None:
-                self._stopping.wait(REOPEN_S)
-                continue
+            pause_s = REOPEN_S
             try:
-                self._look_through(camera)
+                camera = self._open_camera()
+                camera.start(self._take)
+                self._camera_trouble, pause_s = None, 0.0
+                try:
+                    self._look_through(camera)
+                finally:
+                    camera.stop()
             except CameraLost as error:
                 self._camera_trouble = str(error)
-            finally:
-                camera.stop()
-
-    def _opened(self) -> Camera | None:
-        try:
-            camera = self._open_camera()
-            camera.start(self._take)
-        except CameraLost as error:
-            self._camera_trouble = str(error)
-            return None
-        self._camera_trouble = None
-        return camera
+            except Exception as error:  # this thread must live on: whatever a camera throws, it is opened again
+                log.exception("the camera failed")
+                self._camera_trouble, pause_s = f"{type(error).__name__}: {error}", REOPEN_S
+            self._stopping.wait(pause_s)
 
     def _take(self, frame: MainFrame) -> None:
         """In the camera's thread."""
@@ -179,7 +174,13 @@ class Sight:
         self._vision_trouble = None
         self._looks.append(observation.up_ms)
         self._last_look = Look(observation, picture.rgb)
-        with self._lock:
+        with self._lock:  # told within the lock: a judge that is ended at this moment has the last word
             changes = [] if self._judge is None else self._judge.step(observation)
-        if changes:
-            self._on_changes(changes, picture.rgb)
+            if changes:
+                self._tell(changes, picture.rgb)
+
+    def _tell(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
+        try:
+            self._on_changes(changes, rgb)
+        except Exception:  # whoever is told has trouble of its own; looking goes on
+            log.exception("what was seen could not be told: %s", changes)

@@ -48,20 +48,21 @@ class Memory(Protocol):
 
     def sitting(self) -> str: ...
 
-    def set_sitting(self, sitting: str) -> None: ...
-
     def recorded(self, sitting: str) -> tuple[int, Instant | None]:
         """Milliseconds in the sitting's segments, and where the last one ends."""
 
 
 class SittingKeeper:
-    """`now_of` gives both clocks at a boot-time instant in nanoseconds; `was_clean`: the last run ended in order."""
+    """`remember` has the name of the sitting being recorded ('' for none) kept for the next run, and must not wait for
+    the card; `now_of` gives both clocks at a boot-time instant in nanoseconds; `was_clean`: the last run ended in
+    order."""
 
     def __init__(
         self,
         recording: Recording,
         judging: Judging,
         memory: Memory,
+        remember: Callable[[str], None],
         put: Callable[[Body, Instant], None],
         put_changes: Callable[[list[AlertChange], PlannedSitting, NDArray[np.uint8] | None], None],
         now_of: Callable[[int], Instant],
@@ -69,7 +70,7 @@ class SittingKeeper:
         *,
         was_clean: bool,
     ) -> None:
-        self._recording, self._judging, self._memory = recording, judging, memory
+        self._recording, self._judging, self._memory, self._remember = recording, judging, memory, remember
         self._put, self._put_changes, self._now_of, self._maker = put, put_changes, now_of, maker
         self._was_clean = was_clean
         self._is_clock_trusted = False
@@ -78,6 +79,7 @@ class SittingKeeper:
         """When recording of the current sitting was begun in this run."""
         self.help: Alert | None = None
         self._resumed = memory.sitting() or None
+        self._last = memory.sitting()
         self._recorded_ms = 0
         self._open_since_up_ms: int | None = None
         self._recorded_until: Instant | None = None
@@ -94,14 +96,18 @@ class SittingKeeper:
 
     def take_segment(self, segment: ClosedSegment, now: Instant) -> None:
         if self.current is not None and segment.sitting == self.current.sitting:
-            self._tell_gap_before(self.current, segment, now)
+            self._tell_gap_before(self.current, Instant(segment.began_utc_ms, segment.began_up_ms), now)
             self._recorded_ms += segment.ended_up_ms - segment.began_up_ms
             self._open_since_up_ms = segment.ended_up_ms
         self._put(bodies.segment_body(segment), now)
 
     def take_gap(self, began_up_ns: int, ended_up_ns: int, cause: GapCause) -> None:
-        sitting = self.current.sitting if self.current is not None else self._memory.sitting()
         began, ended = self._now_of(began_up_ns), self._now_of(ended_up_ns)
+        sitting, current = self._last, self.current
+        # a disk that took its time may tell of the sitting before when the next one runs already
+        if current is not None and began.up_ms >= (self.since_up_ms or 0):
+            sitting = current.sitting
+            self._tell_gap_before(current, began, ended)
         self._put(Gap(sitting=sitting, began=began, ended=ended, cause=cause), ended)
 
     # --- called from the tick ---------------------------------------------------------------------------------------
@@ -137,7 +143,7 @@ class SittingKeeper:
         self._recorded_ms, self._recorded_until = self._memory.recorded(sitting.sitting)
         self._open_since_up_ms, self._is_first_segment, self._is_cut_due = now.up_ms, True, True
         self.since_up_ms, self._resumed = now.up_ms, sitting.sitting
-        self._memory.set_sitting(sitting.sitting)
+        self._remember(sitting.sitting)
         self._recording.begin(sitting.sitting)
         self.current = sitting
         self._judging.judge_by(sitting.rules, self._next_alert)
@@ -153,9 +159,9 @@ class SittingKeeper:
             self._put(bodies.cleared(self.help, now), now)
             self.help = None
         self._recording.end()
-        self.current = None
+        self.current, self._last = None, sitting.sitting
         if is_over:
-            self._memory.set_sitting("")
+            self._remember("")
             self._resumed, self.since_up_ms = None, None
             self._put_state(sitting, "ended", now)
 
@@ -169,15 +175,16 @@ class SittingKeeper:
         number = 0 if plan is None else plan.number
         self._put(SittingState(sitting=sitting.sitting, seat=sitting.seat, state=state, plan=number), now)
 
-    def _tell_gap_before(self, sitting: PlannedSitting, segment: ClosedSegment, now: Instant) -> None:
-        """Once a run: what lies between the last recorded second, or the sitting's start, and this run's first."""
+    def _tell_gap_before(self, sitting: PlannedSitting, begin: Instant, now: Instant) -> None:
+        """Once a run: what lies between the last recorded second, or the sitting's start, and `begin`, the first second
+        that this run accounts for, recorded or itself a gap."""
         if not self._is_first_segment:
             return
         self._is_first_segment = False
         gap = gaps.gap_before(
             sitting,
             self._recorded_until,
-            Instant(segment.began_utc_ms, segment.began_up_ms),
+            begin,
             was_clean=self._was_clean,
             is_clock_ok=self._is_clock_trusted,
         )

@@ -1,6 +1,6 @@
 """What every camera offers the desk; one implementation a file, and no camera library's type leaves its file.
 
-`open_camera` in `agent.app` picks one from the settings: `webcam`, `footage`, the demo `scenes`, or `picamera`.
+`open_camera` in `agent.devices` picks one from the settings: `webcam`, `footage`, the demo `scenes`, or `picamera`.
 """
 
 from __future__ import annotations

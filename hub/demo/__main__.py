@@ -171,8 +171,8 @@ def main(port: int, footage: Path | None, camera: str | None, count: int | None,
                 secret_key=centre.secret_key(var),
             )
             _run(made, desks, command, name, console)
-    except (CannotStart, ChildFailed, StoreProblem) as problem:
-        console.print(f"make run: {problem}", style="bold red", highlight=False, soft_wrap=True)
+    except (CannotStart, ChildFailed, StoreProblem, OSError) as problem:
+        console.print(f"make run: {problem}", style="bold red", highlight=False, soft_wrap=True, markup=False)
         sys.exit(1)
 
 

@@ -29,7 +29,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str | Text]:
     if heartbeat is None:
-        return [desk.seat, desk.name, desk.camera_words, Text("starting", _STYLE["starting"]), *["-"] * 6]
+        return [desk.seat, desk.name, Text(desk.camera_words), Text("starting", _STYLE["starting"]), *["-"] * 6]
     is_late = age_ms > LATE_MS
     state = f"late {age_ms // 1000} s" if is_late else heartbeat.state
     standing = [*(alert.kind for alert in heartbeat.alerts), *(fault.kind for fault in heartbeat.faults)]
@@ -37,7 +37,7 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
     return [
         desk.seat,
         desk.name,
-        desk.camera_words,
+        Text(desk.camera_words),  # a film's name is no markup
         Text(state, _STYLE["late" if is_late else heartbeat.state]),
         _number(heartbeat.capture_fps, 1),
         _number(heartbeat.faces),
@@ -50,7 +50,7 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
 
 def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
     """`beats`: unit -> (heartbeat as JSON, when it came)."""
-    table = Table(caption="\n".join(notes) or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(caption=Text("\n".join(notes)) if notes else None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("seat", "desk", "camera", "state"):
         table.add_column(name, no_wrap=True, max_width=14)
     for name in ("fps", "faces"):

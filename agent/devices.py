@@ -1,0 +1,40 @@
+"""The devices that the settings name: which camera, which pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import models
+from agent.camera import Camera
+from agent.camera.footage import FootageCamera
+from agent.camera.scenes import SceneCamera
+from agent.camera.webcam import Webcam
+from agent.config import BadSetting, Settings
+from agent.panel import PanelPins
+
+
+def open_camera(settings: Settings) -> Camera:
+    """The camera that CAMERA_DEVICE names, not yet started. Raises BadSetting for a kind that does not exist."""
+    size, fps = (settings.record_width, settings.record_height), settings.record_fps
+    kind, colon, what = settings.camera_device.partition(":")
+    if kind == "footage" and colon:
+        return FootageCamera(Path(what), size, fps)
+    if kind == "demo" and colon:
+        return SceneCamera(what, settings.models_path or models.FILES_FOLDER, size, fps)
+    if kind == "picamera":
+        raise BadSetting("CAMERA_DEVICE: the Raspberry Pi's own camera is not in this version; use a USB camera")
+    return Webcam(settings.camera_device, size, fps)
+
+
+def panel_pins(settings: Settings) -> PanelPins | None:
+    """The panel's pins; None for mock pins."""
+    if settings.panel == "mock":
+        return None
+    return PanelPins(
+        red=settings.lamp_red_pin,
+        green=settings.lamp_green_pin,
+        blue=settings.lamp_blue_pin,
+        buzzer=settings.buzzer_pin,
+        button=settings.button_pin,
+        is_lamp_active_high=settings.is_lamp_active_high,
+    )
