@@ -106,10 +106,19 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     still_sha256: str | None
     room: str = ""
     incident_id: int | None = None
+    is_superseded: bool = False
+    """Whether the desk has raised a later alert of this kind: it never raises one while another stands."""
 
     @property
     def ended_utc_ms(self) -> int:
-        return FOREVER_MS if self.cleared_utc_ms is None else self.cleared_utc_ms
+        """When it ended as far as is known, FOREVER_MS while it stands.
+
+        One without its clearing that is superseded counts only until it was raised: the clearing is on its way. Were
+        it to stand for ever, the first old alert of a backlog would join all later incidents, and part them again.
+        """
+        if self.cleared_utc_ms is not None:
+            return self.cleared_utc_ms
+        return self.raised_utc_ms if self.is_superseded else FOREVER_MS
 
 
 def alert_row(record: Record, body: Alert) -> AlertRow:
@@ -212,9 +221,9 @@ class Group(Struct, frozen=True, kw_only=True):
 
     @property
     def cleared_utc_ms(self) -> int | None:
-        """None while one of its alerts stands."""
-        ended_utc_ms = max(row.ended_utc_ms for row in self.alerts)
-        return None if ended_utc_ms == FOREVER_MS else ended_utc_ms
+        """None while one of its alerts is not cleared."""
+        cleared = [row.cleared_utc_ms for row in self.alerts if row.cleared_utc_ms is not None]
+        return max(cleared) if len(cleared) == len(self.alerts) else None
 
 
 class Regrouped(Struct, frozen=True):
@@ -227,7 +236,7 @@ class Regrouped(Struct, frozen=True):
 def regroup(alerts: Iterable[AlertRow], anchored: frozenset[int]) -> Regrouped:
     """Put alerts of one unit and kind, none of a closed incident, into incidents.
 
-    Alerts belong together when one stands still, or was cleared at most JOIN_WITHIN_MS before the next began. Records
+    Alerts belong together when one stands still, or ended at most JOIN_WITHIN_MS before the next began. Records
     may arrive in any order, so a late one may join two groups or part one. `anchored` are the incidents that people
     have worked on: those keep their number and every alert they have; machines may only add to them.
     """

@@ -254,7 +254,7 @@ def _keep(connection: sqlite3.Connection, item: _Item, outcome: Outcome, now_utc
     outcome.kinds[word.kind] = outcome.kinds.get(word.kind, 0) + 1
     message = word.message
     if isinstance(message, Record):
-        _keep_record(connection, message, arrival, outcome, now_utc_ms)
+        _take_record(connection, message, arrival, outcome, now_utc_ms)
     elif isinstance(message, Still):
         if word.kind == "evidence":
             intake.add_still(connection, word.unit, message, now_utc_ms)
@@ -283,7 +283,7 @@ def _contradict(
         log.error("somebody tampers with %s: %s", unit, conflict.reason)
 
 
-def _keep_record(
+def _take_record(
     connection: sqlite3.Connection, record: Record, arrival: Arrival, outcome: Outcome, now_utc_ms: int
 ) -> None:
     header = record.header
@@ -297,9 +297,14 @@ def _keep_record(
     if held is not None:
         outcome.repeated += 1
         return
+    keep_record(connection, record, now_utc_ms)
+
+
+def keep_record(connection: sqlite3.Connection, record: Record, now_utc_ms: int) -> None:
+    """Let a record that is new to the store change what the hub shows."""
     body = record.body
     if isinstance(body, Alert):
-        keep_alert(connection, record, body, now_utc_ms)
+        _keep_alert(connection, record, body, now_utc_ms)
     elif isinstance(body, Fault):
         intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
     elif isinstance(body, SegmentClosed):
@@ -308,7 +313,7 @@ def _keep_record(
         intake.add_gap(connection, record, body)
 
 
-def keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert, now_utc_ms: int) -> None:
+def _keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert, now_utc_ms: int) -> None:
     """Let a new record change its alert, and the incidents around it."""
     known = intake.alert_of(connection, record.header.unit, body.alert)
     told = ledger.alert_row(record, body)
@@ -323,6 +328,6 @@ def keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert,
         # What people closed stays closed with its alerts; only when it ended becomes better known.
         group = ledger.Group(incident_id=row.incident_id, alerts=intake.alerts_in(connection, row.incident_id))
         intake.save_group(connection, group, now_utc_ms)
-    elif row.incident_id is not None or ledger.opens_incident(row):
+    else:
         near, anchored = intake.alerts_near(connection, row)
-        intake.save_groups(connection, ledger.regroup([row, *near], anchored), now_utc_ms)
+        intake.save_groups(connection, ledger.regroup(near, anchored), now_utc_ms)

@@ -13,7 +13,7 @@ import msgspec
 
 from agent import wire
 from agent.wire import Gap, Record, SegmentClosed, Still
-from hub.core.ledger import JOIN_WITHIN_MS, AlertRow, FaultRow, Group, KnownUnit, Regrouped
+from hub.core.ledger import JOIN_WITHIN_MS, AlertRow, FaultRow, Group, KnownUnit, Regrouped, opens_incident
 from hub.core.presence import Heard
 from hub.store import QUERIES, Row
 
@@ -157,7 +157,7 @@ def place_of(connection: sqlite3.Connection, unit: str, sitting: str, seat: str)
 
 def _alert_of(row: Row) -> AlertRow:
     """Of the body only the mode is needed; the other fields have columns."""
-    fields = {field: row[field] for field in AlertRow.__struct_fields__ if field != "mode"}
+    fields = {field: row[field] for field in AlertRow.__struct_fields__ if field not in ("mode", "is_superseded")}
     return AlertRow(mode=json.loads(row["body"]).get("mode", wire.Mode.AUTOMATED.value), **fields)
 
 
@@ -168,12 +168,13 @@ def alert_of(connection: sqlite3.Connection, unit: str, alert: str) -> AlertRow 
 
 def save_alert(connection: sqlite3.Connection, row: AlertRow, now_utc_ms: int) -> None:
     fields = msgspec.structs.asdict(row)
-    del fields["mode"]
+    del fields["mode"], fields["is_superseded"]
     QUERIES.save_alert(connection, now=now_utc_ms, **fields)
 
 
 def alerts_near(connection: sqlite3.Connection, row: AlertRow) -> tuple[list[AlertRow], frozenset[int]]:
-    """The alerts whose grouping `row` may change, without `row` itself, and the incidents people have worked on."""
+    """The alerts whose grouping `row` may change, with `row` itself unless it opens none, and the incidents people
+    have worked on. `row` must be saved already."""
     found: Iterable[Row] = QUERIES.alerts_touching(
         connection,
         unit=row.unit,
@@ -185,7 +186,15 @@ def alerts_near(connection: sqlite3.Connection, row: AlertRow) -> tuple[list[Ale
     )
     rows = list(found)
     anchored = frozenset(int(each["incident_id"]) for each in rows if each["is_anchored"])
-    return [_alert_of(each) for each in rows if each["alert"] != row.alert], anchored
+    near = [
+        msgspec.structs.replace(_alert_of(each), is_superseded=bool(each["is_superseded"]))
+        for each in rows
+        if each["alert"] != row.alert
+    ]
+    if row.incident_id is not None or opens_incident(row):
+        later: Row = QUERIES.is_superseded(connection, unit=row.unit, kind=row.kind, began=row.began_utc_ms)
+        near.append(msgspec.structs.replace(row, is_superseded=bool(later["is_superseded"])))
+    return near, anchored
 
 
 def is_finished(connection: sqlite3.Connection, incident_id: int) -> bool:

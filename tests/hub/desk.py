@@ -155,13 +155,15 @@ class DeskLink:
         """Whether the broker has acknowledged this publication."""
         return mid in self._published
 
-    def send_all(self) -> None:
-        """Every record without a receipt, once: as the desk's re-sending does."""
+    def send_all(self) -> bool:
+        """Send every record without a receipt, once, as the desk's re-sending does; whether there was none."""
         for record in self.desk.records:
             if not self.receipts[(record.header.boot, record.header.seq)]:
                 self.say("record", record)
+        return self.is_done()
 
     def is_done(self) -> bool:
+        """Whether every record has its receipt."""
         return all(self.receipts[(record.header.boot, record.header.seq)] for record in self.desk.records)
 
     def close(self) -> None:

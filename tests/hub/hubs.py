@@ -53,9 +53,10 @@ def ingesting(settings: Settings) -> Iterator[None]:
         raise failures[0]
 
 
-def start_ingest(folder: Path, broker: Broker, **environ: str) -> subprocess.Popen[bytes]:
-    """The ingest process with the settings of `settings_for`."""
-    return subprocess.Popen(
+@contextmanager
+def ingest_process(folder: Path, broker: Broker, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The ingest process with the settings of `settings_for`; it is asked to end at the end, and must."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "hub.cli", "ingest"],
         cwd=REPOSITORY,
         env={
@@ -70,6 +71,14 @@ def start_ingest(folder: Path, broker: Broker, **environ: str) -> subprocess.Pop
             **environ,
         },
     )
+    try:
+        yield process
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def rows(store: Store, sql: str, *values: object) -> list[dict[str, Any]]:

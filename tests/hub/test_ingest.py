@@ -73,6 +73,7 @@ def test_live_stills_go_to_the_folder_and_evidence_to_the_store(broker: Broker, 
         link.say("still", desk.still(live))
         found = wait_for(lambda: folder.stills().get(desk.unit))
         wait_for(lambda: link.still_receipts[wire.sha256_hex(evidence)])
+    assert found is not None
     assert found.jpeg == live
     assert found.at == at(0)
     assert [row["jpeg"] for row in rows(store, "select jpeg from stills")] == [evidence]

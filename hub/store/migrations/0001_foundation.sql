@@ -136,6 +136,7 @@ create table alerts (
     primary key (unit, alert)
 ) strict;
 create index alerts_of_incident on alerts (incident_id);
+create index alerts_of_kind on alerts (unit, kind, began_utc_ms);
 
 create table faults (
     unit text not null references units,

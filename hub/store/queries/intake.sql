@@ -71,9 +71,17 @@ on conflict (unit, alert) do update set
     cleared_utc_ms = excluded.cleared_utc_ms, cleared_up_ms = excluded.cleared_up_ms,
     boot = excluded.boot, seq = excluded.seq, body = excluded.body, still_sha256 = excluded.still_sha256;
 
+-- name: is_superseded(unit, kind, began)^
+select exists (
+    select 1 from alerts where unit = :unit and kind = :kind and began_utc_ms > :began) as is_superseded;
+
 -- name: alerts_touching(unit, kind, began, ended, within, own)
 -- The alerts of every unfinished incident that this stretch of time touches, and of the alert's own.
-select alerts.*, i.state <> 'open' or exists (
+select alerts.*,
+    exists (
+        select 1 from alerts later where later.unit = alerts.unit and later.kind = alerts.kind
+            and later.began_utc_ms > alerts.began_utc_ms) as is_superseded,
+    i.state <> 'open' or exists (
         select 1 from incident_events e where e.incident_id = i.incident_id and e.who <> 'desk') as is_anchored
 from incidents i join alerts using (incident_id)
 where i.unit = :unit and i.kind = :kind and i.state <> 'closed'
