@@ -169,9 +169,10 @@ class Desk:
         self.sitting.end(now, is_over=False)
         self.recorder.close()
         is_written = self.scribe.stop(STOP_WITHIN_S)
-        self._hand_over(STOP_WITHIN_S)
+        if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
+            self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
-        if is_written:  # else the card hangs in the scribe's hands, and to close the records would be to hang as well
+        if is_written:
             self.records.stop_cleanly()
             self.records.close()
         self.panel.close()
