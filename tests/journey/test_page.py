@@ -1,0 +1,71 @@
+"""The whole way: a scene before a camera, a real desk, broker, ingest and web server, and a proctor's real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.journey.centre import Centre
+from tests.support import wait_for
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of Debian's own Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("this test drives a real browser: install it with `apt-get install chromium`", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        made = browser.new_page()
+        made.set_default_timeout(PATIENCE_MS)
+        yield made
+        browser.close()
+
+
+def test_an_alert_comes_to_the_page_is_acknowledged_and_clears(place: Centre, leaving: Path, page: Page) -> None:
+    """Nobody reloads anything: the empty seat appears in the proctor's queue by itself with its picture, the keyboard
+    acknowledges it, and it is shown as cleared when the candidate is back."""
+    place.start_ingest()
+    address = place.start_web()
+    page.goto(address)
+    page.fill("#name", "proctor")
+    page.fill("#password", place.password)
+    page.keyboard.press("Enter")
+    expect(page.locator('[data-empty="tiles"]')).to_be_visible(timeout=PATIENCE_MS)
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+
+    place.start_desk(f"footage:{leaving}")
+    place.plan()
+    opened = page.locator('[data-list="open"] > li')
+    expect(opened).to_have_count(1, timeout=PATIENCE_MS)
+    expect(opened).to_contain_text("Nobody in view")
+    expect(opened).to_contain_text("A1")
+    assert loads == []
+
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    incident = page.locator("#incident")
+    expect(incident).to_be_visible(timeout=PATIENCE_MS)
+    page.keyboard.press("a")
+    expect(page.locator('[data-list="acknowledged"] > li')).to_have_count(1, timeout=PATIENCE_MS)
+    expect(opened).to_have_count(0)
+    row = wait_for(lambda: place.rows("select * from incidents where state = 'acknowledged'"))[0]
+    assert row["acknowledged_by"] == "proctor"
+
+    expect(page.locator('[data-list="acknowledged"] > li')).to_contain_text("cleared", timeout=PATIENCE_MS)
+    page.goto(f"{address}/incidents/{row['incident_id']}")
+    picture = page.locator("#incident img").first
+    expect(picture).to_be_visible(timeout=PATIENCE_MS)
+    assert picture.evaluate("image => image.complete && image.naturalWidth") == 640
