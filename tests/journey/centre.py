@@ -25,7 +25,6 @@ from hub.core.access import Role
 from hub.passwords import generate, hash_password
 from hub.store import Store, people, planning
 from tests.brokers import REPOSITORY, Broker, free_port
-from tests.hub.hubs import start_ingest
 from tests.support import wait_for
 
 QUICK_RULES = (
@@ -68,8 +67,23 @@ class Centre:
         self.web_port = 0
         self.password = generate()
 
+    def _hub_environ(self) -> dict[str, str]:
+        return {
+            **_clean_environ(),
+            "APP_ENV": "development",
+            "SECRET_KEY": "k" * 32,
+            "DATABASE_URL": f"sqlite:///{self.folder / 'hub.db'}",
+            "STORAGE_PATH": str(self.folder / "storage"),
+            "EMS_LIVE_PATH": str(self.folder / "live"),
+            "EMS_TRUST_NEW_UNITS": "true",
+            "EMS_BROKER_PORT": str(self.broker.port),
+            "EMS_BROKER_PROTOCOL": str(self.broker.protocol),
+        }
+
     def start_ingest(self, **environ: str) -> None:
-        self.processes["ingest"] = start_ingest(self.folder, self.broker, **environ)
+        self.processes["ingest"] = subprocess.Popen(
+            [sys.executable, "-m", "hub.cli", "ingest"], cwd=REPOSITORY, env={**self._hub_environ(), **environ}
+        )
 
     def start_web(self) -> str:
         """The address of the pages; `proctor` may log in with `password`."""
