@@ -41,9 +41,7 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
     """`size` if both sides are even and at least 16; raises ValueError otherwise (4:2:0 needs even sides)."""
     width, height = size
     if width < 16 or height < 16 or width % 2 or height % 2:
-        raise ValueError(
-            f"a picture of {width}x{height} cannot be recorded: both sides must be even, from 16 up"
-        )
+        raise ValueError(f"a picture of {width}x{height} cannot be recorded: both sides must be even, from 16 up")
     return size
 
 

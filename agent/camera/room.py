@@ -66,10 +66,7 @@ def _wall(room: Room) -> NDArray[np.float32]:
 def _window(canvas: NDArray[np.float32], x: int) -> None:
     frame, sky = (214, 222, 226), np.linspace(0, 1, 300, dtype=np.float32)[:, None]
     cv2.rectangle(canvas, (x - 16, 44), (x + 256, 376), [c * 0.93 for c in frame], -1)
-    pane = (
-        np.array((246, 232, 214), np.float32) * (1 - sky[..., None])
-        + np.array((236, 242, 240)) * sky[..., None]
-    )
+    pane = np.array((246, 232, 214), np.float32) * (1 - sky[..., None]) + np.array((236, 242, 240)) * sky[..., None]
     left, right = max(0, x), min(WIDTH, x + 240)
     canvas[60:360, left:right] = pane[:, : max(0, right - left)]
     for bar in (x + 78, x + 158):
@@ -141,16 +138,12 @@ def _desk(canvas: NDArray[np.float32], room: Room) -> None:
     shade = np.exp(-(((np.arange(WIDTH, dtype=np.float32) - middle) / 330) ** 2)) * np.float32(0.2)
     fade = np.linspace(1, 0, rows, dtype=np.float32)[:, None] ** 2
     canvas[DESK_Y:] *= 1 - (fade * shade)[..., None]
-    paper = np.array([(-140, 652), (138, 650), (176, 719), (-172, 719)], np.int32) + np.array(
-        (middle, 0), np.int32
-    )
+    paper = np.array([(-140, 652), (138, 650), (176, 719), (-172, 719)], np.int32) + np.array((middle, 0), np.int32)
     cv2.fillPoly(canvas, [paper + np.array((5, 6), np.int32)], [c * 0.8 for c in colour], cv2.LINE_AA)
     cv2.fillPoly(canvas, [paper], (234, 238, 240), cv2.LINE_AA)
     for row in range(664, 718, 9):
         inset = (719 - row) // 2
-        cv2.line(
-            canvas, (middle - 140 + inset, row), (middle + 130 - inset, row), (190, 192, 194), 2, cv2.LINE_AA
-        )
+        cv2.line(canvas, (middle - 140 + inset, row), (middle + 130 - inset, row), (190, 192, 194), 2, cv2.LINE_AA)
     cv2.line(canvas, (middle + 198, 662), (middle + 262, 700), (96, 62, 40), 7, cv2.LINE_AA)
     cv2.line(canvas, (middle + 192, 658), (middle + 200, 663), (60, 60, 60), 4, cv2.LINE_AA)
 

@@ -44,12 +44,8 @@ CASTS: dict[str, Cast] = {
     "steady": Cast(Room((198, 206, 204), 60, 960, 400, 650), ASTRONAUT, HOPPER, dress_hue=98),
     "leaves": Cast(Room((196, 212, 222), 960, 90, 430, 640), HOPPER, ASTRONAUT),
     "visitor": Cast(Room((190, 204, 194), 40, 1010, 480, 760), ASTRONAUT, HOPPER, is_mirrored=True),
-    "covered": Cast(
-        Room((214, 206, 196), 30, 980, 850, 620, (104, 120, 140)), HOPPER, ASTRONAUT, is_mirrored=True
-    ),
-    "writing": Cast(
-        Room((204, 212, 214), 970, 70, 400, 620, (110, 146, 178)), ASTRONAUT, HOPPER, dress_hue=62
-    ),
+    "covered": Cast(Room((214, 206, 196), 30, 980, 850, 620, (104, 120, 140)), HOPPER, ASTRONAUT, is_mirrored=True),
+    "writing": Cast(Room((204, 212, 214), 970, 70, 400, 620, (110, 146, 178)), ASTRONAUT, HOPPER, dress_hue=62),
     "restless": Cast(Room((188, 200, 214), 1000, 110, 500, 770), HOPPER, ASTRONAUT),
 }
 

@@ -103,9 +103,7 @@ class Pose(NamedTuple):
             return
         for shift, plane, added, kept in zip((0, 1, 1), planes(i420), self.added, self.left, strict=True):
             part = np.s_[from_y >> shift : to_y >> shift, from_x >> shift : to_x >> shift]
-            there = plane[
-                top + from_y >> shift : top + to_y >> shift, left + from_x >> shift : left + to_x >> shift
-            ]
+            there = plane[top + from_y >> shift : top + to_y >> shift, left + from_x >> shift : left + to_x >> shift]
             # multiply and add in place: for OpenCV a slice is a picture like any other
             cv2.multiply(there, kept[part], dst=there, scale=1 / 255)
             cv2.add(there, added[part], dst=there)
@@ -119,9 +117,7 @@ class Cutout:
         path = folder / portrait.file
         bgr = cv2.imread(str(path)) if path.is_file() else None
         if bgr is None:
-            raise CameraLost(
-                f"demo scenes: {path} is missing or no picture; `python -m models.fetch` brings it"
-            )
+            raise CameraLost(f"demo scenes: {path} is missing or no picture; `python -m models.fetch` brings it")
         bgr = cv2.copyMakeBorder(bgr, 0, 0, 0, portrait.widen, cv2.BORDER_REFLECT_101)
         self.portrait = portrait
         self._is_mirrored = is_mirrored
@@ -135,9 +131,7 @@ class Cutout:
         bgr, cover = self._bgr.copy(), self._cover.copy()
         cover[: self.portrait.neck] = 0
         patch = self._bgr[crown_y : crown_y + crown_h, crown_x : crown_x + crown_w]
-        patch = np.asarray(
-            cv2.resize(patch, (2 * half_w, 2 * half_h), interpolation=cv2.INTER_CUBIC), np.uint8
-        )
+        patch = np.asarray(cv2.resize(patch, (2 * half_w, 2 * half_h), interpolation=cv2.INTER_CUBIC), np.uint8)
         round_ = np.zeros(bgr.shape[:2], np.uint8)
         cv2.ellipse(round_, (x, y), (half_w, half_h), 0, 0, 360, 255, -1)
         head = _soft(round_)
@@ -241,13 +235,9 @@ def _prepared(x: int, y: int, bgr: Bytes, cover: Floats) -> Pose:
         raise ValueError("a sprite's sides must be even")
     i420 = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
     luma, u, v = planes(i420)
-    half = np.asarray(
-        cv2.resize(cover, (cover.shape[1] // 2, cover.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    )
+    half = np.asarray(cv2.resize(cover, (cover.shape[1] // 2, cover.shape[0] // 2), interpolation=cv2.INTER_AREA))
     darker = np.maximum(luma.astype(np.int16) - NOISE_MEAN, 0)
     covers = (cover, half, half)
-    added = [
-        np.rint(plane * part).astype(np.uint8) for plane, part in zip((darker, u, v), covers, strict=True)
-    ]
+    added = [np.rint(plane * part).astype(np.uint8) for plane, part in zip((darker, u, v), covers, strict=True)]
     kept = [np.rint(255 * (1 - part)).astype(np.uint8) for part in covers]
     return Pose(x + left, y + top, (added[0], added[1], added[2]), (kept[0], kept[1], kept[2]))

@@ -63,9 +63,7 @@ class Webcam(PacedCamera):
         capture = self._open_capture(self._device)
         try:
             if not capture.isOpened():
-                raise CameraLost(
-                    f"{self._name} cannot be opened; does another program use it, or may we not read it?"
-                )
+                raise CameraLost(f"{self._name} cannot be opened; does another program use it, or may we not read it?")
             self._ask(capture)
             yield from self._pictures(capture)
         finally:

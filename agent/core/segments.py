@@ -28,9 +28,7 @@ MAX_COUNT = 10**8
 """With these limits every name has at most 127 characters; a record takes 128."""
 
 _SITTING = re.compile(r"[a-z0-9-]{1,64}")
-_NAME = re.compile(
-    r"b(\d{6,8})-(\d{6,8})-u(\d{1,16})-t(\d{1,16})-s([a-z0-9-]{1,64})(\.ts\.part|\.cut\.ts|\.ts)"
-)
+_NAME = re.compile(r"b(\d{6,8})-(\d{6,8})-u(\d{1,16})-t(\d{1,16})-s([a-z0-9-]{1,64})(\.ts\.part|\.cut\.ts|\.ts)")
 
 
 class ClosedSegment(Struct, frozen=True, kw_only=True):
@@ -66,9 +64,7 @@ class SegmentName(NamedTuple):
     def text(self, suffix: str = WHOLE) -> str:
         """The file name. Raises ValueError for a sitting or number that a name cannot carry."""
         if not _SITTING.fullmatch(self.sitting):
-            raise ValueError(
-                f"{self.sitting!r} cannot be part of a file name: a-z, 0-9 and - only, 1 to 64 of them"
-            )
+            raise ValueError(f"{self.sitting!r} cannot be part of a file name: a-z, 0-9 and - only, 1 to 64 of them")
         is_counted = 0 <= self.boot < MAX_COUNT and 0 <= self.ordinal < MAX_COUNT
         if not (is_counted and 0 <= self.began_up_ms < MAX_MS and 0 <= self.began_utc_ms < MAX_MS):
             raise ValueError(f"out of range: {self}")
@@ -148,12 +144,6 @@ def _stamp(packet: bytes) -> int | None:
     if packet[3] & 0x20:  # an adaptation field comes first
         payload += 1 + packet[4]
     pes = packet[payload : payload + 14]
-    if (
-        not packet[3] & 0x10
-        or len(pes) < 14
-        or pes[:3] != b"\0\0\1"
-        or pes[3] & 0xF0 != 0xE0
-        or not pes[7] & 0x80
-    ):
+    if not packet[3] & 0x10 or len(pes) < 14 or pes[:3] != b"\0\0\1" or pes[3] & 0xF0 != 0xE0 or not pes[7] & 0x80:
         return None
     return (pes[9] >> 1 & 7) << 30 | pes[10] << 22 | pes[11] >> 1 << 15 | pes[12] << 7 | pes[13] >> 1

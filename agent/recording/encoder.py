@@ -78,9 +78,7 @@ class SoftwareEncoder:
     def __enter__(self) -> SoftwareEncoder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def force_key(self) -> None:

@@ -123,9 +123,7 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def begin(self, sitting: str) -> None:
@@ -135,9 +133,7 @@ class Recorder:
         with self._lock:
             if not self._threads:
                 for work in (self._encode, self._write):
-                    self._threads.append(
-                        threading.Thread(target=work, name=f"recorder{work.__name__}", daemon=True)
-                    )
+                    self._threads.append(threading.Thread(target=work, name=f"recorder{work.__name__}", daemon=True))
                     self._threads[-1].start()
             self._is_recording = True
             self._pictures.put_always(_Begin(sitting, self._clock()))

@@ -76,9 +76,7 @@ class _Collected:
 class SegmentFile:
     """One segment being written. Every method may raise OSError; then only `keep` is left to call."""
 
-    def __init__(
-        self, folder: Path, name: SegmentName, size: tuple[int, int], fps: float, first_up_ns: int
-    ) -> None:
+    def __init__(self, folder: Path, name: SegmentName, size: tuple[int, int], fps: float, first_up_ns: int) -> None:
         """`first_up_ns` is the capture instant of the first picture: time stamps in the file count from it."""
         self.name = name
         self.first_up_ns = self.last_up_ns = self.synced_up_ns = first_up_ns
@@ -190,9 +188,7 @@ def _muxer(collected: _Collected, size: tuple[int, int], fps: float) -> OutputCo
     if hasattr(muxer, "add_mux_stream"):
         stream = muxer.add_mux_stream("h264", rate=rate, width=size[0], height=size[1])
     else:  # PyAV before 17, as Raspberry Pi OS has it: costs an encoder, opened and never used
-        stream = muxer.add_stream(
-            "libx264", rate=rate, options={"preset": "ultrafast", "tune": "zerolatency"}
-        )
+        stream = muxer.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "tune": "zerolatency"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.thread_count = 1
     stream.time_base = Fraction(1, CLOCK_HZ)

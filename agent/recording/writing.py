@@ -162,9 +162,7 @@ class Writing:
         is_idle = is_quiet and self._file is not None and now - self._file.last_up_ns > IDLE_NS
         if is_idle:
             self._interrupt(GapCause.CAMERA_LOST)
-        elif (
-            self._file is not None and not self._file.is_synced and now - self._last_sync_ns >= SYNC_EVERY_NS
-        ):
+        elif self._file is not None and not self._file.is_synced and now - self._last_sync_ns >= SYNC_EVERY_NS:
             self._sync()
         self._reports.deliver(now, is_disk_well=self.trouble is None)
         return is_idle
@@ -199,9 +197,7 @@ class Writing:
         try:
             make_folder(self._recording.folder)
             self._check_space()
-            self._file = SegmentFile(
-                self._recording.folder, name, self._recording.size, self._recording.fps, up_ns
-            )
+            self._file = SegmentFile(self._recording.folder, name, self._recording.size, self._recording.fps, up_ns)
         except OSError as error:
             self._fail(error, up_ns)
             return False
@@ -291,9 +287,7 @@ class Writing:
     def _check_space(self) -> None:
         space = os.statvfs(self._recording.folder)
         if space.f_bavail * space.f_frsize < self._recording.reserve_bytes:
-            raise OSError(
-                errno.ENOSPC, "less is free than is reserved for the records", str(self._recording.folder)
-            )
+            raise OSError(errno.ENOSPC, "less is free than is reserved for the records", str(self._recording.folder))
 
     # --- gaps ---------------------------------------------------------------------------------------------------
 

@@ -80,11 +80,7 @@ def test_neighbouring_segments_meet_exactly(steps_ns: list[int], data: st.DataOb
 def test_both_clocks_give_a_segment_the_same_length(name: SegmentName, lasts_ms: int, is_cut: bool) -> None:
     """Never a negative length, and a clock that was set in the middle changes nothing."""
     closed = closed_segment(name, name.began_up_ms + lasts_ms, 1, 1, "", is_cut)
-    assert (
-        closed.ended_up_ms - closed.began_up_ms
-        == closed.ended_utc_ms - closed.began_utc_ms
-        == max(0, lasts_ms)
-    )
+    assert closed.ended_up_ms - closed.began_up_ms == closed.ended_utc_ms - closed.began_utc_ms == max(0, lasts_ms)
     assert parse_name(closed.name) == (name, CUT if is_cut else WHOLE)
 
 

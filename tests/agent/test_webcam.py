@@ -45,9 +45,7 @@ class Plugged:
         self.is_released.set()
 
 
-@pytest.mark.parametrize(
-    ("device", "named"), [("63", "/dev/video63"), ("/dev/video-none", "/dev/video-none")]
-)
+@pytest.mark.parametrize(("device", "named"), [("63", "/dev/video63"), ("/dev/video-none", "/dev/video-none")])
 def test_no_device_is_one_clear_line(device: str, named: str) -> None:
     """Index or path: the message names the device file."""
     with pytest.raises(CameraLost, match=named) as caught:

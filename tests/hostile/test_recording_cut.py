@@ -79,16 +79,12 @@ class Child:
 
     def witness(self) -> Witness:
         lines = self._log.read_bytes().split(b"\n")[:-1]
-        closed = [
-            msgspec.json.decode(line[7:], type=ClosedSegment) for line in lines if line.startswith(b"closed ")
-        ]
+        closed = [msgspec.json.decode(line[7:], type=ClosedSegment) for line in lines if line.startswith(b"closed ")]
         return Witness(sum(line.startswith(b"captured ") for line in lines), closed)
 
     def run_until(self, captured: int) -> None:
         """Wait until that many pictures were captured."""
-        wait_for(
-            lambda: self.process.poll() is not None or self.witness().captured >= captured, every_s=0.005
-        )
+        wait_for(lambda: self.process.poll() is not None or self.witness().captured >= captured, every_s=0.005)
         assert self.process.poll() is None
 
     def kill(self) -> None:
