@@ -1,0 +1,76 @@
+"""The machine under the desk, asked for real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent import host
+
+
+def test_the_clock_gives_both_clocks_of_this_machine() -> None:
+    """`utc_ms` is the wall clock, `up_ms` counts from the machine's boot, and neither goes back."""
+    clock = host.Clock()
+    before_ms = time.time_ns() // 1_000_000
+    first, second = clock.now(), clock.now()
+    assert before_ms <= first.utc_ms <= second.utc_ms <= time.time_ns() // 1_000_000
+    assert 0 < first.up_ms <= second.up_ms
+    uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    assert abs(uptime_s * 1000 - second.up_ms) < 60_000
+
+
+def test_a_past_instant_is_read_on_the_wall_clock() -> None:
+    """A picture captured ten seconds ago carries the wall clock's time of ten seconds ago."""
+    clock = host.Clock()
+    now = clock.now()
+    then_ms = clock.utc_ms_at((now.up_ms - 10_000) * 1_000_000)
+    assert abs(now.utc_ms - 10_000 - then_ms) < 5_000
+
+
+def test_a_clock_that_somebody_vouches_for_is_believed() -> None:
+    """Else the kernel is asked, which answers yes or no."""
+    assert host.Clock(is_trusted=True).is_ok() is True
+    assert host.Clock().is_ok() in (True, False)
+
+
+def test_the_boot_has_a_name_that_stays() -> None:
+    """One boot of the machine, one name."""
+    assert host.os_boot_id() == host.os_boot_id()
+    assert len(host.os_boot_id()) == 36
+
+
+def test_free_space_is_a_number_or_unknown(tmp_path: Path) -> None:
+    """A disk that is gone has no free space to tell, which is not zero."""
+    free = host.free_bytes(tmp_path)
+    assert free is not None
+    assert free > 0
+    assert host.free_bytes(tmp_path / "gone") is None
+
+
+def test_temperature_is_plausible_or_unknown() -> None:
+    """Degrees Celsius, not millidegrees; None where the machine has no sensor."""
+    celsius = host.temperature_c()
+    assert celsius is None or -40 < celsius < 150
+
+
+def test_a_folder_is_held_by_one_process_only(tmp_path: Path) -> None:
+    """A second agent on the same card is refused with a line that names the folder, until the first has ended."""
+    code = (
+        "import sys; from pathlib import Path; from agent import host; "
+        "host.hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(BlockingIOError, match=f"another agent runs on {tmp_path}"):
+            host.hold(tmp_path)
+        other.kill()
+        other.wait()
+    os.close(host.hold(tmp_path))
