@@ -55,7 +55,7 @@ class Tail:
         self._data_version = -1
         self._beat_utc_ms = 0
         self._built_utc_ms = 0
-        self._newest_event = 0
+        self._newest_event = -1
         self.board = board.EMPTY_BOARD
         self.vision_ms: list[float] = []
         """Analysis time of the desks' newest heartbeats."""
@@ -165,7 +165,7 @@ class Tail:
         self.is_store_readable = True
         new = board.build(rows, now)
         changed = board.changes(self.board, new)
-        if rows.touched and self._newest_event:
+        if rows.touched and self._newest_event >= 0:
             changed["touched"] = rows.touched
         self._newest_event = rows.newest_event
         beats = [board.heartbeat_of(seat) for seat in rows.seats]

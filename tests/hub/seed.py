@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import random
 import sys
 import time
 from pathlib import Path
@@ -48,12 +48,14 @@ def picture(number: int, step: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
         width = person.shape[1] * height // person.shape[0]
         left = 90 + (number * 7) % 60 + step % 3
         view[180 - height :, left : left + width] = cv2.resize(person, (width, height))
-    view = np.clip(view.astype(np.int16) + rng.integers(-6, 6, view.shape), 0, 255).astype(np.uint8)
-    return view
+    noisy = np.clip(view.astype(np.int16) + rng.integers(-6, 6, view.shape), 0, 255)
+    return np.asarray(noisy, dtype=np.uint8)
 
 
+@functools.lru_cache(maxsize=512)
 def jpeg(number: int, step: int = 0) -> bytes:
-    is_made, data = cv2.imencode(".jpg", picture(number, step), [cv2.IMWRITE_JPEG_QUALITY, 72])
+    """That view as a desk sends it; three views in turn, so that pictures move and seeding stays cheap."""
+    is_made, data = cv2.imencode(".jpg", picture(number, step % 3), [cv2.IMWRITE_JPEG_QUALITY, 72])
     assert is_made
     return bytes(data.tobytes())
 
@@ -144,7 +146,7 @@ class Centre:
         )
 
     def still(self, unit: str, number: int, *, age_ms: int = 0, step: int = 0) -> None:
-        data = jpeg(number, step)
+        data = jpeg(number, step % 3)
         note = wire.StillNote(boot=1, at=Instant(now_ms(), 1), sha256=wire.sha256_hex(data))
         self.folder.put_still(unit, wire.encode(wire.Still(note, data)), now_ms() - age_ms)
 
@@ -234,7 +236,8 @@ class Centre:
     def clear(self, incident: int) -> None:
         now = now_ms()
         self.execute(
-            "update alerts set state = 'cleared', cleared_utc_ms = :now, cleared_up_ms = 1 where incident_id = :incident",
+            "update alerts set state = 'cleared', cleared_utc_ms = :now, cleared_up_ms = 1"
+            " where incident_id = :incident",
             now=now,
             incident=incident,
         )
@@ -352,8 +355,8 @@ def _trouble(centre: Centre, units: list[str]) -> list[str]:
         return []
     taken = centre.alert(units[5], "seat_empty", age_ms=300_000, still=5)
     centre.execute(
-        "update incidents set state = 'acknowledged', acknowledged_by = 'Ada', acknowledged_utc_ms = opened_utc_ms + 9000,"
-        " version = 2 where incident_id = :i",
+        "update incidents set state = 'acknowledged', acknowledged_by = 'Ada', "
+        "acknowledged_utc_ms = opened_utc_ms + 9000, version = 2 where incident_id = :i",
         i=taken,
     )
     centre.clear(centre.alert(units[9], "camera_covered", age_ms=40_000, still=9))
@@ -370,11 +373,20 @@ def keep_alive(centre: Centre, units: list[str], step: int, still: frozenset[int
     """One second of desk life: new pictures, and every fifth second a heartbeat."""
     centre.facts()
     for number, unit in enumerate(units):
-        if number in still:
+        is_troubled = len(units) >= 10
+        if number not in still:
+            centre.still(unit, number, step=step)
+        if is_troubled and number == 15:
+            centre.heartbeat(unit, age_ms=14_000, recorded_s=2505.0 + step)
+        elif step % 5 != number % 5 or (is_troubled and number == 14):
             continue
-        centre.still(unit, number, step=step)
-        if step % 5 == number % 5 and number not in (14, 15, 20):
-            centre.heartbeat(unit, recorded_s=2520.0 - number + step, faces=random.choice([1, 1, 1, 0]))
+        elif number == 3:
+            centre.heartbeat(unit, state="stopped", lamp="fault", faces=None, capture_fps=None)
+        elif is_troubled and number == 20:
+            centre.heartbeat(unit, state="waiting", lamp="waiting", recorded_s=0.0)
+        else:
+            lamp = "attention" if number in (1, 5, 12) else "recording"
+            centre.heartbeat(unit, recorded_s=2520.0 - number + step, faces=0 if number % 5 == 4 else 1, lamp=lamp)
 
 
 def main() -> None:

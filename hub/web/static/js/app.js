@@ -25,7 +25,7 @@ function show() {
   }
   if (!facts) return;
   const { recording, seats, unreviewed, oldest_utc_ms, offline, faults } = facts;
-  level("recording", recording < seats && facts.is_running ? "attention" : "calm",
+  level("recording", !seats ? "none" : recording < seats && facts.is_running ? "attention" : "calm",
     seats ? t("recording", { n: recording, m: seats }) : t("recording_none"));
   const age = oldest_utc_ms == null ? "" : shortLength((now - oldest_utc_ms) / 1000);
   level("review", unreviewed ? "alert" : "calm", counted("to_review", unreviewed, { length: age }));

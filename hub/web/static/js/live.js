@@ -85,6 +85,7 @@ function filter() {
   }
   setText(document.getElementById("hidden-count"), hidden ? counted("hidden", hidden) : "");
   document.querySelector('[data-empty="tiles"]').hidden = tilesPlace.children.length > 0;
+  tilesPlace.hidden = tilesPlace.children.length === 0;
   fit(shown);
 }
 
@@ -108,8 +109,9 @@ function fit(count = shownCount) {
   if (!count || !width || window.innerWidth <= 760) return;
   const first = [...tilesPlace.children].find((tile) => !tile.hidden);
   const text = first.offsetHeight - first.querySelector(".picture").offsetHeight;
-  let best = LEAST;
-  for (let columns = 1; columns <= count; columns += 1) {
+  const most = Math.max(Math.floor((width + GAP) / (LEAST + GAP)), 1);
+  let best = Math.floor((width - GAP * (most - 1)) / most);
+  for (let columns = 1; columns <= Math.min(count, most); columns += 1) {
     const size = Math.min(Math.floor((width - GAP * (columns - 1)) / columns), MOST);
     const rows = Math.ceil(count / columns);
     if (rows * ((size * 9) / 16 + text) + GAP * (rows - 1) <= height) best = Math.max(best, size);

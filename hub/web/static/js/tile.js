@@ -18,7 +18,7 @@ export function showTile(element, it) {
   find("canvas").setAttribute("aria-label", t("seat_picture", { label: it.label }));
   setText(find(".label"), it.label);
   find(".label").title = it.label;
-  setIcon(find(".state svg"), it.state);
+  setIcon(find(".line svg"), it.state);
   setText(find(".state .words"), it.words);
   find(".state").title = it.words;
   const also = find(".also");

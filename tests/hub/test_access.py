@@ -1,0 +1,29 @@
+"""Who may do what."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core.access import ALLOWED, Action, Role, may
+
+
+def test_every_role_has_its_row() -> None:
+    """A role without a row in the table could do nothing, and nobody would know why."""
+    assert set(ALLOWED) == set(Role)
+
+
+def test_an_admin_may_do_all_that_a_proctor_may() -> None:
+    assert ALLOWED[Role.PROCTOR] < ALLOWED[Role.ADMIN]
+
+
+@pytest.mark.parametrize("action", [Action.SEE_PEOPLE, Action.CHANGE_PEOPLE])
+def test_a_proctor_has_no_hand_in_accounts(action: Action) -> None:
+    assert not may("proctor", action)
+    assert may("admin", action)
+
+
+@given(st.text().filter(lambda name: name not in ("admin", "proctor")), st.sampled_from(Action))
+def test_an_unknown_role_may_do_nothing(role: str, action: Action) -> None:
+    assert not may(role, action)

@@ -1,0 +1,230 @@
+"""Who gets in: log-in, log-out, roles and forged requests, on every route that there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import passwords
+from hub.core import access
+from hub.core.access import Role
+from hub.store import people
+from tests.hub.website import PASSWORD, Site, log_in, site, token
+
+PUBLIC = {"static", "login.log_in", "login.log_out", "health.healthz", "health.metrics"}
+"""Everything else needs an action."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("site")) as found:
+        room = found.centre.room("Main hall")
+        found.centre.seat(room, "A1", "c.d1")
+        found.centre.heartbeat("c.d1")
+        found.centre.alert("c.d1", still=1)
+        yield found
+
+
+def routes(place: Site) -> list[tuple[str, str, str]]:
+    """(endpoint, method, path) of every route, its variables filled with things that exist."""
+    sha256 = place.centre.store.database()["stills"].rows
+    values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
+    found = []
+    for rule in place.app.url_map.iter_rules():
+        path = rule.build(values, append_unknown=False)
+        assert path is not None
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            found.append((rule.endpoint, method, path[1]))
+    return found
+
+
+def test_every_route_asks_for_an_action_or_is_known_to_be_public(place: Site) -> None:
+    for endpoint, _, _ in routes(place):
+        view: Any = place.app.view_functions[endpoint]
+        assert (endpoint in PUBLIC) != hasattr(view, "action"), endpoint
+
+
+def test_nobody_gets_in_without_a_log_in(place: Site) -> None:
+    for endpoint, method, path in routes(place):
+        if endpoint in PUBLIC:
+            continue
+        client = place.client()
+        headers = {"X-CSRFToken": token(client), "Referer": "http://localhost/"}
+        response = client.open(path, method=method, headers=headers)
+        is_asked_by_a_script = path.startswith("/live/") or method != "GET"
+        assert response.status_code == (401 if is_asked_by_a_script else 302), (method, path)
+        if response.status_code == 302:
+            assert response.headers["Location"].startswith("/login?next=/")
+
+
+def test_every_route_answers_each_role_as_the_table_says(place: Site) -> None:
+    for name, role in (("Ada", Role.PROCTOR), ("Root", Role.ADMIN)):
+        client = place.client(name)
+        csrf = token(client, "/")
+        for endpoint, method, path in routes(place):
+            if endpoint in PUBLIC:
+                continue
+            response = client.open(path, method=method, headers={"X-CSRFToken": csrf}, buffered=False)
+            view: Any = place.app.view_functions[endpoint]
+            may = access.may(role, view.action)
+            assert (response.status_code == 403) == (not may), (name, method, path)
+            assert response.status_code in (200, 204, 400, 403), (name, method, path, response.status_code)
+            response.close()
+
+
+def test_a_change_without_its_token_is_refused_and_nothing_changes(place: Site) -> None:
+    client = place.client("Root")
+    before = place.store.database()["incident_events"].count
+    for endpoint, method, path in routes(place):
+        if method == "GET" or endpoint == "static":
+            continue
+        response = client.open(path, method=method, data={"act": "comment", "text": "x", "version": 1, "events": 1})
+        assert response.status_code == 400, (method, path)
+        assert "open for too long" in response.text
+    assert place.store.database()["incident_events"].count == before
+
+
+def test_wrong_and_unknown_names_get_the_same_answer(place: Site) -> None:
+    wrong = log_in(place.client(), "Ada", "not the password")
+    unknown = log_in(place.client(), "nobody", "not the password")
+    assert wrong.status_code == unknown.status_code == 401
+    said = [re.findall(r'role="alert".*?</p>', response.text) for response in (wrong, unknown)]
+    assert said[0] == said[1] != []
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\n/evil.example"]
+)
+def test_a_log_in_leads_only_to_our_own_pages(place: Site, target: str) -> None:
+    response = log_in(place.client(), "Ada", target=target)
+    assert (response.status_code, response.headers["Location"]) == (303, "/")
+
+
+def test_a_log_in_leads_to_where_one_wanted_to_go(place: Site) -> None:
+    response = log_in(place.client(), "Ada", target="/incidents/?state=open")
+    assert response.headers["Location"] == "/incidents/?state=open"
+
+
+def test_a_log_in_begins_a_new_session(place: Site) -> None:
+    """A session put into the browser before the log-in is worth nothing after it."""
+    client = place.client()
+    client.get("/login")
+    before = client.get_cookie("ems")
+    log_in(client, "Ada")
+    after = client.get_cookie("ems")
+    assert before
+    assert after
+    assert before.value != after.value
+    with client.session_transaction() as first:
+        token_before = first["login"]
+    with place.client("Ada").session_transaction() as second:
+        assert second["login"] != token_before
+
+
+def test_a_copied_cookie_ends_with_the_log_out(place: Site) -> None:
+    client, thief = place.client("Ada"), place.client()
+    cookie = client.get_cookie("ems")
+    assert cookie
+    thief.set_cookie("ems", cookie.value)
+    assert thief.get("/").status_code == 200
+    assert client.post("/logout", data={"csrf_token": token(client, "/")}).status_code == 303
+    assert thief.get("/").status_code == 302
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize("change", ["password", "role", "closed"])
+def test_a_changed_account_ends_its_older_log_ins(place: Site, change: str) -> None:
+    name = f"changing-{change}"
+    place.centre.person(name, PASSWORD, Role.PROCTOR)
+    client = place.client(name)
+    assert client.get("/").status_code == 200
+    if change == "password":
+        people.set_password(place.store, name, passwords.hash_password("another long one"))
+    elif change == "role":
+        people.set_role(place.store, name, Role.ADMIN)
+    else:
+        people.set_active(place.store, name, False)
+    assert client.get("/").status_code == 302
+    if change == "closed":
+        assert log_in(place.client(), name).status_code == 401
+
+
+def test_the_last_admin_stays(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        with pytest.raises(people.LastAdmin):
+            people.set_active(place.store, "Root", False)
+        with pytest.raises(people.LastAdmin):
+            people.set_role(place.store, "Root", Role.PROCTOR)
+
+
+def test_guessing_is_slowed_down_for_that_computer_only(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        guesser, owner = place.client(), place.client()
+        codes = [log_in(guesser, "Ada", f"guess {number}").status_code for number in range(6)]
+        assert codes == [401] * 5 + [429]
+        assert log_in(guesser, "Ada").status_code == 429
+        form = {"csrf_token": token(owner), "name": "Ada", "password": PASSWORD}
+        response = owner.post("/login", data=form, environ_base={"REMOTE_ADDR": "10.0.0.7"})
+        assert response.status_code == 303
+
+
+def test_too_many_tries_says_what_to_do(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        client = place.client()
+        response = [log_in(client, "Ada", "wrong guess") for _ in range(6)][-1]
+        assert "Wait a minute" in response.text
+
+
+def test_production_cookies_are_secure_and_pages_carry_their_headers(tmp_path: Path) -> None:
+    with site(tmp_path, app_env="production") as place:
+        response = place.client().get("/login", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.1.1.1"})
+        cookie = response.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-ems=")
+        for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+            assert flag in cookie
+        policy = response.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "max-age" in response.headers["Strict-Transport-Security"]
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("path", "code"), [("/nothing", 404), ("/incidents/99999", 404), ("/seats/99999", 404)])
+def test_what_is_not_there_says_so(place: Site, path: str, code: int) -> None:
+    response = place.client("Ada").get(path)
+    assert response.status_code == code
+    assert "What to do:" in response.text
+
+
+def test_a_mistake_of_ours_is_told_without_its_inside(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        client = place.client("Ada")
+        with place.store.write() as connection:
+            connection.execute("alter table gaps rename to gone")
+        room = place.centre.room("Hall")
+        place.centre.seat(room, "A1", "c.d1")
+        response = client.get("/seats/1")
+        assert response.status_code == 500
+        assert "Recording at the desks does not depend on this page" in response.text
+        assert "sqlite" not in response.text.lower()
+        with place.store.write() as connection:
+            connection.execute("alter table gone rename to gaps")
+
+
+def test_passwords_are_argon2id_and_weak_ones_are_refused() -> None:
+    hashed = passwords.hash_password(PASSWORD)
+    assert hashed.startswith("$argon2id$")
+    assert passwords.is_right(hashed, PASSWORD)
+    assert not passwords.is_right(hashed, PASSWORD + "x")
+    assert not passwords.is_right(None, PASSWORD)
+    assert not passwords.is_right("not a hash", PASSWORD)
+    assert not passwords.is_right(hashed, "x" * 100_000)
+    for password in ("short", "x" * 257):
+        with pytest.raises(passwords.WeakPassword):
+            passwords.hash_password(password)
+    assert passwords.hash_password(passwords.generate())

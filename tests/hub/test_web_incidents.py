@@ -1,0 +1,199 @@
+"""Incidents on the pages: shown whole, and changed by people one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from agent.wire import Command, CommandKind
+from hub.store import incidents
+from tests.hub.website import Site, site
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path) as found:
+        room = found.centre.room("Main hall", mode="semi-automated")
+        found.centre.seat(room, "A1", "c.d1")
+        found.centre.seat(room, "A2", "c.d2")
+        found.centre.heartbeat("c.d1")
+        yield found
+
+
+def act(client: FlaskClient, number: int, seen: TestResponse, act_name: str, **form: str) -> TestResponse:
+    """What the form on the page `seen` sends."""
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf_token|version|events)" value="([^"]*)"', seen.text))
+    return client.post(f"/incidents/{number}/act", data={**hidden, "act": act_name, **form})
+
+
+def commands(place: Site) -> list[Command]:
+    rows: list[dict[str, Any]] = list(place.store.database()["commands"].rows)
+    found = [msgspec.json.decode(row["payload"], type=Command) for row in rows]
+    assert [command.number for command in found] == [row["number"] for row in rows]
+    return found
+
+
+def test_an_incident_is_shown_with_all_that_explains_it(place: Site) -> None:
+    number = place.centre.alert("c.d1", mode="semi-automated", still=1)
+    text = place.client("Ada").get(f"/incidents/{number}").text
+    for fact in (
+        "More than one face for 3 s raises, gone for 5 s clears",
+        "desk clock",
+        "hub clock, +0.2 s",
+        "semi-automated",
+        "0:40:00",
+        "0.1.0",
+        "c.d1",
+        "sitting-1",
+    ):
+        assert fact in text, fact
+    picture = re.search(r'<img src="([^"]+)"', text)
+    assert picture
+    response = place.client("Ada").get(picture[1])
+    assert response.data.startswith(b"\xff\xd8")
+    assert response.mimetype == "image/jpeg"
+
+
+def test_a_picture_is_found_only_under_its_own_incident(place: Site) -> None:
+    first, second = place.centre.alert("c.d1", still=1), place.centre.alert("c.d2", still=2)
+    client = place.client("Ada")
+    sha256 = re.findall(r"still/([0-9a-f]{64})", client.get(f"/incidents/{second}").text)[0]
+    assert client.get(f"/incidents/{second}/still/{sha256}.jpg").status_code == 200
+    assert client.get(f"/incidents/{first}/still/{sha256}.jpg").status_code == 404
+
+
+def test_from_open_to_closed_and_back_with_its_history(place: Site) -> None:
+    number = place.centre.alert("c.d1")
+    client = place.client("Ada")
+    page = f"/incidents/{number}"
+    assert act(client, number, client.get(page), "acknowledge").status_code == 303
+    assert act(client, number, client.get(page), "comment", text="It is the invigilator").status_code == 303
+    assert act(client, number, client.get(page), "close", verdict="no_concern", text="explained").status_code == 303
+    closed = incidents.one(place.store, number)
+    assert (closed.row["state"], closed.row["verdict"], closed.row["acknowledged_by"]) == (
+        "closed",
+        "no_concern",
+        "Ada",
+    )
+    assert act(client, number, client.get(page), "reopen").status_code == 303
+    reopened = incidents.one(place.store, number)
+    assert (reopened.row["state"], reopened.row["verdict"], reopened.row["version"]) == ("open", None, 5)
+    assert [event.action for event in reopened.thread] == ["opened", "acknowledged", "commented", "closed", "reopened"]
+    assert [event.text for event in reopened.thread][2:4] == ["It is the invigilator", "explained"]
+
+
+def test_acknowledging_confirms_and_closing_dismisses_at_the_desk(place: Site) -> None:
+    number = place.centre.alert("c.d1")
+    client = place.client("Ada")
+    act(client, number, client.get(f"/incidents/{number}"), "acknowledge")
+    act(client, number, client.get(f"/incidents/{number}"), "close", verdict="refer")
+    assert [(c.name, c.alert) for c in commands(place)] == [
+        (CommandKind.CONFIRM_ALERT, "alert-1"),
+        (CommandKind.DISMISS_ALERT, "alert-1"),
+    ]
+
+
+def test_a_cleared_alert_gets_no_command(place: Site) -> None:
+    number = place.centre.alert("c.d1")
+    place.centre.clear(number)
+    client = place.client("Ada")
+    act(client, number, client.get(f"/incidents/{number}"), "acknowledge")
+    assert commands(place) == []
+
+
+def test_the_second_of_two_people_is_shown_what_the_first_did(place: Site) -> None:
+    number = place.centre.alert("c.d1")
+    ada, grace = place.client("Ada"), place.client("Grace")
+    seen = grace.get(f"/incidents/{number}")
+    act(ada, number, ada.get(f"/incidents/{number}"), "close", verdict="refer", text="see camera 4")
+    response = act(grace, number, seen, "close", verdict="no_concern", text="I saw nothing")
+    assert response.status_code == 409
+    assert re.search(r"Ada closed this at \d\d:\d\d:\d\d, before you", response.text)
+    assert "see camera 4" in response.text
+    assert "I saw nothing" in response.text, "what was typed is kept"
+    assert incidents.one(place.store, number).row["verdict"] == "refer"
+
+
+def test_what_the_desk_did_meanwhile_stops_nobody(place: Site) -> None:
+    number = place.centre.alert("c.d1")
+    client = place.client("Ada")
+    seen = client.get(f"/incidents/{number}")
+    place.centre.clear(number)
+    assert act(client, number, seen, "acknowledge").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"act": "close"}, 422),
+        ({"act": "comment", "text": "   "}, 422),
+        ({"act": "reopen"}, 422),
+        ({"act": "comment", "text": "x" * 4001}, 422),
+        ({"act": "purge"}, 400),
+        ({"act": "close", "verdict": "guilty"}, 400),
+        ({"act": "acknowledge", "version": "none"}, 400),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(place: Site, form: dict[str, str], code: int) -> None:
+    number = place.centre.alert("c.d1")
+    client = place.client("Ada")
+    seen = client.get(f"/incidents/{number}")
+    response = act(client, number, seen, form.pop("act"), **form)
+    assert response.status_code == code
+    assert incidents.one(place.store, number).row["version"] == 1
+    assert commands(place) == []
+
+
+def test_the_list_is_filtered_by_its_address(place: Site) -> None:
+    first = place.centre.alert("c.d1", "seat_empty")
+    second = place.centre.alert("c.d2", "camera_covered")
+    client = place.client("Ada")
+    act(client, first, client.get(f"/incidents/{first}"), "close", verdict="no_concern")
+
+    def numbers(query: str) -> list[int]:
+        return [int(found) for found in re.findall(r'<tr data-id="(\d+)"', client.get(f"/incidents/{query}").text)]
+
+    assert numbers("") == [second]
+    assert numbers("?state=") == [second, first]
+    assert numbers("?state=closed") == [first]
+    assert numbers("?state=&kind=camera_covered") == [second]
+    assert numbers("?state=&room=Nowhere") == []
+    assert numbers("?state='%3B--&before=x") == [second]
+
+
+def test_an_empty_list_says_what_would_be_there(place: Site) -> None:
+    assert "None has been opened on this hub yet" in place.client("Ada").get("/incidents/").text
+
+
+def test_texts_from_desks_and_people_stay_texts(place: Site) -> None:
+    evil = "<script>alert(1)</script>"
+    room = place.centre.room(f"Room {evil}", exam=None)
+    seat = place.centre.seat(room, f'"><img src=x onerror=alert(1)> {evil}', "c.evil")
+    place.centre.heartbeat("c.evil")
+    number = place.centre.alert("c.evil")
+    place.centre.fault("c.evil", "camera_lost", evil)
+    client = place.client("Ada")
+    act(client, number, client.get(f"/incidents/{number}"), "comment", text=evil)
+    place.settle()
+    for path in ("/", "/incidents/", f"/incidents/{number}", f"/seats/{seat}"):
+        text = client.get(path).text
+        assert evil not in text, path
+        assert "<img src=x" not in text, path
+
+
+def test_a_seat_shows_recording_gaps_alerts_and_faults(place: Site) -> None:
+    for number in range(3):
+        place.centre.segment("c.d1", number)
+    place.centre.gap("c.d1")
+    place.centre.alert("c.d1")
+    place.centre.fault("c.d1", "too_hot", "81 °C", is_cleared=True)
+    text = place.client("Ada").get("/seats/1").text
+    for fact in ("0:00:30</span> in 3 closed segments, 5.6 MB", "Power cut or crash", "0:00:14", "Too hot", "81 °C"):
+        assert fact in text, fact

@@ -1,0 +1,135 @@
+"""The hub's pages over a real store, for tests: in this process, or served by gunicorn in another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from hub.config import Settings
+from hub.core.access import Role
+from hub.store import Store
+from hub.web import create_app
+from tests.hub.seed import Centre
+from tests.support import wait_for
+
+PASSWORD = "correct horse battery"
+PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Root": Role.ADMIN}
+
+
+class Site:
+    """`app` in this process, and the centre whose rows it shows."""
+
+    def __init__(self, app: Flask, centre: Centre) -> None:
+        self.app = app
+        self.centre = centre
+        self.store = centre.store
+        self.tail = app.extensions["ems"].tail
+
+    def client(self, name: str | None = None) -> FlaskClient:
+        """A browser's place, logged in as `name`."""
+        client = self.app.test_client()
+        if name is not None:
+            assert log_in(client, name).status_code == 303
+        return client
+
+    def settle(self) -> None:
+        """Wait until the board has been read again."""
+        before = self.tail.read_utc_ms
+        wait_for(lambda: self.tail.read_utc_ms > before)
+
+
+def token(client: FlaskClient, path: str = "/login") -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    assert found
+    return found[1]
+
+
+def log_in(client: FlaskClient, name: str, password: str = PASSWORD, target: str = "/") -> TestResponse:
+    form = {"csrf_token": token(client), "name": name, "password": password, "next": target}
+    return client.post("/login", data=form)
+
+
+def settings(folder: Path, **values: object) -> Settings:
+    return Settings(
+        **{
+            "app_env": "development",
+            "secret_key": "k" * 40,
+            "database_url": f"sqlite:///{folder}/hub.db",
+            "live_path": str(folder / "live"),
+            **values,
+        }  # type: ignore[arg-type]
+    )
+
+
+@contextlib.contextmanager
+def site(folder: Path, **values: object) -> Iterator[Site]:
+    store = Store(folder / "hub.db")
+    centre = Centre(store, folder / "live")
+    for name, role in PEOPLE.items():
+        centre.person(name, PASSWORD, role)
+    app = create_app(settings(folder, **values), store)
+    try:
+        yield Site(app, centre)
+    finally:
+        app.extensions["ems"].tail.stop()
+        store.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+SERVE = "import sys; from hub.config import load; from hub.web.server import serve; sys.exit(serve(load(dotenv=None)))"
+
+
+@contextlib.contextmanager
+def served(folder: Path, **values: str) -> Iterator[tuple[str, Centre]]:
+    """(address, centre): the pages in a process of their own, as `ems-hub web` serves them."""
+    store = Store(folder / "hub.db")
+    centre = Centre(store, folder / "live")
+    for name, role in PEOPLE.items():
+        centre.person(name, PASSWORD, role)
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "APP_ENV": "development",
+        "SECRET_KEY": "k" * 40,
+        "DATABASE_URL": f"sqlite:///{folder}/hub.db",
+        "EMS_LIVE_PATH": str(folder / "live"),
+        "EMS_WEB_PORT": str(port),
+        **values,
+    }
+    with (folder / "web.log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment, stdout=log, stderr=log)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(lambda: _answers(address) or process.poll() is not None)
+            assert process.poll() is None, (folder / "web.log").read_text()
+            yield address, centre
+        finally:
+            process.terminate()
+            code = process.wait(timeout=30)
+            store.close()
+    assert code == 0, (folder / "web.log").read_text()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/login", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
