@@ -90,6 +90,7 @@ class GapCause(enum.StrEnum):
     CAMERA_LOST = "camera_lost"
     STORAGE_FAILED = "storage_failed"
     STORAGE_FULL = "storage_full"
+    ENCODER_FAILED = "encoder_failed"
     OVERLOAD = "overload"
     LATE_START = "late_start"
 

@@ -290,4 +290,4 @@ class Recorder:
             case _Dropped():
                 writing.dropped()
             case _EncoderFailed():
-                writing.interrupt(GapCause.RESTART)
+                writing.interrupt(GapCause.ENCODER_FAILED)

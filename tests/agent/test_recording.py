@@ -269,7 +269,7 @@ def test_a_failing_encoder_is_told_and_replaced(desk: Desk) -> None:
     assert desk.recorder.progress().trouble is None
     desk.recorder.end()
     assert desk.in_files() == list(range(1, 21))
-    assert [cause for _, _, cause in desk.gaps] == [GapCause.RESTART]
+    assert [cause for _, _, cause in desk.gaps] == [GapCause.ENCODER_FAILED]
 
 
 def test_outside_a_sitting_nothing_is_recorded(desk: Desk) -> None:
