@@ -25,6 +25,12 @@ def leaving(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def leaving_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A candidate who goes away for ten seconds and stays afterwards, for longer than a test."""
+    return film(tmp_path_factory.mktemp("films") / "leaving-once.mp4", [(True, 5), (False, 10), (True, 90)])
+
+
+@pytest.fixture(scope="session")
 def sitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A candidate who stays."""
     return film(tmp_path_factory.mktemp("films") / "sitting.mp4", [(True, 4)])
