@@ -20,14 +20,13 @@ class Action(enum.StrEnum):
     SEE_SEATS = "see_seats"
     REVIEW_INCIDENTS = "review_incidents"
     SEE_PEOPLE = "see_people"
-    CHANGE_PEOPLE = "change_people"
 
 
 _WATCH = frozenset({Action.SEE_LIVE, Action.SEE_INCIDENTS, Action.SEE_SEATS, Action.REVIEW_INCIDENTS})
 
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.PROCTOR: _WATCH,
-    Role.ADMIN: _WATCH | {Action.SEE_PEOPLE, Action.CHANGE_PEOPLE},
+    Role.ADMIN: _WATCH | {Action.SEE_PEOPLE},
 }
 
 
