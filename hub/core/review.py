@@ -74,11 +74,13 @@ class Event(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """An incident as it is now, with its whole thread, oldest first."""
+    """An incident as it is now, with its whole thread, oldest first. `merged_into`: late records showed that it is
+    part of that one, where people go on."""
 
     state: State
     version: int
     events: Sequence[Event]
+    merged_into: int | None = None
 
 
 class Wish(NamedTuple):
@@ -121,6 +123,8 @@ _NEXT = {Act.ACKNOWLEDGE: State.ACKNOWLEDGED, Act.CLOSE: State.CLOSED, Act.REOPE
 
 def decide(now: Standing, wish: Wish) -> Change:
     """What `wish` changes. Raises Overtaken when a person acted since they looked, Refused when it makes no sense."""
+    if now.merged_into is not None:
+        raise Refused(f"it is part of incident {now.merged_into} now, go on there")
     text = wish.text.strip()
     if len(text) > MAX_TEXT_CHARS:
         raise Refused(f"the text has {len(text)} characters, at most {MAX_TEXT_CHARS} can be kept")

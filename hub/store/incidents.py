@@ -81,7 +81,8 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
         row = QUERIES.incident_by_id(connection, incident_id=incident_id)
         if row is None:
             raise NoSuchIncident(incident_id)
-        standing = review.Standing(review.State(row["state"]), row["version"], _thread(connection, incident_id))
+        thread = _thread(connection, incident_id)
+        standing = review.Standing(review.State(row["state"]), row["version"], thread, row["merged_into"])
         change = review.decide(standing, wish)
         QUERIES.review_incident(
             connection, incident_id=incident_id, seen=row["version"], **_fields(row, wish, change, now_utc_ms)

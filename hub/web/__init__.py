@@ -63,6 +63,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
     app.jinja_env.filters.update(
         clock=lambda utc_ms: clock.clock_text(utc_ms, zone),
         moment=lambda utc_ms: clock.moment_text(utc_ms, zone),
+        day=lambda utc_ms: clock.day_text(utc_ms, zone),
         length=clock.length_text,
         length_short=clock.short_text,
         size=clock.size_text,

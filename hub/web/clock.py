@@ -36,6 +36,13 @@ def moment_text(utc_ms: int | None, zone: dt.tzinfo) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{utc_ms % 1000:03d} {moment:%Z}"
 
 
+def day_text(utc_ms: int | None, zone: dt.tzinfo) -> str:
+    """`2026-05-04 10:14:03`, for tables whose head names the clock; a dash when not known."""
+    if utc_ms is None:
+        return DASH
+    return f"{dt.datetime.fromtimestamp(utc_ms / 1000, zone):%Y-%m-%d %H:%M:%S}"
+
+
 def length_text(seconds: float | None) -> str:
     """`0:12:33`, a dash when not known."""
     if seconds is None:

@@ -151,6 +151,23 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(place: Site, form: d
     assert commands(place) == []
 
 
+def test_an_incident_that_joined_another_leads_there_and_takes_no_verdict(place: Site) -> None:
+    first, second = place.centre.alert("c.d1"), place.centre.alert("c.d1")
+    client = place.client("Ada")
+    seen = client.get(f"/incidents/{second}")
+    place.centre.execute(
+        "update incidents set state = 'closed', merged_into = :first, closed_utc_ms = 1, version = version + 1"
+        " where incident_id = :second",
+        first=first,
+        second=second,
+    )
+    response = act(client, second, seen, "acknowledge")
+    assert response.status_code == 422
+    assert f"part of incident {first}" in response.text
+    assert 'name="act"' not in response.text
+    assert f'href="/incidents/{first}"' in response.text
+
+
 def test_the_list_is_filtered_by_its_address(place: Site) -> None:
     first = place.centre.alert("c.d1", "seat_empty")
     second = place.centre.alert("c.d2", "camera_covered")

@@ -1,6 +1,6 @@
 -- name: incident_list(state, room, kind, since, limit)
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, version
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version
 from incidents
 where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
     and (:room = '' or room = :room)
@@ -19,7 +19,7 @@ select max(opened_utc_ms) from incidents;
 
 -- name: incident_by_id(incident_id)^
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, version
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version
 from incidents where incident_id = :incident_id;
 
 -- name: incident_alerts(incident_id)
