@@ -27,7 +27,7 @@ python-version:
 $(VENV)/run.stamp: pyproject.toml | python-version
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what the centre needs (once) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on -e '.[agent,hub,demo]' || { \
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[agent,hub,demo]' || { \
 	  echo "The packages could not be installed: is the package index reachable? Nothing was started." >&2; exit 1; }
 	@touch $@
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 from rich import box
@@ -13,6 +14,17 @@ from agent.wire import Heartbeat
 from hub.demo.centre import DemoDesk
 
 LATE_MS = 12_000
+COLUMNS: tuple[tuple[str, int, Literal["left", "right"]], ...] = (
+    ("seat", 4, "left"),
+    ("desk", 7, "left"),
+    ("camera", 8, "left"),
+    ("state", 9, "left"),
+    ("fps", 4, "right"),
+    ("faces", 5, "right"),
+    ("lamp", 11, "left"),
+    ("spool", 5, "right"),
+    ("recorded", 8, "right"),
+)
 _STYLE = {"recording": "green", "waiting": "cyan", "stopped": "bold red", "starting": "dim", "late": "yellow"}
 
 
@@ -50,14 +62,10 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
 
 def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
     """`beats`: unit -> (heartbeat as JSON, when it came)."""
-    table = Table(caption=Text("\n".join(notes)) if notes else None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("seat", "desk", "camera", "state"):
-        table.add_column(name, no_wrap=True, max_width=14)
-    for name in ("fps", "faces"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("lamp", no_wrap=True)
-    for name in ("spool", "recorded"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(caption="\n".join(notes) or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, width, justify in COLUMNS:
+        # least widths that fit a terminal of 80; only the last column gives way
+        table.add_column(name, min_width=width, max_width=width, justify=justify, no_wrap=True)
     table.add_column("standing", no_wrap=True, overflow="ellipsis")
     for desk in desks:
         text, came_ms = beats.get(desk.unit, ("", 0))
