@@ -62,11 +62,11 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
 
 def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
     """`beats`: unit -> (heartbeat as JSON, when it came)."""
-    table = Table(caption="\n".join(notes) or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(caption="\n".join(notes) or None, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name, width, justify in COLUMNS:
         # least widths that fit a terminal of 80; only the last column gives way
         table.add_column(name, min_width=width, max_width=width, justify=justify, no_wrap=True)
-    table.add_column("standing", no_wrap=True, overflow="ellipsis")
+    table.add_column("standing", min_width=9, no_wrap=True, overflow="ellipsis")
     for desk in desks:
         text, came_ms = beats.get(desk.unit, ("", 0))
         heartbeat = msgspec.json.decode(text, type=Heartbeat) if text else None
