@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
