@@ -29,6 +29,6 @@ def test_a_missing_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "hub.db").write_bytes(b"this is no database, and long enough to be sure of it" * 20)
-    assert serve(settings(tmp_path)) == 1
+    (tmp_path / "file").write_text("not a folder")
+    assert serve(settings(tmp_path, database_url=f"sqlite:///{tmp_path}/file/hub.db")) == 1
     assert "cannot open the store" in capsys.readouterr().err
