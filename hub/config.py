@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from dotenv import dotenv_values
@@ -28,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secret_key: str = ""
     database_url: str = "sqlite:///./var/hub/hub.db"
     storage_path: str = "./var/hub/storage"
+    s3_endpoint: str = ""
+    recording_format: Annotated[str, Meta(pattern="^(mp4|mkv|ts)$")] = "mp4"
     proctoring_mode: Mode = Mode.AUTOMATED
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     live_path: str = "/dev/shm/ems-live"  # noqa: S108 - a tmpfs by design: live stills are never kept
@@ -36,7 +39,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     broker_protocol: Annotated[int, Meta(ge=4, le=5)] = 5
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
-    web_url: str = ""
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
     trust_new_units: bool = False
@@ -47,7 +49,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.database_url.removeprefix("sqlite:///"))
 
 
-PLAIN = frozenset({"APP_ENV", "SECRET_KEY", "DATABASE_URL", "STORAGE_PATH", "PROCTORING_MODE", "LOG_LEVEL"})
+PLAIN = frozenset(
+    {
+        "APP_ENV",
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "STORAGE_PATH",
+        "S3_ENDPOINT",
+        "RECORDING_FORMAT",
+        "PROCTORING_MODE",
+        "LOG_LEVEL",
+    }
+)
 """Variables with a name of their own; every other setting is EMS_ and the field's name."""
 
 
@@ -82,6 +95,14 @@ def _checked(settings: Settings) -> Settings:
             "DATABASE_URL: only sqlite:///PATH is supported by this version, not "
             + settings.database_url.partition(":")[0]
         )
+    if settings.s3_endpoint:
+        raise BadSetting("S3_ENDPOINT: this version does not collect recordings; leave it empty")
+    if settings.recording_format != "mp4":
+        raise BadSetting("RECORDING_FORMAT: this version gives out no clips; leave it at mp4")
+    try:
+        ZoneInfo(settings.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadSetting(f"EMS_ZONE: no time zone is called {settings.zone!r}; as Europe/Vienna, or UTC") from None
     if settings.app_env == "production" and len(settings.secret_key) < 32:
         raise BadSetting(
             "SECRET_KEY: in production it must be set, 32 characters or more; make one with: "
