@@ -29,6 +29,8 @@ MOST_QUEUED = 4_000
 MOST_QUEUED_BYTES = 64 * 1024 * 1024
 MOST_NEWEST = 2_000
 """Topics whose newest message is kept until the next beat: two for each of a large centre's desks, with room."""
+FULL_WAIT_S = 5.0
+"""How long paho's thread stands still before a full queue: the network pushes back, and the keep-alive still holds."""
 NEWEST_WINS = ("/up/heartbeat", "/up/still")
 
 
@@ -45,6 +47,7 @@ class Link:
         self._answers: deque[tuple[int, bool]] = deque()
         self._connections = 0
         self._is_connected = False
+        self._is_shedding = False
         self.dropped = 0
         self._client = self._new_client()
 
@@ -109,7 +112,7 @@ class Link:
         with self._changed:
             self._connections += 1
             self._is_connected = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _on_disconnect(
         self, client: mqtt.Client, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Any
@@ -118,7 +121,7 @@ class Link:
             log.warning("the broker is gone: %s", reason_code)
         with self._changed:
             self._is_connected = False
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _on_message(self, client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
@@ -130,17 +133,29 @@ class Link:
         with self._changed:
             if token is None and topic.endswith(NEWEST_WINS):
                 self._put_newest(arrival)
-            elif len(self._queue) < MOST_QUEUED and self._queue_bytes < MOST_QUEUED_BYTES:
+            elif self._is_room_made():
                 self._queue.append(arrival)
                 self._queue_bytes += len(arrival.payload)
                 if len(self._queue) == 1:
-                    self._changed.notify()
+                    self._changed.notify_all()
             else:
-                # Only a broker without MQTT 5's window sends so much. Not receipted, so the desk sends it again; but
-                # acknowledged, or the broker would hold its window shut until the next connect.
+                # Not receipted, so the desk sends it again; but acknowledged, or the broker would hold its window shut
+                # until the next connect.
                 self.dropped += 1
                 if token is not None:
                     client.ack(message.mid, message.qos)
+
+    def _has_room(self) -> bool:
+        return len(self._queue) < MOST_QUEUED and self._queue_bytes < MOST_QUEUED_BYTES
+
+    def _is_room_made(self) -> bool:
+        """Wait a little for room. MQTT 5's window should make this needless, but mosquitto 2.0 sends a kept session's
+        whole queue at once, and 3.1.1 has no window. Once it was in vain, later messages do not wait until there is
+        room again: a store that stays unwell must not cost the connection too."""
+        if not self._has_room() and not self._is_shedding:
+            self._changed.wait_for(self._has_room, FULL_WAIT_S)
+        self._is_shedding = not self._has_room()
+        return not self._is_shedding
 
     def _put_newest(self, arrival: Arrival) -> None:
         if arrival.topic in self._newest:
@@ -169,6 +184,8 @@ class Link:
             count = min(most, len(self._queue))
             group = [self._queue.popleft() for _ in range(count)]
             self._queue_bytes -= sum(len(arrival.payload) for arrival in group)
+            if group:
+                self._changed.notify_all()
             return group
 
     def take_newest(self) -> list[Arrival]:

@@ -81,6 +81,18 @@ def ingest_process(folder: Path, broker: Broker, **environ: str) -> Iterator[sub
         process.wait()
 
 
+def opening(path: Path) -> str:
+    """What a process that opens the store at `path` is told; empty when it opens."""
+    code = (
+        "import sys, pathlib, hub.store as s\n"
+        "try: s.Store(pathlib.Path(sys.argv[1]))\n"
+        "except s.StoreProblem as problem: print(problem)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def rows(store: Store, sql: str, *values: object) -> list[dict[str, Any]]:
     """What the store holds, for assertions."""
     with store.read() as connection:

@@ -162,6 +162,7 @@ def test_ingest_tells_its_figures(mosquitto_broker: Broker, tmp_path: Path, stor
 def test_a_queue_that_is_full_takes_no_more_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit is dropped and counted, heartbeats of one desk take one place, and the newest stays."""
     monkeypatch.setattr("hub.ingest.broker.MOST_QUEUED", 3)
+    monkeypatch.setattr("hub.ingest.broker.FULL_WAIT_S", 0.0)
     link = Link(settings_for(tmp_path), lambda: 7)
 
     def arrive(topic: str, payload: bytes) -> None:
