@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hub.store import QUERIES, Row, Store
 
 HISTORY_ROWS = 100
+
+
+class Unreadable(Exception):
+    """The store cannot be read now; the text says why."""
+
+
+@contextmanager
+def telling_trouble() -> Iterator[None]:
+    """Turn the database's own errors into Unreadable, for readers that go on without it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Unreadable(str(error)) from error
+
+
+def is_readable(store: Store) -> bool:
+    """Whether a look at the store succeeds."""
+    try:
+        with store.read() as connection:
+            next(iter(QUERIES.count_records(connection)))
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:

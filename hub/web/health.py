@@ -4,7 +4,6 @@ seat or a picture."""
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,7 +34,7 @@ def healthz() -> ResponseReturnValue:
     facts = parts().folder.facts()
     now = now_utc_ms()
     checks = {
-        "store": parts().tail.is_store_readable and _is_store_readable(),
+        "store": parts().tail.is_store_readable and store.is_readable(parts().store),
         "web": parts().tail.is_alive,
         "ingest": facts is not None and abs(now - facts.get("beat_utc_ms", 0)) < INGEST_SILENT_MS,
         "broker": bool(facts and facts.get("is_connected")),
@@ -51,15 +50,6 @@ def metrics() -> ResponseReturnValue:
     registry = CollectorRegistry()
     registry.register(_Hub(parts()))
     return Response(generate_latest(registry), mimetype="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _is_store_readable() -> bool:
-    try:
-        with parts().store.read() as connection:
-            connection.execute("select 1 from users limit 1").fetchone()
-    except sqlite3.Error:
-        return False
-    return True
 
 
 def _free_bytes() -> int:

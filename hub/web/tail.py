@@ -8,7 +8,6 @@ a browser is slow, gets the whole board again; nobody waits for anybody.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -145,8 +144,9 @@ class Tail:
 
     def _is_changed(self) -> bool:
         try:
-            version = self._store.data_version()
-        except sqlite3.Error:
+            with board_store.telling_trouble():
+                version = self._store.data_version()
+        except board_store.Unreadable:
             return False
         is_changed = version != self._data_version
         self._data_version = version
@@ -155,9 +155,10 @@ class Tail:
     def _read(self, now: int) -> None:
         self._built_utc_ms = now
         try:
-            rows = board_store.read_board(self._store, now, self._newest_event)
-            self.people = {p.user_id: Standing(p.epoch, p.is_active, p.role) for p in people.everyone(self._store)}
-        except sqlite3.Error as error:
+            with board_store.telling_trouble():
+                rows = board_store.read_board(self._store, now, self._newest_event)
+                self.people = {p.user_id: Standing(p.epoch, p.is_active, p.role) for p in people.everyone(self._store)}
+        except board_store.Unreadable as error:
             if self.is_store_readable:
                 log.error("cannot read the store: %s", error)
             self.is_store_readable = False
