@@ -61,7 +61,7 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
 
 def table_of(desks: list[DemoDesk], beats: Mapping[str, tuple[str, int]], now_ms: int, notes: list[str]) -> Table:
     """`beats`: unit -> (heartbeat as JSON, when it came)."""
-    table = Table(caption="\n".join(notes) or None, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(caption=Text("\n".join(notes)) if notes else None, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name, width, justify in COLUMNS:
         # least widths that fit a terminal of 80; only the last column gives way
         table.add_column(name, min_width=width, max_width=width, justify=justify, no_wrap=True)
