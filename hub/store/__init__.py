@@ -48,9 +48,13 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock_file = (path.parent / f"{path.name}.lock").open("a")
+        except OSError as error:
+            raise StoreProblem(f"cannot open the store {path}: {error}") from error
+        try:
             with self._taking_turn():
                 migrations.migrate(self._connection())
         except (OSError, sqlite3.Error, migrations.UnknownVersion) as error:
+            self.close()
             raise StoreProblem(f"cannot open the store {path}: {error}") from error
 
     def _connection(self) -> sqlite3.Connection:
@@ -61,14 +65,14 @@ class Store:
                 self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
             connection.row_factory = sqlite3.Row
+            database = sqlite_utils.Database(connection, execute_plugins=False)
+            self._local.database = database
+            self._open.append(database)
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
             connection.execute("pragma foreign_keys = on")
             if not self._is_checkpointer:
                 connection.execute("pragma wal_autocheckpoint = 0")
-            database = sqlite_utils.Database(connection, execute_plugins=False)
-            self._local.database = database
-            self._open.append(database)
         found: sqlite3.Connection = database.conn
         return found
 
@@ -89,11 +93,11 @@ class Store:
             connection.execute("begin immediate")
             try:
                 yield connection
+                connection.commit()
             except BaseException:
-                if connection.in_transaction:
+                if connection.in_transaction:  # a full disk may leave it open, and the next writer would fail on it
                     connection.rollback()
                 raise
-            connection.commit()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
