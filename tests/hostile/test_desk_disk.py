@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,15 @@ class FailingCard(Card):
     def turn_read_only(self) -> None:
         """As after an error of the card: nothing can be written until it was unmounted, checked and mounted again."""
         run("mount", "-o", "remount,abort", str(self.folder))
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Every write waits until the end."""
+        run("fsfreeze", "--freeze", str(self.folder))
+        try:
+            yield
+        finally:
+            run("fsfreeze", "--unfreeze", str(self.folder))
 
     def mend(self) -> None:
         """What a reboot does."""
@@ -87,6 +97,13 @@ class Place:
         """The newest heartbeat, if it is of the second start and says that nothing is recorded."""
         beat = self.centre.heartbeat()
         return beat if beat is not None and beat.boot > 1 and beat.state == "stopped" else None
+
+    def beat_with(self, fault: str, after_up_ms: int = 0) -> Heartbeat | None:
+        """The newest heartbeat, if it is newer than that and names the fault."""
+        beat = self.centre.heartbeat()
+        if beat is None or beat.now.up_ms <= after_up_ms:
+            return None
+        return beat if fault in {standing.kind for standing in beat.faults} else None
 
     def check_all_arrived(self) -> None:
         """After a stop in order: the hub has what the card has, once, and the chain is whole."""
@@ -170,4 +187,17 @@ def test_a_desk_that_starts_on_a_read_only_card(place: Place) -> None:
     place.card.remount("rw")
     place.wait("select * from segments", before + 2)
     place.wait_for_alert(is_durable=True)
+    place.check_all_arrived()
+
+
+def test_a_card_that_hangs_in_a_sitting(place: Place) -> None:
+    """No write returns: heartbeats go on and name the fault, though no record can be made durable; when the card
+    answers again everything arrives, and nothing is missing."""
+    place.started()
+    with place.card.hanging():
+        beat = wait_for(lambda: place.beat_with("recording_stopped"), 60)
+        assert beat is not None
+        later = wait_for(lambda: place.beat_with("recording_stopped", after_up_ms=beat.now.up_ms), 60)
+        assert later is not None
+    place.wait_for_fault("recording_stopped", "cleared")
     place.check_all_arrived()
