@@ -117,10 +117,12 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_RULES = (
-    Rule(kind=AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3),
-    Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5),
+    Rule(kind=AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3, threshold=0.6),
+    Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5, threshold=0.6),
     Rule(kind=AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2),
 )
+"""What a sitting is judged by unless its plan says otherwise. 0.6 is the full-range model's own floor, and better than
+0.5 for the short-range one (`models/README.md`)."""
 
 
 class PlannedSitting(Struct, frozen=True, kw_only=True):

@@ -135,7 +135,9 @@ _PLAN = wire.Plan(
             end_utc_ms=1_760_010_800_000,
             mode=wire.Mode.MANUAL,
             rules=(
-                *wire.DEFAULT_RULES,
+                wire.Rule(kind=wire.AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3),
+                wire.Rule(kind=wire.AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5),
+                wire.Rule(kind=wire.AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2),
                 wire.Rule(kind=wire.AlertKind.HELP_REQUESTED, raise_s=0, clear_s=0, is_on=False),
             ),
         ),
