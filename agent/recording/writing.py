@@ -11,7 +11,8 @@ import errno
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ from agent.recording.segments import SegmentFile, kind_of, make_folder
 from agent.wire import GapCause
 
 log = logging.getLogger(__name__)
+
+SHORTEST_WAIT_NS = 1_000_000
+"""What takes less on the disk needs no remembering."""
 
 NS = 1_000_000_000
 SYNC_EVERY_NS = 300_000_000
@@ -80,8 +84,8 @@ class Writing:
         self._cut_after_ns: int | None = None
         self._last_sync_ns = 0
         self._last_try_ns = 0
-        self._sync_began_ns: int | None = None
-        self._syncs: deque[tuple[int, float]] = deque(maxlen=32)
+        self._waiting_since_ns: int | None = None
+        self._waits: deque[tuple[int, float]] = deque(maxlen=512)
         self.frames_written = self.bytes_written = 0
         self.last_written_up_ns: int | None = None
         self.trouble: str | None = None
@@ -168,10 +172,22 @@ class Writing:
         return is_idle
 
     def sync_ms_worst(self) -> float:
-        """The longest sync of the last ten seconds, a running one included, in milliseconds."""
-        now, began = self._clock(), self._sync_began_ns
+        """The longest wait for the disk of the last ten seconds, for a sync or anything else, one that still goes on
+        included, in milliseconds."""
+        now, began = self._clock(), self._waiting_since_ns
         running = 0.0 if began is None else (now - began) / 1e6
-        return max([running, *(ms for at, ms in tuple(self._syncs) if now - at < 10 * NS)])
+        return max([running, *(ms for at, ms in tuple(self._waits) if now - at < 10 * NS)])
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """A frozen card may hang a plain write as well as a sync: all that touches it is timed."""
+        began = self._waiting_since_ns = self._clock()
+        try:
+            yield
+        finally:
+            now, self._waiting_since_ns = self._clock(), None
+            if now - began >= SHORTEST_WAIT_NS:
+                self._waits.append((now, (now - began) / 1e6))
 
     # --- files --------------------------------------------------------------------------------------------------
 
@@ -195,9 +211,10 @@ class Writing:
             self._recording.boot, self._ordinal + 1, up_ns // 1_000_000, self._to_utc(up_ns), self._sitting
         )
         try:
-            make_folder(self._recording.folder)
-            self._check_space()
-            self._file = SegmentFile(self._recording.folder, name, self._recording.size, self._recording.fps, up_ns)
+            with self._timed():
+                make_folder(self._recording.folder)
+                self._check_space()
+                self._file = SegmentFile(self._recording.folder, name, self._recording.size, self._recording.fps, up_ns)
         except OSError as error:
             self._fail(error, up_ns)
             return False
@@ -219,11 +236,8 @@ class Writing:
     def _sync(self) -> None:
         if self._file is None:
             return
-        self._sync_began_ns = self._clock()
         is_well = self._guard(lambda file: file.sync())
-        now = self._last_sync_ns = self._clock()
-        self._syncs.append((now, (now - self._sync_began_ns) / 1e6))
-        self._sync_began_ns = None
+        self._last_sync_ns = self._clock()
         if is_well and self.trouble is not None:
             # only a synced picture proves that the disk works again
             self.trouble = None
@@ -254,7 +268,8 @@ class Writing:
         if file is None:
             return False
         try:
-            act(file)
+            with self._timed():
+                act(file)
         except OSError as error:
             self._file = None
             kept = file.keep()

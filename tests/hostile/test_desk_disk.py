@@ -199,5 +199,6 @@ def test_a_card_that_hangs_in_a_sitting(place: Place) -> None:
         assert beat is not None
         later = wait_for(lambda: place.beat_with("recording_stopped", after_up_ms=beat.now.up_ms), 60)
         assert later is not None
+        assert wait_for(lambda: place.beat_with("storage_slow"), 60)
     place.wait_for_fault("recording_stopped", "cleared")
     place.check_all_arrived()
