@@ -121,12 +121,14 @@ class Ingest:
 
     def _receipt(self, outcome: Outcome) -> None:
         """QoS 0: a receipt that is lost is asked for again by the record that comes again."""
+        messages = []
         for unit, receipts in outcome.receipts.items():
             topic = wire.down_topic(unit, "receipt")
             for first in range(0, max(len(receipts.records), len(receipts.stills)), MOST_IN_RECEIPT):
                 part = slice(first, first + MOST_IN_RECEIPT)
                 receipt = Receipt(records=tuple(receipts.records[part]), stills=tuple(receipts.stills[part]))
-                self._link.publish(topic, wire.encode(receipt), qos=0)
+                messages.append((topic, wire.encode(receipt)))
+        self._link.publish_all(messages)
 
     def _show(self, outcome: Outcome) -> None:
         try:

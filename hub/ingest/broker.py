@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -16,6 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent import wire
 from hub.config import Settings
+from hub.ingest.client import Client
 from hub.ingest.commit import Arrival
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,10 @@ class Link:
         self.dropped = 0
         self._client = self._new_client()
 
-    def _new_client(self) -> mqtt.Client:
+    def _new_client(self) -> Client:
         is_5 = self._settings.broker_protocol == 5
-        client = mqtt.Client(
+        client = Client(
+            self._when_arrived,
             CallbackAPIVersion.VERSION2,
             client_id=CLIENT_ID,
             protocol=MQTTProtocolVersion(self._settings.broker_protocol),
@@ -124,12 +126,20 @@ class Link:
             self._changed.notify_all()
 
     def _on_message(self, client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) -> None:
+        """A message that `Client` leaves to paho's own reading."""
         try:
-            topic = message.topic
+            topic = message.topic.encode()
+        except UnicodeDecodeError:
+            topic = b"\xff"
+        self._when_arrived(topic, bytes(message.payload), message.mid if message.qos else None)
+
+    def _when_arrived(self, topic_bytes: bytes, payload: bytes, mid: int | None) -> None:
+        try:
+            topic = topic_bytes.decode()
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
-        token = (self._connections, message.mid) if message.qos else None
-        arrival = Arrival(topic, bytes(message.payload), self._utc_ms(), token)
+        token = None if mid is None else (self._connections, mid)
+        arrival = Arrival(topic, payload, self._utc_ms(), token)
         with self._changed:
             if token is None and topic.endswith(NEWEST_WINS):
                 self._put_newest(arrival)
@@ -142,8 +152,8 @@ class Link:
                 # Not receipted, so the desk sends it again; but acknowledged, or the broker would hold its window shut
                 # until the next connect.
                 self.dropped += 1
-                if token is not None:
-                    client.ack(message.mid, message.qos)
+                if mid is not None:
+                    self._client.ack(mid, 1)
 
     def _has_room(self) -> bool:
         return len(self._queue) < MOST_QUEUED and self._queue_bytes < MOST_QUEUED_BYTES
@@ -170,9 +180,6 @@ class Link:
     ) -> None:
         with self._changed:
             self._answers.append((mid, not reason_code.is_failure))
-            # QoS 0 receipts are answered here too, by thousands: nobody waits for those.
-            if len(self._answers) > 10_000:
-                self._answers.popleft()
 
     # --- the work thread ---------------------------------------------------------------------------------------------
 
@@ -201,15 +208,19 @@ class Link:
 
     def acknowledge(self, group: Sequence[Arrival]) -> None:
         """Tell the broker. A number of an earlier connection is not sent: now it may mean another message."""
-        for arrival in group:
-            if arrival.token is not None and arrival.token[0] == self._connections:
-                self._client.ack(arrival.token[1], 1)
+        tokens = (arrival.token for arrival in group)
+        self._client.ack_all([token[1] for token in tokens if token is not None and token[0] == self._connections])
 
     def publish(self, topic: str, payload: bytes, *, qos: int, is_retained: bool = False) -> int | None:
         """Hand a message to paho; its number, by which `answers` tells of it. None without a connection."""
         if not self._is_connected:
             return None
         return self._client.publish(topic, payload, qos=qos, retain=is_retained).mid
+
+    def publish_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Hand QoS 0 messages of (topic, payload) to paho, for whoever listens now."""
+        if self._is_connected:
+            self._client.publish_all(messages)
 
     def answers(self) -> list[tuple[int, bool]]:
         """(number, whether the broker took it) of what was published since the last call."""
