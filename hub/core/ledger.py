@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent import wire
 from agent.wire import Alert, Fault, Mode, Record, Status
@@ -157,14 +158,10 @@ def newer_alert(known: AlertRow | None, told: AlertRow) -> AlertRow | None:
         return told
     stills = [still for still in (known.still_sha256, told.still_sha256) if still is not None]
     is_newer = (told.boot, told.seq) > (known.boot, known.seq)
-    row = _with(told if is_newer else known, still_sha256=min(stills, default=None))
+    row = replace(told if is_newer else known, still_sha256=min(stills, default=None))
     if is_newer:
-        row = _with(row, room=known.room, seat=known.seat, incident_id=known.incident_id)
+        row = replace(row, room=known.room, seat=known.seat, incident_id=known.incident_id)
     return None if row == known else row
-
-
-def _with(row: AlertRow, **changes: Any) -> AlertRow:
-    return AlertRow(**{field: getattr(row, field) for field in AlertRow.__struct_fields__} | changes)
 
 
 def opens_incident(row: AlertRow) -> bool:

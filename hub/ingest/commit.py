@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from agent import wire
-from agent.wire import Alert, Fault, Gap, Heartbeat, Record, SegmentClosed, Status, Still
+from agent.wire import Alert, Fault, Gap, Header, Heartbeat, Record, SegmentClosed, Status, Still
 from hub.core import ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
 from hub.store import Store, intake
@@ -174,8 +174,7 @@ class Committer:
 
     def _write(self, items: Sequence[_Item], enrolled: dict[str, str], now_utc_ms: int) -> Outcome:
         def keep_all(connection: sqlite3.Connection, outcome: Outcome) -> None:
-            for item in items:
-                _keep(connection, item, outcome, now_utc_ms)
+            _keep(connection, items, outcome, now_utc_ms)
 
         return self._in_one_turn(keep_all, enrolled, now_utc_ms)
 
@@ -188,7 +187,7 @@ class Committer:
                 own = Outcome()
                 connection.execute("savepoint message")
                 try:
-                    _keep(connection, item, own, now_utc_ms)
+                    _keep(connection, [item], own, now_utc_ms)
                 except Exception as error:
                     connection.execute("rollback to message")
                     if is_environment(error):
@@ -242,34 +241,44 @@ def _reject(connection: sqlite3.Connection, arrival: Arrival, reason: str, outco
     outcome.rejected += 1
 
 
-def _keep(connection: sqlite3.Connection, item: _Item, outcome: Outcome, now_utc_ms: int) -> None:
-    arrival, word, finding = item
-    if isinstance(finding, Refusal) or word is None:
-        reason = finding.reason if isinstance(finding, Refusal) else "not a message"
-        _reject(connection, arrival, reason, outcome)
-        return
-    if isinstance(finding, Conflict):
-        _contradict(connection, word.unit, finding, arrival, outcome)
-        return
-    outcome.kinds[word.kind] = outcome.kinds.get(word.kind, 0) + 1
+def _keep(connection: sqlite3.Connection, items: Sequence[_Item], outcome: Outcome, now_utc_ms: int) -> None:
+    """Records come last and together: a statement for all costs half of one for each."""
+    records: list[tuple[Record, Arrival]] = []
+    for arrival, word, finding in items:
+        if isinstance(finding, Refusal) or word is None:
+            reason = finding.reason if isinstance(finding, Refusal) else "not a message"
+            _reject(connection, arrival, reason, outcome)
+        elif isinstance(finding, Conflict):
+            _contradict(connection, word.unit, finding, arrival, outcome)
+        else:
+            outcome.kinds[word.kind] = outcome.kinds.get(word.kind, 0) + 1
+            if isinstance(word.message, Record):
+                records.append((word.message, arrival))
+            else:
+                _keep_other(connection, word, arrival, outcome, now_utc_ms)
+    if records:
+        _keep_records(connection, records, outcome, now_utc_ms)
+
+
+def _keep_other(
+    connection: sqlite3.Connection, word: Word, arrival: Arrival, outcome: Outcome, now_utc_ms: int
+) -> None:
     message = word.message
-    if isinstance(message, Record):
-        _take_record(connection, message, arrival, outcome, now_utc_ms)
-    elif isinstance(message, Still):
+    if isinstance(message, Still):
         if word.kind == "evidence":
             intake.add_still(connection, word.unit, message, now_utc_ms)
             outcome.of(word.unit).stills.append(message.note.sha256)
         else:
             outcome.live[word.unit] = arrival
+        return
+    known = intake.heard_of(connection, word.unit)
+    if isinstance(message, Heartbeat):
+        text = msgspec.json.encode(message).decode()
+        heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
     else:
-        known = intake.heard_of(connection, word.unit)
-        if isinstance(message, Heartbeat):
-            text = msgspec.json.encode(message).decode()
-            heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
-        else:
-            heard = presence.heard_status(known, message, arrival.received_utc_ms)
-        if heard is not None:
-            intake.save_heard(connection, word.unit, heard)
+        heard = presence.heard_status(known, message, arrival.received_utc_ms)
+    if heard is not None:
+        intake.save_heard(connection, word.unit, heard)
 
 
 def _contradict(
@@ -283,34 +292,42 @@ def _contradict(
         log.error("somebody tampers with %s: %s", unit, conflict.reason)
 
 
-def _take_record(
-    connection: sqlite3.Connection, record: Record, arrival: Arrival, outcome: Outcome, now_utc_ms: int
+def _keep_records(
+    connection: sqlite3.Connection, records: Sequence[tuple[Record, Arrival]], outcome: Outcome, now_utc_ms: int
 ) -> None:
-    header = record.header
-    record_hash = record.hash
-    held = intake.add_record(connection, record, record_hash, arrival.received_utc_ms)
-    if held is not None and held != record_hash:
-        conflict = Conflict("another record under the same name", boot=header.boot, seq=header.seq)
-        _contradict(connection, header.unit, conflict, arrival, outcome)
-        return
-    outcome.of(header.unit).records.append((header.boot, header.seq))
-    if held is not None:
-        outcome.repeated += 1
-        return
-    keep_record(connection, record, now_utc_ms)
+    held = intake.hashes_of(connection, [record.key for record, _ in records])
+    new: list[tuple[Record, str, int]] = []
+    for record, arrival in records:
+        unit, boot, seq = name = record.key
+        record_hash = record.hash
+        if name not in held:
+            held[name] = record_hash
+            new.append((record, record_hash, arrival.received_utc_ms))
+        elif held[name] == record_hash:
+            outcome.repeated += 1
+        else:
+            conflict = Conflict("another record under the same name", boot=boot, seq=seq)
+            _contradict(connection, unit, conflict, arrival, outcome)
+            continue
+        outcome.of(unit).records.append((boot, seq))
+    intake.add_records(connection, new)
+    show_records(connection, [record for record, _, _ in new], now_utc_ms)
 
 
-def keep_record(connection: sqlite3.Connection, record: Record, now_utc_ms: int) -> None:
-    """Let a record that is new to the store change what the hub shows."""
-    body = record.body
-    if isinstance(body, Alert):
-        _keep_alert(connection, record, body, now_utc_ms)
-    elif isinstance(body, Fault):
-        intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
-    elif isinstance(body, SegmentClosed):
-        intake.save_segment(connection, record, body)
-    elif isinstance(body, Gap):
-        intake.add_gap(connection, record, body)
+def show_records(connection: sqlite3.Connection, records: Iterable[Record], now_utc_ms: int) -> None:
+    """Let records that are new to the store change what the hub shows."""
+    closed: list[tuple[Header, SegmentClosed]] = []
+    for record in records:
+        body = record.body
+        if isinstance(body, SegmentClosed):
+            closed.append((record.header, body))
+        elif isinstance(body, Alert):
+            _keep_alert(connection, record, body, now_utc_ms)
+        elif isinstance(body, Fault):
+            intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
+        elif isinstance(body, Gap):
+            intake.add_gap(connection, record, body)
+    intake.save_segments(connection, closed)
 
 
 def _keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert, now_utc_ms: int) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from agent import wire
-from agent.wire import Gap, Record, SegmentClosed, Still
+from agent.wire import Gap, Header, Record, SegmentClosed, Still
 from hub.core.ledger import JOIN_WITHIN_MS, AlertRow, FaultRow, Group, KnownUnit, Regrouped, opens_incident
 from hub.core.presence import Heard
 from hub.store import QUERIES, Row
@@ -33,25 +33,29 @@ def add_unit(connection: sqlite3.Connection, unit: str, public_key: str, now_utc
     QUERIES.insert_unit(connection, unit=unit, public_key=public_key, now=now_utc_ms)
 
 
-def add_record(connection: sqlite3.Connection, record: Record, record_hash: str, now_utc_ms: int) -> str | None:
-    """Keep the record. Answers None when it was new, else the hash of the one held under its name."""
-    header = record.header
-    changed: int = QUERIES.insert_record(
-        connection,
-        unit=header.unit,
-        boot=header.boot,
-        seq=header.seq,
-        kind=header.kind,
-        header=record.header_text,
-        body=record.body_text,
-        signature=record.signature,
-        hash=record_hash,
-        now=now_utc_ms,
-    )
-    if changed:
-        return None
-    held: Row = QUERIES.record_hash(connection, unit=header.unit, boot=header.boot, seq=header.seq)
-    return str(held["hash"])
+def hashes_of(connection: sqlite3.Connection, names: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], str]:
+    """The hashes of those records that are held, by their (unit, boot, seq)."""
+    rows: Iterable[Row] = QUERIES.record_hashes(connection, names=msgspec.json.encode(names).decode())
+    return {(row["unit"], row["boot"], row["seq"]): row["hash"] for row in rows}
+
+
+def add_records(connection: sqlite3.Connection, records: Iterable[tuple[Record, str, int]]) -> None:
+    """Keep records, each with its hash and the hub's time of its arrival. What is held under the same name stays."""
+    rows = [
+        {
+            "unit": record.header.unit,
+            "boot": record.header.boot,
+            "seq": record.header.seq,
+            "kind": record.header.kind,
+            "header": record.header_text,
+            "body": record.body_text,
+            "signature": record.signature,
+            "hash": record_hash,
+            "now": received_utc_ms,
+        }
+        for record, record_hash, received_utc_ms in records
+    ]
+    QUERIES.insert_records(connection, rows)
 
 
 def add_conflict(
@@ -253,23 +257,26 @@ def save_fault(connection: sqlite3.Connection, row: FaultRow, now_utc_ms: int) -
     QUERIES.save_fault(connection, now=now_utc_ms, **msgspec.structs.asdict(row))
 
 
-def save_segment(connection: sqlite3.Connection, record: Record, body: SegmentClosed) -> None:
-    QUERIES.save_segment(
-        connection,
-        unit=record.header.unit,
-        name=body.name,
-        sitting=body.sitting,
-        began_utc_ms=body.began.utc_ms,
-        began_up_ms=body.began.up_ms,
-        ended_utc_ms=body.ended.utc_ms,
-        ended_up_ms=body.ended.up_ms,
-        frames=body.frames,
-        size_bytes=body.size_bytes,
-        sha256=body.sha256,
-        is_cut=int(body.is_cut),
-        boot=record.header.boot,
-        seq=record.header.seq,
-    )
+def save_segments(connection: sqlite3.Connection, closed: Iterable[tuple[Header, SegmentClosed]]) -> None:
+    rows = [
+        {
+            "unit": header.unit,
+            "name": body.name,
+            "sitting": body.sitting,
+            "began_utc_ms": body.began.utc_ms,
+            "began_up_ms": body.began.up_ms,
+            "ended_utc_ms": body.ended.utc_ms,
+            "ended_up_ms": body.ended.up_ms,
+            "frames": body.frames,
+            "size_bytes": body.size_bytes,
+            "sha256": body.sha256,
+            "is_cut": int(body.is_cut),
+            "boot": header.boot,
+            "seq": header.seq,
+        }
+        for header, body in closed
+    ]
+    QUERIES.save_segments(connection, rows)
 
 
 def add_gap(connection: sqlite3.Connection, record: Record, body: Gap) -> None:

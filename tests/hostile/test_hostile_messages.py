@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -121,14 +121,15 @@ def test_a_poisonous_message_does_not_take_its_neighbours_along(
     desk = Desk()
     group = [arrival(desk, "status", desk.status())]
     group += [arrival(desk, "record", desk.seal(segment(number))) for number in range(20)]
-    true_save = intake.save_segment
+    true_save = intake.save_segments
 
-    def save(connection: sqlite3.Connection, record: wire.Record, body: wire.SegmentClosed) -> None:
-        if record.header.seq == 7:
+    def save(connection: sqlite3.Connection, closed: Iterable[tuple[wire.Header, wire.SegmentClosed]]) -> None:
+        listed = list(closed)
+        if any(header.seq == 7 for header, _ in listed):
             raise ValueError("poison")
-        true_save(connection, record, body)
+        true_save(connection, listed)
 
-    monkeypatch.setattr(intake, "save_segment", save)
+    monkeypatch.setattr(intake, "save_segments", save)
     outcome = committer.commit(group, NOW_MS)
     assert sorted(seq for _, seq in outcome.receipts[desk.unit].records) == [n for n in range(1, 21) if n != 7]
     assert value(store, "select count(*) from records") == 19

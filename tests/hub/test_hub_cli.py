@@ -166,8 +166,7 @@ def test_check_names_a_broken_chain_and_a_missing_broker(run: Run, store: Store)
         desk.seal(segment(number))
     with store.write() as connection:
         intake.add_unit(connection, desk.unit, desk.public_key, 1)
-        for record in desk.records[:2] + desk.records[3:]:
-            intake.add_record(connection, record, record.hash, 1)
+        intake.add_records(connection, [(record, record.hash, 1) for record in desk.records[:2] + desk.records[3:]])
     result = run("check")
     assert result.exit_code == 3
     assert "record 1/4: the record before it is not here" in result.output

@@ -17,7 +17,7 @@ from agent import wire
 from agent.wire import AlertKind, Fault, FaultKind, Gap, GapCause, Mode, Record
 from hub.core import ledger
 from hub.core.ledger import AlertRow, Conflict, KnownUnit, Refusal, Word
-from hub.ingest.commit import keep_record
+from hub.ingest.commit import show_records
 from hub.store import intake, migrations
 from tests.hub.desk import Desk, alert, at, segment
 
@@ -132,8 +132,9 @@ def empty_store(desk: Desk) -> Iterator[sqlite3.Connection]:
 
 def keep(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
     for record in records:
-        if intake.add_record(connection, record, record.hash, NOW_UTC_MS) is None:
-            keep_record(connection, record, NOW_UTC_MS)
+        if not intake.hashes_of(connection, [record.key]):
+            intake.add_records(connection, [(record, record.hash, NOW_UTC_MS)])
+            show_records(connection, [record], NOW_UTC_MS)
 
 
 def shown(connection: sqlite3.Connection) -> dict[str, Any]:

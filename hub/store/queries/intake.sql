@@ -4,13 +4,17 @@ select unit, public_key, is_revoked from units;
 -- name: insert_unit(unit, public_key, now)!
 insert into units (unit, public_key, first_seen_utc_ms) values (:unit, :public_key, :now) on conflict do nothing;
 
--- name: insert_record(unit, boot, seq, kind, header, body, signature, hash, now)!
+-- name: insert_records(unit, boot, seq, kind, header, body, signature, hash, now)*!
 insert into records (unit, boot, seq, kind, header, body, signature, hash, received_utc_ms)
 values (:unit, :boot, :seq, :kind, :header, :body, :signature, :hash, :now)
 on conflict (unit, boot, seq) do nothing;
 
--- name: record_hash(unit, boot, seq)^
-select hash from records where unit = :unit and boot = :boot and seq = :seq;
+-- name: record_hashes(names)
+-- `names` is a JSON list of [unit, boot, seq]. A cross join, so that the names are gone through and not the records.
+select records.unit, records.boot, records.seq, records.hash
+from json_each(:names) as name cross join records
+    on records.unit = json_extract(name.value, '$[0]') and records.boot = json_extract(name.value, '$[1]')
+    and records.seq = json_extract(name.value, '$[2]');
 
 -- name: conflicts_of_unit(unit)^
 select count(*) as held from conflicts where unit = :unit;
@@ -124,7 +128,7 @@ on conflict (unit, fault) do update set
     boot = excluded.boot, seq = excluded.seq
 where (excluded.boot, excluded.seq) > (faults.boot, faults.seq);
 
--- name: save_segment(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq)!
+-- name: save_segments(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq)*!
 insert into segments (
     unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut,
     boot, seq)
