@@ -11,6 +11,7 @@ help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
 	@echo "make run FOOTAGE=DIR         one desk for each video file in DIR (at most 6; DESKS=N for more)"
 	@echo "make run CAMERA=0            this computer's camera as one more desk"
+	@echo "make run BROKER=embedded     the broker that comes along, even if mosquitto is installed"
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test"
 	@echo "make bench                   the measured figures (vision, ingest)"
@@ -39,7 +40,7 @@ $(VENV)/test.stamp: pyproject.toml | python-version $(VENV)/run.stamp
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m models.fetch
 	@exec $(BIN)/python -m hub.demo --port $(PORT) $(if $(FOOTAGE),--footage '$(FOOTAGE)') \
-	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(DESKS),--desks $(DESKS))
+	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(DESKS),--desks $(DESKS)) $(if $(BROKER),--broker $(BROKER))
 
 test: $(VENV)/test.stamp
 	@sh tests/system_packages.sh

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from hub.demo.table import table_of
 from hub.store import Store, StoreProblem, planning
 
 READY_WITHIN_S = 60.0
-STARTS_ALLOWED = 5
-"""How often a process may die before the table only tells of it."""
+STARTS_ALLOWED = 20
+"""How often a process is started before it is left alone: one that cannot live must not be started for ever."""
+NOTE_MS = 30_000
 
 
 def _now_ms() -> int:
@@ -39,6 +40,7 @@ class Running:
         self.made, self.desks, self.store = made, desks, store
         self.broker, self.hub, self.agents = made.children(broker_command, desks)
         self.stopping = threading.Event()
+        self._notes: list[tuple[int, str]] = []
 
     def start(self) -> None:
         """Broker first, desks last; each step waits until the one before answers. Raises ChildFailed."""
@@ -50,9 +52,9 @@ class Running:
         for child in self.agents:
             child.start()
 
-    def _wait(self, child: Child, is_ready: object) -> None:
+    def _wait(self, child: Child, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_WITHIN_S  # noqa: TID251 - waiting for another process
-        while not is_ready():  # type: ignore[operator]
+        while not is_ready():
             if not child.is_alive():
                 raise ChildFailed(f"{child.name} did not start: {child.last_words()}")
             if time.monotonic() > deadline:  # noqa: TID251
@@ -61,16 +63,20 @@ class Running:
                 raise ChildFailed("stopped before it was ready")
 
     def tend(self) -> list[str]:
-        """Seat new units, restart what died; the sentences to show under the table."""
-        centre.seat_new_units(self.store, self.desks, _now_ms())
-        notes = []
+        """Seat new units, start again what died; the sentences to show under the table for a while."""
+        now_ms = _now_ms()
+        centre.seat_new_units(self.store, self.desks, now_ms)
         for child in (self.broker, *self.hub, *self.agents):
-            if child.is_alive():
+            if child.is_alive() or child.starts > STARTS_ALLOWED:
                 continue
-            notes.append(f"{child.name} died: {child.last_words()}")
-            if child.starts <= STARTS_ALLOWED:
+            again = "started again" if child.starts < STARTS_ALLOWED else "given up, see its log"
+            self._notes.append((now_ms + NOTE_MS, f"{child.name} ended and is {again}: {child.last_words()}"))
+            if child.starts < STARTS_ALLOWED:
                 child.start()
-        return notes
+            else:
+                child.starts += 1
+        self._notes = [(until, note) for until, note in self._notes if until > now_ms]
+        return [note for _, note in self._notes]
 
     def stop(self) -> None:
         stop_in_order([self.agents, [self.hub[1]], [self.hub[0]], [self.broker]])
@@ -115,7 +121,7 @@ def _say_start(console: Console, made: Centre, log_ins: list[tuple[str, str]], b
 
 
 def _watch(running: Running, console: Console) -> None:
-    """The table, twice a second on a terminal; a line now and then when the output goes to a file."""
+    """The table, twice a second on a terminal; into a file only the last one."""
     beats: dict[str, tuple[str, int]] = {}
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while not running.stopping.wait(0.5):
@@ -139,7 +145,7 @@ def _run(made: Centre, desks: list[DemoDesk], broker_command: list[str], broker_
             _say_start(console, made, log_ins, broker_name)
             _watch(running, console)
         finally:
-            console.print("Stopping: desks close their recordings and hand over what they have ...")
+            console.print("\nStopping: desks close their recordings and hand over what they have ...")
             running.stop()
             shutil.rmtree(made.live, ignore_errors=True)
     finally:
@@ -152,8 +158,16 @@ def _run(made: Centre, desks: list[DemoDesk], broker_command: list[str], broker_
 @click.option("--footage", type=click.Path(path_type=Path), help="a folder of video files, one desk each")
 @click.option("--camera", help="this computer's camera as one more desk: 0, or /dev/video0")
 @click.option("--desks", "count", type=click.IntRange(1, 60), help="how many desks")
+@click.option(
+    "--broker",
+    "wanted",
+    type=click.Choice(["any", "mosquitto", "embedded"]),
+    default="any",
+    show_default=True,
+    help="which broker; any: mosquitto if it is installed",
+)
 @click.option("--var", default="var", type=click.Path(path_type=Path), show_default=True, help="the data folder")
-def main(port: int, footage: Path | None, camera: str | None, count: int | None, var: Path) -> None:
+def main(port: int, footage: Path | None, camera: str | None, count: int | None, wanted: str, var: Path) -> None:
     """A whole exam centre on this machine: broker, hub and desks."""
     console = Console()
     try:
@@ -162,7 +176,7 @@ def main(port: int, footage: Path | None, camera: str | None, count: int | None,
         with _only_one(var):
             _check_port(port)
             broker_port = broker.free_port()
-            command, protocol, name = broker.command(var / "broker", broker_port)
+            command, protocol, name = broker.command(var / "broker", broker_port, wanted)
             made = Centre(
                 var=var,
                 web_port=port,
@@ -171,7 +185,7 @@ def main(port: int, footage: Path | None, camera: str | None, count: int | None,
                 secret_key=centre.secret_key(var),
             )
             _run(made, desks, command, name, console)
-    except (CannotStart, ChildFailed, StoreProblem, OSError) as problem:
+    except (CannotStart, ChildFailed, broker.NoBroker, StoreProblem, OSError) as problem:
         console.print(f"make run: {problem}", style="bold red", highlight=False, soft_wrap=True, markup=False)
         sys.exit(1)
 

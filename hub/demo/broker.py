@@ -38,9 +38,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(folder: Path, port: int) -> tuple[list[str], int, str]:
-    """(command line, MQTT protocol version to use, name for people) of the broker to run."""
-    mosquitto = mosquitto_path()
+class NoBroker(Exception):
+    """The broker that was asked for is not installed."""
+
+
+def command(folder: Path, port: int, wanted: str = "any") -> tuple[list[str], int, str]:
+    """(command line, MQTT protocol version to use, name for people) of the broker to run.
+
+    `wanted` is `mosquitto`, `embedded`, or `any`: mosquitto if it is installed. Raises NoBroker.
+    """
+    mosquitto = None if wanted == "embedded" else mosquitto_path()
+    if mosquitto is None and wanted == "mosquitto":
+        raise NoBroker("mosquitto is not installed; on Debian: apt-get install mosquitto")
     if mosquitto is None:
         return [sys.executable, "-m", "hub.demo.embedded_broker", "--port", str(port)], 4, "embedded amqtt"
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ class Centre(Struct, frozen=True, kw_only=True):
 
     @property
     def live(self) -> Path:
-        """Newest stills: in memory where the machine has a tmpfs for it, told apart by the data folder."""
+        """Newest stills: in memory where the machine has a tmpfs for it, told apart by user and port."""
         shm = Path("/dev/shm")  # noqa: S108 - pictures here are for the next second only
         name = f"ems-demo-{os.getuid()}-{self.web_port}"
         return shm / name if os.access(shm, os.W_OK) else self.var / "live"
