@@ -14,6 +14,7 @@ from agent.camera import CameraLost
 from agent.config import BadSetting, Settings
 from agent.devices import open_camera, panel_pins
 from agent.panel import Panel, PanelProblem
+from agent.unit_key import load_key
 from agent.vision import open_vision
 from agent.vision.runtime import VisionProblem
 
@@ -97,7 +98,17 @@ def _panel(settings: Settings) -> Result:
     return Result("panel", True, "lamp, buzzer and button can be used")
 
 
-CHECKS: tuple[Callable[[Settings], Result], ...] = (_camera, _model, _storage, _broker, _clock, _panel)
+def _key(settings: Settings) -> Result:
+    folder = settings.storage_path
+    try:
+        key = load_key(folder / "unit.key", may_make=not (folder / "records.db").exists())
+    except (ValueError, OSError) as error:
+        return Result("key", False, str(error))
+    public = key.public_key().public_bytes_raw().hex()
+    return Result("key", True, f"on the hub: ems-hub unit add {settings.unit} --public-key {public}")
+
+
+CHECKS: tuple[Callable[[Settings], Result], ...] = (_camera, _model, _storage, _broker, _clock, _panel, _key)
 
 
 def check_all(settings: Settings) -> list[Result]:

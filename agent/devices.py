@@ -7,7 +7,7 @@ from pathlib import Path
 import models
 from agent.camera import Camera
 from agent.camera.footage import FootageCamera
-from agent.camera.scenes import SceneCamera
+from agent.camera.scenes import SCRIPTS, SceneCamera
 from agent.camera.webcam import Webcam
 from agent.config import BadSetting, Settings
 from agent.panel import PanelPins
@@ -20,6 +20,8 @@ def open_camera(settings: Settings) -> Camera:
     if kind == "footage" and colon:
         return FootageCamera(Path(what), size, fps)
     if kind == "demo" and colon:
+        if what not in SCRIPTS:
+            raise BadSetting(f"CAMERA_DEVICE: there is no demo scene {what!r}; there are {', '.join(SCRIPTS)}")
         return SceneCamera(what, settings.models_path or models.FILES_FOLDER, size, fps)
     if kind == "picamera":
         raise BadSetting("CAMERA_DEVICE: the Raspberry Pi's own camera is not in this version; use a USB camera")

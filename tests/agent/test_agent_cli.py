@@ -15,6 +15,7 @@ import pytest
 
 import models
 from agent import cli
+from agent.records import Records
 from tests.brokers import REPOSITORY, Broker, free_port
 
 UNIT = "test.desk-01"
@@ -140,8 +141,10 @@ def test_check_passes_on_a_desk_that_is_well(tmp_path: Path, mosquitto_broker: B
         EMS_STORAGE_LOW_BYTES="0",
     )
     results = checked(done)
-    assert set(results) == {"camera", "model", "storage", "broker", "clock", "panel"}
+    assert set(results) == {"camera", "model", "storage", "broker", "clock", "panel", "key"}
     assert {verdict for verdict, _ in results.values()} == {"PASS"}, done.stdout
+    with Records(tmp_path / "desk", UNIT) as records:  # the key that check names is the one that will sign
+        assert f"ems-hub unit add {UNIT} --public-key {records.public_key}" in results["key"][1]
     assert (done.returncode, said(done)) == (0, [])
 
 
@@ -166,6 +169,7 @@ def test_check_says_all_that_is_wrong_and_what_to_do(tmp_path: Path) -> None:
         "storage",
         "broker",
         "panel",
+        "key",
     }
     assert "CAMERA_DEVICE" in results["camera"][1]
     assert "STORAGE_PATH" in results["storage"][1]
@@ -183,7 +187,7 @@ def test_analyse_goes_on_after_a_file_that_is_missing(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert sum("none.mp4" in line for line in (done.stderr + done.stdout).splitlines()) == 1
     samples = json.loads(out.read_text())
-    assert samples["none"] == []
+    assert "none" not in samples  # nothing read is not the same as nothing seen
     assert [sample["faces"] for sample in samples["wall"]] == [[]]
 
 
@@ -200,3 +204,10 @@ def test_an_unforeseen_error_keeps_its_traceback() -> None:
     """Only what a person can mend is put into one line."""
     with pytest.raises(ZeroDivisionError), cli._in_one_line():
         raise ZeroDivisionError
+
+
+def test_a_demo_scene_that_does_not_exist_stops_the_start(tmp_path: Path) -> None:
+    """A wrong value is no lost camera: one line that names the variable and what there is."""
+    done = agent(tmp_path, "run", EMS_UNIT=UNIT, STORAGE_PATH=str(tmp_path / "desk"), CAMERA_DEVICE="demo:nope")
+    assert done.returncode == 2
+    assert said(done)[0].startswith("ems-agent: CAMERA_DEVICE: there is no demo scene 'nope'")
