@@ -94,7 +94,8 @@ def analyse(
                 look = _File(path, vision, chosen, fps)
                 for second in look.run():
                     progress.update(whole, now=f"{path.name} {second:.0f} s")
-                samples[path.stem], raised[path.stem] = look.samples, look.alerts
+                if look.samples:  # nothing read is not the same as nothing seen: an unreadable file is left out
+                    samples[path.stem], raised[path.stem] = look.samples, look.alerts
                 problems += [look.problem] if look.problem else []
             progress.advance(whole)
     try:
