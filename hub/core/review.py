@@ -65,12 +65,13 @@ POSSIBLE: dict[State, tuple[Act, ...]] = {
 
 
 class Event(NamedTuple):
-    """One line of an incident's thread, as kept."""
+    """One line of an incident's thread, as kept. `verdict`: the one it was closed with; None for every other action."""
 
     at_utc_ms: int
     who: str
     action: str
     text: str
+    verdict: Verdict | None = None
 
 
 class Standing(NamedTuple):

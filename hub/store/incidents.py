@@ -88,7 +88,13 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
             connection, incident_id=incident_id, seen=row["version"], **_fields(row, wish, change, now_utc_ms)
         )
         QUERIES.add_incident_act(
-            connection, incident_id=incident_id, at=now_utc_ms, who=wish.who, action=change.event, text=change.text
+            connection,
+            incident_id=incident_id,
+            at=now_utc_ms,
+            who=wish.who,
+            action=change.event,
+            text=change.text,
+            verdict=None if change.verdict is None else str(change.verdict),
         )
         if change.command is not None:
             _queue_commands(connection, incident_id, change, now_utc_ms)
@@ -97,7 +103,13 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
 
 def _thread(connection: Any, incident_id: int) -> list[review.Event]:
     return [
-        review.Event(row["at_utc_ms"], row["who"], row["action"], row["text"])
+        review.Event(
+            row["at_utc_ms"],
+            row["who"],
+            row["action"],
+            row["text"],
+            None if row["verdict"] is None else review.Verdict(row["verdict"]),
+        )
         for row in QUERIES.incident_thread(connection, incident_id=incident_id)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from agent.wire import Command, CommandKind
+from hub.core import review
 from hub.store import incidents
 from tests.hub.website import Site, site
 
@@ -31,6 +33,13 @@ def act(client: FlaskClient, number: int, seen: TestResponse, act_name: str, **f
     """What the form on the page `seen` sends."""
     hidden = dict(re.findall(r'<input type="hidden" name="(csrf_token|version|events)" value="([^"]*)"', seen.text))
     return client.post(f"/incidents/{number}/act", data={**hidden, "act": act_name, **form})
+
+
+def said(page: TestResponse) -> list[str]:
+    """The page's thread: who did what, and the comment."""
+    lines = re.findall(r"<li data-action=.*?</time>(.*?)</li>", page.text, flags=re.DOTALL)
+    plain = [re.sub(r"<[^>]+>", "", line.replace("<blockquote", ": <blockquote")) for line in lines]
+    return [" ".join(html.unescape(line).split()) for line in plain]
 
 
 def commands(place: Site) -> list[Command]:
@@ -87,6 +96,16 @@ def test_from_open_to_closed_and_back_with_its_history(place: Site) -> None:
     assert (reopened.row["state"], reopened.row["verdict"], reopened.row["version"]) == ("open", None, 5)
     assert [event.action for event in reopened.thread] == ["opened", "acknowledged", "commented", "closed", "reopened"]
     assert [event.text for event in reopened.thread][2:4] == ["It is the invigilator", "explained"]
+    assert [event.verdict for event in reopened.thread] == [None, None, None, review.Verdict.NO_CONCERN, None]
+    assert act(client, number, client.get(page), "close", verdict="refer").status_code == 303
+    assert said(client.get(page)) == [
+        "desk opened by the desk's rule",
+        "Ada acknowledged",
+        "Ada commented: It is the invigilator",
+        "Ada closed: No concern: explained",
+        "Ada reopened",
+        "Ada closed: Refer",
+    ]
 
 
 def test_acknowledging_confirms_and_closing_dismisses_at_the_desk(place: Site) -> None:

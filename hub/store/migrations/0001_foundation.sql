@@ -216,7 +216,9 @@ create table incident_events (
     who text not null,
     action text not null check (action in
         ('opened', 'joined', 'cleared', 'merged', 'acknowledged', 'commented', 'closed', 'reopened')),
-    text text not null default '' check (length(text) <= 4000)
+    text text not null default '' check (length(text) <= 4000),
+    verdict text check (verdict in ('no_concern', 'refer', 'confirmed_by_centre')), -- stays when it is reopened
+    check ((action = 'closed') = (verdict is not null))
 ) strict;
 create index incident_events_of on incident_events (incident_id, event_id);
 create trigger incident_events_stay before update on incident_events

@@ -28,7 +28,8 @@ select unit, alert, kind, state, began_utc_ms, began_up_ms, raised_utc_ms, raise
 from alerts where incident_id = :incident_id order by raised_utc_ms, alert;
 
 -- name: incident_thread(incident_id)
-select event_id, at_utc_ms, who, action, text from incident_events where incident_id = :incident_id order by event_id;
+select event_id, at_utc_ms, who, action, text, verdict from incident_events
+where incident_id = :incident_id order by event_id;
 
 -- name: incident_rooms()
 select name from rooms order by name;
@@ -38,9 +39,9 @@ update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :
     acknowledged_by = :acknowledged_by, closed_utc_ms = :closed_utc_ms, version = version + 1
 where incident_id = :incident_id and version = :seen;
 
--- name: add_incident_act(incident_id, at, who, action, text)!
-insert into incident_events (incident_id, at_utc_ms, who, action, text)
-values (:incident_id, :at, :who, :action, :text);
+-- name: add_incident_act(incident_id, at, who, action, text, verdict)!
+insert into incident_events (incident_id, at_utc_ms, who, action, text, verdict)
+values (:incident_id, :at, :who, :action, :text, :verdict);
 
 -- name: standing_alerts_of_incident(incident_id)
 select unit, alert from alerts where incident_id = :incident_id and cleared_utc_ms is null;
