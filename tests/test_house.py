@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent import config as agent_config
 from agent import wire
+from agent.core.judge import CONDITIONS
 from hub import config as hub_config
+from hub.core.board import ALERT_WORDS
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = sorted(path for folder in ("agent", "hub", "models") for path in (ROOT / folder).rglob("*.py"))
@@ -68,10 +71,47 @@ def test_env_example_lists_every_setting(config: object) -> None:
     text = (ROOT / ".env.example").read_text()
     desk, hub = text.split("# === The hub")
     part = desk if config is agent_config else hub
-    named = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", part, flags=re.MULTILINE)
-    fields = config.Settings.__struct_fields__  # type: ignore[attr-defined]
-    expected = [config.variable_of(field) for field in fields]  # type: ignore[attr-defined]
-    assert sorted(named) == sorted(expected)
+    named = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", part, flags=re.MULTILINE))
+    fields = {
+        config.variable_of(field.name): field.default  # type: ignore[attr-defined]
+        for field in msgspec.structs.fields(config.Settings)  # type: ignore[attr-defined]
+    }
+    assert sorted(named) == sorted(fields)
+    for name, default in fields.items():
+        if default is not msgspec.NODEFAULT:
+            assert named[name] == _as_written(default), name
+
+
+def _as_written(default: object) -> str:
+    """A default as a person writes it into `.env`."""
+    if default is None:
+        return ""
+    if isinstance(default, Path):
+        return f"./{default}"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def test_every_alert_kind_has_its_place() -> None:
+    """A kind is judged by a condition or named here as raised otherwise or not yet, and the pages have words for it."""
+    elsewhere = {wire.AlertKind.HELP_REQUESTED}  # the button
+    not_yet = {wire.AlertKind.FACE_NOT_VISIBLE, wire.AlertKind.CAMERA_MOVED}
+    assert set(CONDITIONS) | elsewhere | not_yet == set(wire.AlertKind)
+    assert set(ALERT_WORDS) == set(wire.AlertKind)
+    assert {rule.kind for rule in wire.DEFAULT_RULES} <= set(CONDITIONS)
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    """A relative link in a tracked document names a file that is in the repository."""
+    tracked = set(
+        subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    )
+    for document in (name for name in tracked if name.endswith(".md")):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / document).read_text()):
+            if "://" not in link:
+                target = ((ROOT / document).parent / link).resolve().relative_to(ROOT)
+                assert str(target) in tracked, f"{document}: {link}"
 
 
 def test_alert_kinds_stand_in_the_readme() -> None:

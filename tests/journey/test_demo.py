@@ -33,7 +33,8 @@ class Demo:
         return self.log.read_text(errors="replace")
 
     def password(self) -> str:
-        return wait_for(lambda: re.findall(r"log in as proctor with the password (\S+)", self.said()), 90)[0]
+        pattern = r"log in as proctor with the password (\S+)"
+        return str(wait_for(lambda: re.findall(pattern, self.said()), 90)[0])
 
     def heartbeats(self) -> list[Heartbeat]:
         store = Store(self.var / "hub" / "hub.db")
