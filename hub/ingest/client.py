@@ -1,8 +1,8 @@
 """paho's client, made cheaper where thousands of messages a second pass.
 
 By itself paho reads the socket byte by byte, builds a table of all MQTT 5 properties twice for each message, and wakes
-its thread for every acknowledgement. What is overridden here is paho's own; `tests/hub/test_ingest_client.py` fails
-should a later paho no longer call it.
+its thread for every acknowledgement. What is overridden here is paho's own and private, so `pyproject.toml` holds paho
+to one minor version; before that is raised, `tests/hub/test_ingest_client.py` must pass and the bench show the same.
 """
 
 from __future__ import annotations
