@@ -41,6 +41,8 @@ ALERT_WORDS: dict[str, str] = {
     AlertKind.CAMERA_MOVED: "Camera moved",
     AlertKind.HELP_REQUESTED: "Help requested",
 }
+FACE_KINDS = frozenset({AlertKind.SEAT_EMPTY, AlertKind.FACE_NOT_VISIBLE, AlertKind.MORE_THAN_ONE_FACE})
+"""The alert kinds whose rule counts faces: a threshold and a score belong to them alone."""
 FAULT_WORDS: dict[str, str] = {
     FaultKind.CAMERA_LOST: "Camera lost",
     FaultKind.CAMERA_FROZEN: "Camera frozen",

@@ -66,6 +66,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         day=lambda utc_ms: clock.day_text(utc_ms, zone),
         length=clock.length_text,
         length_short=clock.short_text,
+        signed=clock.signed_text,
         size=clock.size_text,
         words=board_words.words_of,
     )
@@ -75,11 +76,13 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
 
     def shared() -> dict[str, Any]:
         theme = request.cookies.get("ems_theme", "auto")
+        now = clock.now_utc_ms()
         return {
             "texts": texts.TEXTS,
             "bar": tail.board.bar,
-            "now": clock.now_utc_ms(),
+            "now": now,
             "zone_name": settings.zone,
+            "zone_label": clock.zone_text(now, zone),
             "theme": theme if theme in login.THEMES else "auto",
         }
 

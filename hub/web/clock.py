@@ -36,6 +36,11 @@ def moment_text(utc_ms: int | None, zone: dt.tzinfo) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{utc_ms % 1000:03d} {moment:%Z}"
 
 
+def zone_text(utc_ms: int, zone: dt.tzinfo) -> str:
+    """`CEST`: the zone's name at that time, as `moment_text` writes it."""
+    return f"{dt.datetime.fromtimestamp(utc_ms / 1000, zone):%Z}"
+
+
 def day_text(utc_ms: int | None, zone: dt.tzinfo) -> str:
     """`2026-05-04 10:14:03`, for tables whose head names the clock; a dash when not known."""
     if utc_ms is None:
@@ -57,6 +62,12 @@ def short_text(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def signed_text(seconds: float) -> str:
+    """`+0.2`, `-1.4`, and `0.0` for what rounds to nothing."""
+    tenths = round(seconds * 10)
+    return f"{tenths / 10:+.1f}" if tenths else "0.0"
 
 
 def size_text(size_bytes: int | None) -> str:

@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from hub.core import review
 from hub.core.access import Action
-from hub.core.board import ALERT_WORDS, words_of
+from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
 from hub.store import incidents as store
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
@@ -89,6 +89,9 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         acts=() if incident.row["merged_into"] else review.POSSIBLE[review.State(incident.row["state"])],
         verdicts=VERDICTS,
         event_words=EVENT_WORDS,
+        desk=review.DESK,
+        began={alert["alert"]: alert["began_utc_ms"] for alert in incident.alerts},
+        counts_faces=incident.row["kind"] in FACE_KINDS,
         words=words_of(ALERT_WORDS, incident.row["kind"]),
         notice=notice,
         typed=typed,
@@ -108,7 +111,8 @@ def act(incident_id: int) -> ResponseReturnValue:
         notice = text(f"overtaken_{first.event.action}", name=first.event.who, time=time)
         return Response(_show(incident_id, notice, wish.text), 409)
     except review.Refused as refused:
-        return Response(_show(incident_id, f"Nothing was recorded: {refused}.", wish.text), 422)
+        reason = str(refused)
+        return Response(_show(incident_id, f"{reason[:1].upper()}{reason[1:]}.", wish.text), 422)
     if request.headers.get("X-Part") == "1":
         return _show(incident_id)
     flash("Recorded.")

@@ -173,6 +173,34 @@ def test_what_one_types_stays_when_another_acts(browser: Browser, hub: tuple[str
         visit.context.close()
 
 
+@pytest.mark.parametrize(("width", "height", "screens"), [(360, 740, 2), (1366, 768, 1)])
+def test_many_pictures_do_not_push_the_verdict_away(
+    browser: Browser, hub: tuple[str, Centre], width: int, height: int, screens: int
+) -> None:
+    """With eight alerts the verdict stands where it stands with one, and nothing is wider than the screen."""
+    address, centre = hub
+    one, eight = centre.alert("c.d1", still=1), centre.alert("c.d2", still=2)
+    for still in range(3, 10):
+        centre.join(eight, "c.d2", still=still)
+    visit = Visit(browser, address, width, height)
+    page = visit.open("Ada")
+    tops = []
+    for number in (one, eight):
+        page.goto(f"{address}/incidents/{number}")
+        box = page.locator("fieldset.verdict").bounding_box()
+        assert box
+        tops.append(box["y"])
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert tops[0] == tops[1] < screens * height
+    expect(page.locator(".more li")).to_have_count(7)
+    page.locator(".facts summary").click()
+    centre.join(eight, "c.d2", still=10)
+    expect(page.locator(".more li")).to_have_count(8)
+    expect(page.locator(".facts details")).to_have_attribute("open", "")
+    assert visit.complaints == []
+    visit.context.close()
+
+
 def test_an_old_picture_is_greyed_and_says_how_old_it_is(hub: tuple[str, Centre], visit: Visit) -> None:
     centre = hub[1]
     centre.still("c.d3", 3, age_ms=12_000)

@@ -230,8 +230,28 @@ class Centre:
             received_utc_ms=now + 180,
             incident_id=incident,
         )
-        self.insert("incident_events", incident_id=incident, at_utc_ms=now + 180, who="desk", action="opened")
+        self._desk_event(incident, now + 180, "opened", body.alert)
         return incident
+
+    def join(self, incident: int, unit: str, *, still: int = -1) -> None:
+        """Another alert of the same breach: put into `incident`, as ingest groups them."""
+        other = self.alert(unit, self._kind(incident), age_ms=0, still=still)
+        self.execute("update alerts set incident_id = :to where incident_id = :other", to=incident, other=other)
+        self.execute(
+            "update incidents set state = 'closed', merged_into = :to, closed_utc_ms = 1 where incident_id = :other",
+            to=incident,
+            other=other,
+        )
+        self._desk_event(incident, now_ms(), "joined", f"alert-{self._alerts}")
+
+    def _kind(self, incident: int) -> str:
+        with self.store.read() as connection:
+            found = connection.execute("select kind from incidents where incident_id = ?", [incident]).fetchone()
+        return str(found["kind"])
+
+    def _desk_event(self, incident: int, at_utc_ms: int, action: str, text: str) -> None:
+        values = {"incident_id": incident, "at_utc_ms": at_utc_ms, "action": action, "text": text}
+        self.insert("incident_events", who="desk", **values)
 
     def clear(self, incident: int) -> None:
         now = now_ms()
@@ -246,7 +266,7 @@ class Centre:
             now=now,
             incident=incident,
         )
-        self.insert("incident_events", incident_id=incident, at_utc_ms=now, who="desk", action="cleared")
+        self._desk_event(incident, now, "cleared", "")
 
     def fault(self, unit: str, kind: str, detail: str = "", *, age_ms: int = 60_000, is_cleared: bool = False) -> None:
         self._alerts += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from werkzeug.test import TestResponse
 from agent.wire import Command, CommandKind
 from hub.core import review
 from hub.store import incidents
+from hub.web.clock import DASH, clock_text, signed_text
 from tests.hub.website import Site, site
 
 
@@ -108,6 +110,65 @@ def test_from_open_to_closed_and_back_with_its_history(place: Site) -> None:
     ]
 
 
+def test_the_thread_shows_times_and_no_names_of_the_machine(place: Site) -> None:
+    """What the desk did is told with the alert's time; its internal name is nobody's comment."""
+    number = place.centre.alert("c.d1")
+    place.centre.join(number, "c.d1")
+    page = place.client("Ada").get(f"/incidents/{number}")
+    began = incidents.one(place.store, number).alerts[-1]["began_utc_ms"]
+    assert said(page) == [
+        "desk opened by the desk's rule",
+        f"desk another alert joined, began {clock_text(began, dt.UTC)}",
+    ]
+    assert "alert-1" not in page.text
+
+
+def test_only_the_first_picture_is_large(place: Site) -> None:
+    """The moment of opening is shown large; every later one is a small link, not another screenful."""
+    number = place.centre.alert("c.d1", still=1)
+    for still in range(2, 9):
+        place.centre.join(number, "c.d1", still=still)
+    text = place.client("Ada").get(f"/incidents/{number}").text
+    assert text.count("<figure>") == 1
+    first = incidents.one(place.store, number).alerts[0]["still_sha256"]
+    assert first in text[text.index("<figure>") : text.index("</figure>")]
+    later = re.findall(r'<li><a href="([^"]+\.jpg)" target="_blank"><img [^>]*loading="lazy"', text)
+    assert len(later) == 7
+    assert place.client("Ada").get(later[-1]).mimetype == "image/jpeg"
+
+
+@pytest.mark.parametrize(("kind", "is_shown"), [("seat_empty", True), ("camera_covered", False)])
+def test_a_threshold_is_shown_where_faces_count(place: Site, kind: str, is_shown: bool) -> None:
+    number = place.centre.alert("c.d1", kind)
+    text = place.client("Ada").get(f"/incidents/{number}").text
+    assert ("<dt>Threshold</dt>" in text) == is_shown
+    assert ("<dt>Faces</dt>" in text) == is_shown
+
+
+def test_a_threshold_that_the_desk_did_not_tell_is_a_dash(place: Site) -> None:
+    number = place.centre.alert("c.d1", "seat_empty")
+    place.centre.execute("update alerts set body = json_remove(body, '$.rule.threshold')")
+    assert f"<dt>Threshold</dt><dd>{DASH} " in place.client("Ada").get(f"/incidents/{number}").text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.2, "+0.2"), (-1.44, "-1.4"), (-0.02, "0.0"), (0.04, "0.0"), (0.0, "0.0")]
+)
+def test_a_difference_of_nothing_has_no_sign(seconds: float, told: str) -> None:
+    assert signed_text(seconds) == told
+
+
+def test_the_zone_is_named_alike_everywhere(tmp_path: Path) -> None:
+    """The head's clock and every moment below it carry the same letters."""
+    with site(tmp_path, zone="Etc/UTC") as found:
+        room = found.centre.room("Main hall")
+        found.centre.seat(room, "A1", "c.d1")
+        number = found.centre.alert("c.d1")
+        text = found.client("Ada").get(f"/incidents/{number}").text
+        assert re.search(r'data-clock>[\d:]+</time><span class="note">UTC</span>', text)
+        assert re.search(r"Began</dt><dd><span class=\"number\">[\d. :-]+ UTC</span>", text)
+
+
 def test_acknowledging_confirms_and_closing_dismisses_at_the_desk(place: Site) -> None:
     number = place.centre.alert("c.d1")
     client = place.client("Ada")
@@ -166,6 +227,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(place: Site, form: d
     seen = client.get(f"/incidents/{number}")
     response = act(client, number, seen, form.pop("act"), **form)
     assert response.status_code == code
+    assert len(re.findall("Nothing (of yours )?was recorded", response.text)) == (1 if code == 422 else 0)
     assert incidents.one(place.store, number).row["version"] == 1
     assert commands(place) == []
 
