@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -166,6 +166,48 @@ def user_passwd(name: str, password_stdin: bool) -> None:
         except people.NobodyOfThatName as nobody:
             _fail(str(nobody))
     click.echo(f"new password for {name}{told}")
+
+
+@user.command("role")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["admin", "proctor"]), required=True)
+def user_role(name: str, role: str) -> None:
+    """Give an account another role; its log-ins end."""
+    from hub.core.access import Role
+    from hub.store import people
+
+    is_changed = _change_person(lambda store: people.set_role(store, name, Role(role)))
+    click.echo(f"{name} is {role} {'now; log in again' if is_changed else 'already'}")
+
+
+@user.command("close")
+@click.argument("name")
+def user_close(name: str) -> None:
+    """Close an account; its log-ins end. What the person did stays under their name."""
+    from hub.store import people
+
+    is_changed = _change_person(lambda store: people.set_active(store, name, False))
+    click.echo(f"the account of {name} is closed {'now' if is_changed else 'already'}")
+
+
+@user.command("reopen")
+@click.argument("name")
+def user_reopen(name: str) -> None:
+    """Open a closed account again, with the password and role it had."""
+    from hub.store import people
+
+    is_changed = _change_person(lambda store: people.set_active(store, name, True))
+    click.echo(f"the account of {name} is open {'again' if is_changed else 'already'}")
+
+
+def _change_person(change: Callable[[Store], bool]) -> bool:
+    from hub.store import people
+
+    with _opened(_settings()) as store:
+        try:
+            return change(store)
+        except (people.NobodyOfThatName, people.LastAdmin) as cannot:
+            _fail(str(cannot))
 
 
 # --- units, seats, sittings -----------------------------------------------------------------------------------------

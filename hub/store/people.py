@@ -82,22 +82,24 @@ def keep_rehash(store: Store, user_id: int, password_hash: str) -> None:
         QUERIES.rehash_person_password(connection, user_id=user_id, password_hash=password_hash)
 
 
-def set_role(store: Store, name: str, role: Role) -> None:
-    """Change a role; ends their log-ins. Raises NobodyOfThatName, LastAdmin."""
+def set_role(store: Store, name: str, role: Role) -> bool:
+    """Change a role; ends their log-ins. False: it was theirs already. Raises NobodyOfThatName, LastAdmin."""
     with store.write() as connection:
         person = _existing(QUERIES.person_by_name(connection, name=name), name)
-        if person.role == Role.ADMIN and role is not Role.ADMIN:
+        if person.is_active and person.role == Role.ADMIN and role is not Role.ADMIN:
             _check_other_admin(connection, name)
         QUERIES.set_person_role(connection, name=name, role=str(role))
+        return person.role != role
 
 
-def set_active(store: Store, name: str, is_active: bool) -> None:
-    """Close or reopen an account; ends their log-ins. Raises NobodyOfThatName, LastAdmin."""
+def set_active(store: Store, name: str, is_active: bool) -> bool:
+    """Close or reopen an account; ends their log-ins. False: it was so already. Raises NobodyOfThatName, LastAdmin."""
     with store.write() as connection:
         person = _existing(QUERIES.person_by_name(connection, name=name), name)
-        if person.role == Role.ADMIN and not is_active:
+        if person.is_active and person.role == Role.ADMIN and not is_active:
             _check_other_admin(connection, name)
         QUERIES.set_person_active(connection, name=name, is_active=int(is_active))
+        return person.is_active != is_active
 
 
 def _existing(row: Row | None, name: str) -> Person:

@@ -64,12 +64,51 @@ def test_users_are_added_with_given_or_made_passwords(run: Run, store: Store) ->
     assert "correct" not in ada.password_hash
 
 
+def test_a_role_is_changed_and_an_account_closed_and_reopened(run: Run, store: Store) -> None:
+    """Each change ends the older log-ins (`epoch` rises); asking for what is so already changes nothing."""
+    for name in ("ada", "ben"):
+        run("user", "add", name, "--role", "admin")
+
+    def after(*words: str) -> tuple[str, str, bool, int]:
+        result = run("user", *words)
+        assert result.exit_code == 0, result.output
+        person = people.by_name(store, "ada")
+        assert person is not None
+        return result.output, person.role, person.is_active, person.epoch
+
+    assert after("role", "ada", "--role", "proctor") == ("ada is proctor now; log in again\n", "proctor", True, 2)
+    assert after("role", "ada", "--role", "proctor") == ("ada is proctor already\n", "proctor", True, 2)
+    assert after("close", "ada") == ("the account of ada is closed now\n", "proctor", False, 3)
+    assert after("close", "ada") == ("the account of ada is closed already\n", "proctor", False, 3)
+    assert after("reopen", "ada") == ("the account of ada is open again\n", "proctor", True, 4)
+    assert after("reopen", "ada") == ("the account of ada is open already\n", "proctor", True, 4)
+
+
+def test_the_last_admin_is_named_as_the_reason(run: Run, store: Store) -> None:
+    """Nobody locks a centre out of its own hub."""
+    run("user", "add", "root", "--role", "admin")
+    for words in (("close", "root"), ("role", "root", "--role", "proctor")):
+        result = run("user", *words)
+        assert (result.exit_code, result.output) == (
+            1,
+            "Error: this is the last active admin: make another one first\n",
+        )
+    root = people.by_name(store, "root")
+    assert root is not None
+    assert (root.role, root.is_active, root.epoch) == ("admin", True, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "given"),
     [
         (("user", "add", "ada", "--role", "admin"), ""),
         (("user", "add", "eve", "--role", "admin", "--password-stdin"), "short\n"),
         (("user", "passwd", "nobody"), ""),
+        (("user", "role", "nobody", "--role", "admin"), ""),
+        (("user", "close", "nobody"), ""),
+        (("user", "reopen", "nobody"), ""),
+        (("user", "role", "root", "--role", "proctor"), ""),
+        (("user", "close", "Root"), ""),
         (("unit", "add", "Not a unit", "--public-key", "0" * 64), ""),
         (("unit", "add", "c1.d1", "--public-key", "xyz"), ""),
         (("unit", "add", "c1.known", "--public-key", "1" * 64), ""),
@@ -107,6 +146,7 @@ def test_users_are_added_with_given_or_made_passwords(run: Run, store: Store) ->
 def test_what_cannot_be_done_is_one_line_and_exit_code_1(run: Run, words: tuple[str, ...], given: str) -> None:
     """No traceback, no half-done thing."""
     run("user", "add", "ada", "--role", "proctor")
+    run("user", "add", "root", "--role", "admin")
     run("unit", "add", "c1.known", "--public-key", "0" * 64)
     run("seat", "add", "Hall", "2")
     result = run(*words, input=given)
