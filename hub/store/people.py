@@ -102,6 +102,25 @@ def set_active(store: Store, name: str, is_active: bool) -> bool:
         return person.is_active != is_active
 
 
+def end_log_in(store: Store, login: str, now_utc_ms: int, life_ms: int) -> None:
+    """Remember that `login` was ended by its person, and forget those whose cookies have outlived `life_ms`."""
+    with store.write() as connection:
+        QUERIES.purge_ended_log_ins(connection, until=now_utc_ms - life_ms)
+        QUERIES.end_log_in(connection, login=login, now=now_utc_ms)
+
+
+def has_ended(store: Store, login: str) -> bool:
+    """Whether that log-in was ended."""
+    with store.read() as connection:
+        return QUERIES.ended_log_in(connection, login=login) is not None
+
+
+def ended_log_ins(store: Store) -> frozenset[str]:
+    """Every ended log-in that is still remembered."""
+    with store.read() as connection:
+        return frozenset(row["login"] for row in QUERIES.ended_log_ins_all(connection))
+
+
 def _existing(row: Row | None, name: str) -> Person:
     person = _person(row)
     if person is None:

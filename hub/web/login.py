@@ -1,7 +1,7 @@
 """Who is asking: log-in, log-out, and the check of role and action in front of every page.
 
 A log-in holds while the account is active and its `epoch` is the one of the log-in, for at most a working day, and
-until its own log-out. Ended log-ins are remembered in this process: there is one web process.
+until its own log-out. Ended log-ins are kept in the store, so that a copied cookie stays worthless after a restart.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -60,25 +59,6 @@ class User(UserMixin):  # type: ignore[misc]
         return access.may(self.role, Action(action))
 
 
-class EndedLogins:
-    """Log-ins that ended by log-out, until they would have ended anyway."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ended: dict[str, int] = {}
-
-    def end(self, login: str, now: int) -> None:
-        with self._lock:
-            self._ended = {name: at for name, at in self._ended.items() if now - at < LIFE_MS}
-            self._ended[login] = now
-
-    def __contains__(self, login: str) -> bool:
-        return login in self._ended
-
-
-ended = EndedLogins()
-
-
 def may(action: Action) -> Callable[[View], View]:
     """Let a view be seen by roles that may do `action` only. Every view but the few public ones carries this."""
 
@@ -114,7 +94,7 @@ def still_holds() -> Callable[[], bool]:
 
     def holds() -> bool:
         is_known = tail.people.get(user_id) == Standing(epoch, True, role)
-        return is_known and login not in ended and now_utc_ms() - since < LIFE_MS
+        return is_known and login not in tail.ended_log_ins and now_utc_ms() - since < LIFE_MS
 
     return holds
 
@@ -122,7 +102,7 @@ def still_holds() -> Callable[[], bool]:
 def _load(identity: str) -> User | None:
     user_id, _, epoch = identity.partition(":")
     login, since = session.get("login", ""), session.get("since", 0)
-    if not login or login in ended or not 0 <= now_utc_ms() - since < LIFE_MS:
+    if not login or not 0 <= now_utc_ms() - since < LIFE_MS or people.has_ended(parts().store, login):
         return None
     person = people.by_id(parts().store, int(user_id)) if user_id.isdecimal() else None
     if person is None or not person.is_active or str(person.epoch) != epoch:
@@ -185,7 +165,7 @@ def log_in() -> ResponseReturnValue:
 @blueprint.post("/logout")
 def log_out() -> ResponseReturnValue:
     if "login" in session:
-        ended.end(session["login"], now_utc_ms())
+        people.end_log_in(parts().store, session["login"], now_utc_ms(), LIFE_MS)
     logout_user()
     session.clear()
     flash("You are logged out.")

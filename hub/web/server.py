@@ -38,7 +38,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": f"{self._settings.web_host}:{self._settings.web_port}",
             "worker_class": "gthread",
-            "workers": 1,  # streams, log-ins' ends and rate limits are counted in one process
+            "workers": 1,  # streams and rate limits are counted in one process
             "threads": threads,
             "worker_connections": threads * 2,
             "keepalive": 15,

@@ -59,6 +59,7 @@ class Tail:
         self.vision_ms: list[float] = []
         """Analysis time of the desks' newest heartbeats."""
         self.people: dict[int, Standing] = {}
+        self.ended_log_ins: frozenset[str] = frozenset()
         self.read_utc_ms = 0
         """When the store was last read, hub time."""
         self.is_store_readable = True
@@ -158,6 +159,7 @@ class Tail:
             with board_store.telling_trouble():
                 rows = board_store.read_board(self._store, now, self._newest_event)
                 self.people = {p.user_id: Standing(p.epoch, p.is_active, p.role) for p in people.everyone(self._store)}
+                self.ended_log_ins = people.ended_log_ins(self._store)
         except board_store.Unreadable as error:
             if self.is_store_readable:
                 log.error("cannot read the store: %s", error)

@@ -13,7 +13,9 @@ from hub import passwords
 from hub.core import access
 from hub.core.access import Role
 from hub.store import people
-from tests.hub.website import PASSWORD, Site, log_in, site, token
+from hub.web import create_app
+from hub.web.login import LIFE_MS
+from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
 
 PUBLIC = {"static", "login.log_in", "login.log_out", "health.healthz", "health.metrics"}
 """Everything else needs an action."""
@@ -134,6 +136,35 @@ def test_a_copied_cookie_ends_with_the_log_out(place: Site) -> None:
     assert client.post("/logout", data={"csrf_token": token(client, "/")}).status_code == 303
     assert thief.get("/").status_code == 302
     assert client.get("/").status_code == 302
+
+
+def test_a_log_out_outlives_the_web_process(tmp_path: Path) -> None:
+    """A copied cookie is refused by a fresh app on the same store; a log-in that nobody ended goes on."""
+    with site(tmp_path) as place:
+        ada, grace = place.client("Ada"), place.client("Grace")
+        cookies = [client.get_cookie("ems") for client in (ada, grace)]
+        ada.post("/logout", data={"csrf_token": token(ada, "/")})
+        assert len(people.ended_log_ins(place.store)) == 1
+        fresh = create_app(settings(tmp_path), place.store)
+        try:
+            codes = []
+            for cookie in cookies:
+                assert cookie
+                client = fresh.test_client()
+                client.set_cookie("ems", cookie.value)
+                codes.append(client.get("/").status_code)
+            assert codes == [302, 200]
+        finally:
+            fresh.extensions["ems"].tail.stop()
+
+
+def test_ended_log_ins_are_kept_as_long_as_their_cookies_live(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        for login, at in (("first", 1000), ("second", 1001), ("second", 1500), ("third", 1001 + LIFE_MS)):
+            people.end_log_in(place.store, login, at, LIFE_MS)
+        assert people.ended_log_ins(place.store) == {"second", "third"}
+        assert people.has_ended(place.store, "third")
+        assert not people.has_ended(place.store, "first")
 
 
 @pytest.mark.parametrize("change", ["password", "role", "closed"])

@@ -235,3 +235,9 @@ create table users (
     epoch integer not null default 1, -- raised by a new password or a changed role: older log-ins end
     created_utc_ms integer not null
 ) strict;
+
+-- Log-ins that ended by log-out, kept until their cookie would have ended anyway: a copied cookie stays worthless.
+create table ended_log_ins (
+    login text primary key,
+    ended_utc_ms integer not null
+) strict;

@@ -24,3 +24,15 @@ update users set is_active = :is_active, epoch = epoch + 1 where name = :name an
 
 -- name: count_other_admins(name)^
 select count(*) from users where role = 'admin' and is_active = 1 and name <> :name;
+
+-- name: end_log_in(login, now)!
+insert into ended_log_ins (login, ended_utc_ms) values (:login, :now) on conflict do nothing;
+
+-- name: purge_ended_log_ins(until)!
+delete from ended_log_ins where ended_utc_ms < :until;
+
+-- name: ended_log_in(login)^
+select 1 from ended_log_ins where login = :login;
+
+-- name: ended_log_ins_all()
+select login from ended_log_ins;
