@@ -6,6 +6,7 @@ import sqlite3
 from typing import NamedTuple
 
 from hub.core.access import Role
+from hub.core.review import DESK
 from hub.store import QUERIES, Row, Store
 
 
@@ -58,6 +59,8 @@ def everyone(store: Store) -> list[Person]:
 
 def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: int) -> Person:
     """Open an account. Raises NameTaken."""
+    if name.strip().casefold() == DESK:
+        raise NameTaken(f"{DESK!r} is what machines are called in an incident's history: choose another name")
     try:
         with store.write() as connection:
             QUERIES.add_person(connection, name=name, role=str(role), password_hash=password_hash, now=now_utc_ms)
