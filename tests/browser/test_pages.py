@@ -11,27 +11,16 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, s
 
 from tests.hub.seed import Centre
 from tests.hub.website import PASSWORD, served
-from tests.support import wait_for
+from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM.exists(), f"the browser tests need {CHROMIUM}: apt-get install chromium"
     with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
         yield found
         found.close()
 

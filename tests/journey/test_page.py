@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,23 +9,16 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.journey.centre import Centre
-from tests.support import wait_for
+from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 PATIENCE_MS = 60_000
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of Debian's own Chromium."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("this test drives a real browser: install it with `apt-get install chromium`", pytrace=False)
+    """A page of the machine's own Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
         made = browser.new_page()
         made.set_default_timeout(PATIENCE_MS)
         yield made
