@@ -105,15 +105,31 @@ class Instant(NamedTuple):
 # --- rules and plan -------------------------------------------------------------------------------------------------
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Witnesses(Struct, frozen=True, kw_only=True):
+    """From where on a witness says that somebody is at the seat although no face is visible; see
+    `agent.core.observation.Seat`. `unreferenced_s` is what a rule about the seat waits longer while there is no
+    reference of the empty seat to compare with."""
+
+    person: Share = 0.02
+    pose: Share = 0.6
+    change: Share = 0.04
+    unreferenced_s: Seconds = 0
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """One judging rule. It raises when its condition held for `raise_s`, clears when it was gone for `clear_s`.
-    `threshold` is the least score, 0..1, with which a face counts for this rule."""
+    `threshold` is the least score, 0..1, with which a face counts for this rule, or for `camera_moved` the least
+    shift; `witnesses` are asked by the rules about the seat."""
 
     kind: AlertKind
     raise_s: Seconds
     clear_s: Seconds
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    threshold: Share = 0.5
     is_on: bool = True
+    witnesses: Witnesses = Witnesses()
 
 
 DEFAULT_RULES = (
@@ -150,6 +166,19 @@ class Plan(Struct, frozen=True, kw_only=True):
 # --- record bodies --------------------------------------------------------------------------------------------------
 
 
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What the observation that completed the dwell said: the numbers behind the rule's decision, as
+    `agent.core.observation` defines them. None: not asked, or cannot be told."""
+
+    doubt: float | None = None
+    person: float | None = None
+    pose: float | None = None
+    change: float | None = None
+    brightness: float | None = None
+    detail: float | None = None
+    shift: float | None = None
+
+
 class Alert(Struct, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     """A rule that held long enough. The same `alert` comes again with each change of state; `state` is `raised`,
     `updated` or `cleared`. `began` lies at least `rule.raise_s` before `raised`."""
@@ -166,6 +195,7 @@ class Alert(Struct, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     mode: Mode = Mode.AUTOMATED
     faces: Count = 0
     score: float | None = None
+    evidence: Evidence = Evidence()
     model_sha256: str = ""
     software: Label = ""
     still_sha256: Hex64 | None = None

@@ -83,6 +83,23 @@ BODIES: dict[str, wire.Body] = {
     "other": wire.Other(kind="pulse"),
 }
 
+_EXPLAINED = wire.Alert(
+    alert="1-19",
+    alert_kind=wire.AlertKind.SEAT_EMPTY,
+    state="raised",
+    sitting="maths-1",
+    seat="A1",
+    began=BEGAN,
+    raised=RAISED,
+    rule=wire.Rule(
+        kind=wire.AlertKind.SEAT_EMPTY,
+        raise_s=10,
+        clear_s=3,
+        witnesses=wire.Witnesses(person=0.03, pose=0.55, change=0.06, unreferenced_s=20),
+    ),
+    evidence=wire.Evidence(doubt=0.31, person=0.0, pose=0.22, change=0.01, brightness=118.5),
+)
+
 
 def sealed(body: wire.Body, *, seq: int = 5, is_durable: bool = True) -> wire.Record:
     """A record of this unit, signed with the golden key."""
@@ -146,6 +163,7 @@ _PLAN = wire.Plan(
 
 GOLDEN: tuple[Golden, ...] = (
     *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
+    Golden("up-record-alert-explained.json", "up", "record", sealed(_EXPLAINED)),
     Golden("up-record-not-durable.json", "up", "record", sealed(BODIES["fault"], is_durable=False)),
     Golden(
         "up-evidence.bin",

@@ -13,22 +13,47 @@ class Face(msgspec.Struct, frozen=True, gc=False):
 
 
 class Scene(msgspec.Struct, frozen=True, gc=False):
-    """Whether the camera can see at all.
+    """Whether the camera can see at all, and whether it still looks where it looked.
 
     `brightness` is the mean luma, `detail` the standard deviation of luma (both 0..255).
-    `is_covered` means dark, or flat and featureless: the face rules cannot tell anything then.
+    `is_covered` means dark, or flat and featureless; `is_frozen` that the same picture came again although its time
+    advanced, None while too few pictures have come to tell. `is_low_light`: so little light that a face may be missed.
+    `shift` is how far the view has moved against its reference, as a fraction of the frame's width; None without a
+    reference, or when it cannot be told.
     """
 
     brightness: float
     detail: float
     is_covered: bool
+    is_low_light: bool = False
+    is_frozen: bool | None = None
+    shift: float | None = None
+
+
+class Seat(msgspec.Struct, frozen=True, gc=False):
+    """What the witnesses beside the faces say; they are asked at a low rate and only while no face is visible.
+
+    `person` is the share of the frame, 0..1, that segmentation takes for a person and did not on the empty seat;
+    `pose` the best score, 0..1, of a body; `change` the share of the frame, 0..1, that differs from the reference of
+    the empty seat. None: that witness was not asked, or, for `change`, there is no reference yet.
+    """
+
+    person: float | None = None
+    pose: float | None = None
+    change: float | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
-    """One analysed frame. `up_ms` is its capture instant in boot time, `utc_ms` the same on the wall clock."""
+    """One analysed frame. `up_ms` is its capture instant in boot time, `utc_ms` the same on the wall clock.
+
+    `faces` are those that count as visible, best first; `doubt` is the best score, 0..1, of what looked like a face
+    and did not count. `seat` is None until the witnesses were asked.
+    """
 
     up_ms: int
     utc_ms: int
     faces: tuple[Face, ...]
     scene: Scene
     vision_ms: float = 0.0
+    seat: Seat | None = None
+    doubt: float = 0.0

@@ -56,6 +56,14 @@ def is_value_or_refused(golden: Golden, data: bytes) -> bool:
     return True
 
 
+def meaning(value: Any) -> Any:
+    """What a message says. A record sealed today spells out the fields that came later, so its texts, and with them
+    hash and signature, are others than those of the file; what it means is not."""
+    if not isinstance(value, wire.Record):
+        return value
+    return value.body, msgspec.structs.replace(value.header, body_sha256="")
+
+
 def raw(golden: Golden) -> bytes:
     return (FOLDER / golden.file).read_bytes()
 
@@ -81,7 +89,7 @@ def test_downward_there_are_exactly_three_kinds() -> None:
 @each_golden
 def test_golden_bytes_mean_what_they_meant(golden: Golden) -> None:
     """The bytes of version 1 decode to the same value for ever, and today's encoding reads back the same."""
-    assert decode(golden, raw(golden)) == golden.value
+    assert meaning(decode(golden, raw(golden))) == meaning(golden.value)
     assert decode(golden, wire.encode(golden.value)) == golden.value
 
 
