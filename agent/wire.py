@@ -141,8 +141,31 @@ DEFAULT_RULES = (
 0.5 for the short-range one (`models/README.md`)."""
 
 
+class Mask(Struct, frozen=True, kw_only=True):
+    """A polygon of the picture, its corners as (x, y) fractions 0..1 of the frame's width and height.
+
+    In an `ignore` one (a neighbour's desk, a poster) faces do not count; in a `private` one neither, and it is black in
+    everything that is looked at, encoded, stored or sent. Raises ValueError for a polygon without area: it would hide
+    nothing, and somebody believes that it does.
+    """
+
+    kind: Annotated[str, Meta(pattern=r"^(ignore|private)\Z")]
+    points: Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3, max_length=32)]
+
+    def __post_init__(self) -> None:
+        (x0, y0), *others = self.points
+        away = [(x - x0, y - y0) for x, y in others]
+        far_x, far_y = max(away, key=lambda point: abs(point[0]) + abs(point[1]))
+        if all(abs(far_x * y - far_y * x) < 1e-9 for x, y in away):
+            raise ValueError("a mask whose points lie on one line hides nothing")
+
+
 class PlannedSitting(Struct, frozen=True, kw_only=True):
-    """One sitting at this desk's seat; the desk starts and ends it by itself."""
+    """One sitting at this desk's seat; the desk starts and ends it by itself.
+
+    From `empty_from_utc_ms` until `empty_until_utc_ms` (both or neither) the plan says that the seat is empty: the room
+    is set up and nobody admitted yet. It may lie before the start; in it the desk learns what its empty seat looks like.
+    """
 
     sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
     exam: Label
@@ -152,6 +175,9 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     end_utc_ms: Ms
     mode: Mode = Mode.AUTOMATED
     rules: Annotated[tuple[Rule, ...], Meta(max_length=32)] = DEFAULT_RULES
+    masks: Annotated[tuple[Mask, ...], Meta(max_length=16)] = ()
+    empty_from_utc_ms: Ms | None = None
+    empty_until_utc_ms: Ms | None = None
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -160,6 +160,34 @@ _PLAN = wire.Plan(
         ),
     ),
 )
+_MASKED_PLAN = wire.Plan(
+    number=13,
+    sittings=(
+        wire.PlannedSitting(
+            sitting="maths-2",
+            exam="Mathematics, paper 2",
+            room="Hall",
+            seat="A1",
+            start_utc_ms=1_760_020_000_000,
+            end_utc_ms=1_760_030_800_000,
+            rules=(
+                wire.Rule(
+                    kind=wire.AlertKind.SEAT_EMPTY,
+                    raise_s=8,
+                    clear_s=2,
+                    threshold=0.55,
+                    witnesses=wire.Witnesses(person=0.03, pose=0.7, change=0.05, unreferenced_s=25),
+                ),
+            ),
+            masks=(
+                wire.Mask(kind="ignore", points=((0.0, 0.0), (0.25, 0.0), (0.25, 0.5), (0.0, 0.5))),
+                wire.Mask(kind="private", points=((0.7, 0.1), (1.0, 0.1), (0.85, 0.625))),
+            ),
+            empty_from_utc_ms=1_760_019_400_000,
+            empty_until_utc_ms=1_760_019_700_000,
+        ),
+    ),
+)
 
 GOLDEN: tuple[Golden, ...] = (
     *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
@@ -191,6 +219,7 @@ GOLDEN: tuple[Golden, ...] = (
         wire.Receipt(records=((7, 5), (6, 901)), stills=(wire.sha256_hex(JPEG),)),
     ),
     Golden("down-plan.json", "down", "plan", _PLAN),
+    Golden("down-plan-masks.json", "down", "plan", _MASKED_PLAN),
     Golden(
         "down-command.json",
         "down",

@@ -467,3 +467,22 @@ def test_a_newline_hides_nowhere_in_a_topic(topic: str) -> None:
     """Python's `$` matches before a trailing newline; a unit named with one would be another unit to the broker."""
     with pytest.raises(wire.BadMessage):
         wire.parse_topic(topic)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[0.1, 0.1], [0.2, 0.2], [0.9, 0.9]],
+        [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]],
+        [[0.1, 0.3], [0.9, 0.3], [0.4, 0.3], [0.1, 0.3]],
+        [[0.1, 0.1], [0.2, 0.2]],
+        [[0, 0], [1, 0], [1, 1.01]],
+        [[0, 0], [1, 0], [-0.01, 1]],
+    ],
+)
+def test_a_mask_that_would_hide_nothing_is_refused(points: list[list[float]]) -> None:
+    """Points on one line, too few of them, or outside the picture: whoever drew it believes that it hides something."""
+    golden = next(golden for golden in GOLDEN if golden.file == "down-plan-masks.json")
+    plan = json.loads(raw(golden))
+    plan["sittings"][0]["masks"][1]["points"] = points
+    assert not is_value_or_refused(golden, json.dumps(plan).encode())
