@@ -46,3 +46,18 @@ def current(
 def _may_go_on(sitting: PlannedSitting, now: Instant, resumed_up_ms: int | None) -> bool:
     ran_ms = 0 if resumed_up_ms is None else now.up_ms - resumed_up_ms
     return ran_ms < sitting.end_utc_ms - sitting.start_utc_ms
+
+
+def seat_said_empty(plan: Plan | None, now_utc_ms: int, is_clock_trusted: bool) -> str | None:
+    """The name of the sitting whose plan says that the seat is empty now; None when none does, or when the clock is not
+    trusted: a person learned as the empty seat would hide every absence. Of several the one that said it last."""
+    if plan is None or not is_clock_trusted:
+        return None
+    said = [
+        (sitting.empty_from_utc_ms, sitting.sitting)
+        for sitting in plan.sittings
+        if sitting.empty_from_utc_ms is not None
+        and sitting.empty_until_utc_ms is not None
+        and sitting.empty_from_utc_ms <= now_utc_ms < sitting.empty_until_utc_ms
+    ]
+    return max(said)[1] if said else None

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.schedule import current, newer
+from agent.core.schedule import current, newer, seat_said_empty
 from agent.wire import Instant, Plan, PlannedSitting
 
 
@@ -126,3 +126,39 @@ def test_however_plans_arrive_the_desk_ends_with_the_highest_number(plans: list[
         held = newer(held, plan)
     assert held is not None
     assert held.number == max(plan.number for plan in plans)
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=4),
+    st.integers(0, 10),
+)
+def test_the_seat_is_empty_when_the_plan_says_so(windows: list[tuple[int | None, int | None]], now: int) -> None:
+    """From a window's begin up to, and without, its end, wherever the sitting's own times lie; half a window says
+    nothing; without a trusted clock nobody knows when now is."""
+    plan = Plan(
+        number=1,
+        sittings=tuple(
+            PlannedSitting(
+                sitting=f"s{n}",
+                exam="Algebra",
+                room="1",
+                seat="A1",
+                start_utc_ms=1000,
+                end_utc_ms=2000,
+                empty_from_utc_ms=begin,
+                empty_until_utc_ms=end,
+            )
+            for n, (begin, end) in enumerate(windows)
+        ),
+    )
+    covering = {
+        f"s{n}": begin
+        for n, (begin, end) in enumerate(windows)
+        if begin is not None and end is not None and begin <= now < end
+    }
+    said = seat_said_empty(plan, now, True)
+    assert (said in covering) if covering else said is None
+    if said is not None:
+        assert covering[said] == max(covering.values())
+    assert seat_said_empty(plan, now, False) is None
+    assert seat_said_empty(None, now, True) is None
