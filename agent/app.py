@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import host, wire
+from agent.blinds import Blinds
 from agent.config import Settings
 from agent.core import bodies, faults, patterns
 from agent.core.judge import AlertChange, State
+from agent.core.observation import Observation
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, panel_pins
 from agent.messaging.link import Link, LinkSettings
@@ -35,7 +37,7 @@ from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.vision import open_vision
 from agent.vision.still import LIVE_SIZE, jpeg_within
-from agent.wire import AlertKind, Command, CommandKind, Instant, PlannedSitting
+from agent.wire import Command, CommandKind, Instant, PlannedSitting
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +76,15 @@ class Desk:
         self.panel = Panel(panel_pins(settings), self._take_press)
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
+        self.blinds = Blinds(lambda: self.sitting.zones())
         self.sight = Sight(
             lambda: open_camera(settings),
-            self.vision.observe,
+            self._observe,
             lambda frame: self.sitting.take_frame(frame),
             self._take_changes,
             self.clock,
             settings.vision_fps,
+            mask=self.blinds.rgb,
         )
         self.recorder = Recorder(
             self.segments_folder,
@@ -93,6 +97,7 @@ class Desk:
             to_utc_ms=self.clock.utc_ms_at,
             on_closed=lambda segment: self.sitting.take_segment(segment, self.clock.now()),
             on_gap=lambda began, ended, cause: self.sitting.take_gap(began, ended, cause),
+            mask=self.blinds.i420,
         )
         self.sitting = SittingKeeper(
             self.recorder,
@@ -193,6 +198,11 @@ class Desk:
     def _put(self, body: wire.Body, now: Instant, still: bytes | None = None) -> None:
         self.scribe.put(body, now, self.clock.is_ok(), still)
 
+    def _observe(self, rgb: NDArray[np.uint8], up_ms: int, utc_ms: int) -> Observation:
+        """In the sight thread."""
+        self.vision.zones = self.sitting.zones()
+        return self.vision.observe(rgb, up_ms, utc_ms)
+
     def _take_changes(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
         sitting = self.sitting.current
         if sitting is None:
@@ -206,7 +216,7 @@ class Desk:
             log.info("alert %s %s", change.kind, change.state)
             jpeg = None
             if change.state is State.RAISED and rgb is not None:
-                jpeg = jpeg_within(rgb, None, EVIDENCE_BYTES)
+                jpeg = jpeg_within(self.blinds.rgb(rgb), None, EVIDENCE_BYTES)
             sha256 = wire.sha256_hex(jpeg) if jpeg is not None else None
             self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
 
@@ -301,40 +311,21 @@ class Desk:
 
     # --- what people and the hub see --------------------------------------------------------------------------------
 
-    def _standing(self) -> list[wire.StandingAlert]:
-        standing = [
-            wire.StandingAlert(
-                alert=bodies.alert_name(self.records.boot, change.n),
-                kind=change.kind,
-                began=change.began,
-                raised=change.raised,
-            )
-            for change in self.sight.standing()
-        ]
-        call = self.sitting.help
-        if call is not None:
-            standing.append(
-                wire.StandingAlert(
-                    alert=call.alert, kind=AlertKind.HELP_REQUESTED, began=call.began, raised=call.raised
-                )
-            )
-        return standing
-
     def _show(self, now: Instant, seen: Seen, progress: Progress) -> None:
-        alerts = self._standing()
+        alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
         state = self._state(now, alerts, seen)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
         steady = msgspec.structs.replace(state, hub_away_s=0.0)  # it grows with each tick and is no news
-        told = (steady, tuple(alerts), self.sitting.current, seen.look and len(seen.look.observation.faces))
+        told = (steady, alerts, self.sitting.current, seen.look and len(seen.look.observation.faces))
         if told != self._told or self._is_due("heartbeat", now, HEARTBEAT_EVERY_MS):
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
             self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
             self.link.publish_heartbeat(self._heartbeat(now, alerts, seen, progress))
 
-    def _state(self, now: Instant, alerts: list[wire.StandingAlert], seen: Seen) -> patterns.DeskState:
+    def _state(self, now: Instant, alerts: tuple[wire.StandingAlert, ...], seen: Seen) -> patterns.DeskState:
         sitting, away = self.sitting.current, self.link.disconnected_since
         return patterns.DeskState(
             is_booting=seen.look is None and seen.camera_trouble is None and not self.faults.standing(),
@@ -355,14 +346,15 @@ class Desk:
     def _publish_still(self, seen: Seen) -> None:
         if seen.look is None or self.link.connected_since is None:
             return
-        jpeg = jpeg_within(seen.look.rgb, LIVE_SIZE, LIVE_STILL_BYTES)
+        # masked once more: the plan may have changed since it was looked at
+        jpeg = jpeg_within(self.blinds.rgb(seen.look.rgb), LIVE_SIZE, LIVE_STILL_BYTES)
         if jpeg is not None:
             at = Instant(seen.look.observation.utc_ms, seen.look.observation.up_ms)
             note = wire.StillNote(boot=self.records.boot, at=at, sha256=wire.sha256_hex(jpeg))
             self.link.publish_still(wire.Still(note, jpeg))
 
     def _heartbeat(
-        self, now: Instant, alerts: list[wire.StandingAlert], seen: Seen, progress: Progress
+        self, now: Instant, alerts: tuple[wire.StandingAlert, ...], seen: Seen, progress: Progress
     ) -> wire.Heartbeat:
         sitting, plan = self.sitting.current, self.records.plan()
         standing = self.faults.standing()
@@ -389,7 +381,7 @@ class Desk:
             faults=tuple(
                 wire.StandingFault(kind=change.kind, began=change.began, detail=change.detail) for change in standing
             ),
-            alerts=tuple(alerts),
+            alerts=alerts,
             head=self.scribe.head,
             plan=None if plan is None else plan.number,
             software=SOFTWARE,

@@ -58,7 +58,8 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 class Sight:
     """`open_camera` makes a camera, not yet started; `observe` is vision's; `feed` gets every frame; `on_changes` gets
-    what the judge says, with the picture it was said of."""
+    what the judge says, with the picture it was said of. `mask` gives each picture as it may be seen: before anybody
+    looks at it, and without writing into the one it was given."""
 
     def __init__(
         self,
@@ -68,8 +69,10 @@ class Sight:
         on_changes: Callable[[list[AlertChange], NDArray[np.uint8]], None],
         clock: Clock,
         fps: float,
+        mask: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda rgb: rgb,
     ) -> None:
         self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
+        self._mask = mask
         self._clock = clock
         self._every_ms = 1000 / fps
         self._lock = threading.Lock()
@@ -165,7 +168,8 @@ class Sight:
 
     def _analyse(self, picture: Picture) -> None:
         try:
-            observation = self._observe(picture.rgb, picture.up_ns // _NS_PER_MS, self._clock.utc_ms_at(picture.up_ns))
+            rgb = self._mask(picture.rgb)
+            observation = self._observe(rgb, picture.up_ns // _NS_PER_MS, self._clock.utc_ms_at(picture.up_ns))
         except Exception as error:  # whatever a model or a picture does, recording and the next look go on
             if self._vision_trouble is None:
                 log.exception("a picture could not be analysed")
@@ -173,11 +177,11 @@ class Sight:
             return
         self._vision_trouble = None
         self._looks.append(observation.up_ms)
-        self._last_look = Look(observation, picture.rgb)
+        self._last_look = Look(observation, rgb)
         with self._lock:  # told within the lock: a judge that is ended at this moment has the last word
             changes = [] if self._judge is None else self._judge.step(observation)
             if changes:
-                self._tell(changes, picture.rgb)
+                self._tell(changes, rgb)
 
     def _tell(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
         try:

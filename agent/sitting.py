@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from agent.camera import MainFrame
 from agent.core import bodies, gaps, schedule
 from agent.core.judge import AlertChange
+from agent.core.masks import Zones, zones_in_force
 from agent.core.segments import ClosedSegment
 from agent.wire import Alert, Body, Gap, GapCause, Instant, Plan, PlannedSitting, Rule, SittingState
 
@@ -86,8 +87,19 @@ class SittingKeeper:
         self._is_first_segment = False
         self._is_cut_due = False
         self._next_alert = 1
+        self._zones: tuple[Plan | None, PlannedSitting | None, Zones] = (None, None, Zones())
 
-    # --- called from the camera's and the recorder's threads --------------------------------------------------------
+    # --- called from the camera's, the recorder's and the looking threads -------------------------------------------
+
+    def zones(self) -> Zones:
+        """The masks in force at this moment. By the plan as it is kept now, not as it was at the last tick: from when a
+        private mask is known, no picture is encoded without it."""
+        plan, current = self._memory.plan(), self.current
+        of_plan, of_current, zones = self._zones
+        if plan is not of_plan or current is not of_current:
+            zones = zones_in_force(plan, current)
+            self._zones = (plan, current, zones)
+        return zones
 
     def take_frame(self, frame: MainFrame) -> None:
         """Every captured picture; recorded only in a sitting."""

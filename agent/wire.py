@@ -164,7 +164,7 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     """One sitting at this desk's seat; the desk starts and ends it by itself.
 
     From `empty_from_utc_ms` until `empty_until_utc_ms` (both or neither) the plan says that the seat is empty: the room
-    is set up and nobody admitted yet. It may lie before the start; in it the desk learns what its empty seat looks like.
+    is set up and nobody admitted yet. It may lie before the start; in it the desk learns how its empty seat looks.
     """
 
     sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
 
 from agent.core.faults import FaultChange
 from agent.core.judge import AlertChange
 from agent.core.segments import ClosedSegment
-from agent.wire import Alert, AlertKind, Fault, Instant, PlannedSitting, Rule, SegmentClosed
+from agent.wire import Alert, AlertKind, Fault, Instant, PlannedSitting, Rule, SegmentClosed, StandingAlert
 
 
 class Maker(Struct, frozen=True, kw_only=True):
@@ -90,3 +92,14 @@ def help_alert(sitting: PlannedSitting, maker: Maker, now: Instant) -> Alert:
 def cleared(standing: Alert | Fault, now: Instant) -> Alert | Fault:
     """The record that ends an alert or fault at `now`."""
     return msgspec.structs.replace(standing, state="cleared", cleared=now)
+
+
+def standing_alerts(changes: Iterable[AlertChange], call: Alert | None, boot: int) -> tuple[StandingAlert, ...]:
+    """What stands, for the heartbeat: the judge's alerts of this start, then the candidate's call for help."""
+    judged = (
+        StandingAlert(alert=alert_name(boot, change.n), kind=change.kind, began=change.began, raised=change.raised)
+        for change in changes
+    )
+    if call is None:
+        return tuple(judged)
+    return (*judged, StandingAlert(alert=call.alert, kind=call.alert_kind, began=call.began, raised=call.raised))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
 from typing import NamedTuple, Protocol
@@ -25,6 +26,15 @@ class Frame(Protocol):
     def i420(self) -> NDArray[np.uint8]: ...
 
 
+Mask = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""An I420 picture in, the one that may be seen out; it must not write into the one it was given."""
+
+
+def unmasked(i420: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Everything may be seen."""
+    return i420
+
+
 class EncodedPacket(NamedTuple):
     """One picture's H.264 bytes (Annex B). `up_ns` is its capture instant in CLOCK_BOOTTIME nanoseconds. A key
     packet carries SPS and PPS and can be decoded without anything before it."""
@@ -43,9 +53,12 @@ class SoftwareEncoder:
 
     KEY_EVERY_NS = 1_000_000_000
 
-    def __init__(self, size: tuple[int, int], fps: float, bitrate_bps: int, threads: int = 1) -> None:
-        """`size` is width and height, both even. Raises av.error.FFmpegError when x264 refuses."""
-        self._size = size
+    def __init__(
+        self, size: tuple[int, int], fps: float, bitrate_bps: int, threads: int = 1, mask: Mask = unmasked
+    ) -> None:
+        """`size` is width and height, both even. `mask` is asked for each picture at the moment it is encoded: the last
+        one at which what is private can be hidden. Raises av.error.FFmpegError when x264 refuses."""
+        self._size, self._mask = size, mask
         context = VideoCodecContext.create("libx264", "w")
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
@@ -95,7 +108,7 @@ class SoftwareEncoder:
             self._first_ns = up_ns
         # strictly rising: x264 refuses two pictures with one stamp
         pts = max((up_ns - self._first_ns) * CLOCK_HZ // 1_000_000_000, self._last_pts + 1)
-        frame = VideoFrame.from_ndarray(picture.i420, format="yuv420p")
+        frame = VideoFrame.from_ndarray(self._mask(picture.i420), format="yuv420p")
         frame.pts, frame.time_base = pts, Fraction(1, CLOCK_HZ)
         if self._is_key_wanted or up_ns - self._last_key_ns >= self.KEY_EVERY_NS:
             frame.pict_type = PictureType.I

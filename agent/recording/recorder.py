@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from agent.core.segments import ClosedSegment, SegmentName
-from agent.recording.encoder import EncodedPacket, Frame, SoftwareEncoder
+from agent.recording.encoder import EncodedPacket, Frame, Mask, SoftwareEncoder, unmasked
 from agent.recording.inbox import Inbox
 from agent.recording.reports import RETRY_NS
 from agent.recording.writing import RESERVE_BYTES, Recording, Writing
@@ -96,8 +96,10 @@ class Recorder:
         on_closed: Callable[[ClosedSegment], None],
         on_gap: Callable[[int, int, GapCause], None],
         clock: Callable[[], int] = boot_ns,
+        mask: Mask = unmasked,
     ) -> None:
-        """`to_utc_ms` turns an instant of `clock` (CLOCK_BOOTTIME nanoseconds) into UTC milliseconds.
+        """`to_utc_ms` turns an instant of `clock` (CLOCK_BOOTTIME nanoseconds) into UTC milliseconds; `mask` gives each
+        picture as it may be seen, see SoftwareEncoder.
 
         `on_closed(segment)` and `on_gap(began_up_ns, ended_up_ns, cause)` are called in the writer's thread, in
         order; when one raises it is called again every second. The stretch before a sitting's first picture is not
@@ -106,7 +108,7 @@ class Recorder:
         """
         recording = Recording(folder, boot, size, fps, bitrate_bps, segment_s, reserve_bytes)
         self._recording = recording
-        self._clock = clock
+        self._clock, self._mask = clock, mask
         self._writing = Writing(recording, clock, to_utc_ms, on_closed, on_gap)
         self._pictures: Inbox[_ToEncoder] = Inbox(max(4, round(WAITING_S * recording.fps)))
         self._packets: Inbox[_ToWriter] = Inbox(round(WAITING_PACKETS_S * recording.fps))
@@ -164,7 +166,8 @@ class Recorder:
         self._feed(frame)
 
     def feed_packet(self, packet: EncodedPacket) -> None:
-        """One packet of a camera that encodes by itself. As `feed`; the two are not to be mixed in one sitting."""
+        """One packet of a camera that encodes by itself, and has to mask what is private by itself. As `feed`; the two
+        are not to be mixed in one sitting."""
         self._feed(packet)
 
     def cut(self) -> None:
@@ -223,7 +226,7 @@ class Recorder:
     def _encode_one(self, encoder: SoftwareEncoder | None, frame: Frame) -> SoftwareEncoder | None:
         recording = self._recording
         try:
-            encoder = encoder or SoftwareEncoder(recording.size, recording.fps, recording.bitrate_bps)
+            encoder = encoder or SoftwareEncoder(recording.size, recording.fps, recording.bitrate_bps, mask=self._mask)
             if self._key_after_ns is not None and frame.up_ns > self._key_after_ns:
                 self._is_key_wanted = True
                 self._key_after_ns = None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
+from agent.core.masks import Zones
 from agent.core.observation import Observation
 from agent.vision.faces import FULL_RANGE_SPARSE, SHORT_RANGE, FaceFinder, FaceSpec
 from agent.vision.runtime import VisionProblem
@@ -42,6 +43,8 @@ class Vision:
         self.finder = FaceFinder(model, spec)
         self.model_sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
         self._scene = SceneLook()
+        self.zones = Zones()
+        """Where faces do not count; whoever drives this Vision keeps it up to date."""
         self._clock_s = clock_s
 
     def observe(self, rgb: NDArray[np.uint8], up_ms: int, utc_ms: int) -> Observation:

@@ -6,9 +6,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from agent import host
+from agent import host, wire
 from agent.app import Desk
 from agent.config import Settings
 from agent.messaging.link import _Message
@@ -61,3 +65,40 @@ def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: py
         assert broken.wait(30)
     wait_for(lambda: desk._failed_ticks == 0)
     assert not desk.stopping.is_set()
+
+
+def luma_of(segment: Path) -> NDArray[np.uint8]:
+    """The brightness of each picture in a file."""
+    with av.open(str(segment), format="mpegts") as film:
+        return np.array([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
+
+
+def test_what_is_private_is_in_no_file_and_no_picture(desk: Desk) -> None:
+    """From the sitting's first frame on: black in the recording, in what vision gets and in the still that is sent;
+    when a newer plan takes the mask away, the place is seen again."""
+    left = wire.Mask(kind="private", points=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+    now = desk.clock.now()
+    sitting = wire.PlannedSitting(
+        sitting="maths-1",
+        exam="Maths",
+        room="Hall",
+        seat="A1",
+        start_utc_ms=now.utc_ms,
+        end_utc_ms=now.utc_ms + 3_600_000,
+        masks=(left,),
+    )
+    desk.records.save_plan(wire.Plan(number=1, sittings=(sitting,)))
+    (first,) = wait_for(lambda: desk.records.segments("maths-1"))
+    luma = luma_of(desk.segments_folder / first.closed.name)
+    assert luma.shape[1:] == (180, 320)
+    assert luma[:, :, :152].max() < 40
+    assert luma[:, :, 170:].mean() > 60
+    look = desk.sight.seen().look
+    assert look is not None
+    assert not look.rgb[:, :160].any()
+    assert desk.vision.zones.masks == (left,)
+    desk.records.save_plan(wire.Plan(number=2, sittings=(msgspec.structs.replace(sitting, masks=()),)))
+    wait_for(lambda: (look := desk.sight.seen().look) is not None and look.rgb[:, :150].any())
+    desk.recorder.cut()
+    second = wait_for(lambda: desk.records.segments("maths-1")[1:])[-1]
+    wait_for(lambda: luma_of(desk.segments_folder / second.closed.name)[-1, :, :150].mean() > 60)

@@ -409,3 +409,33 @@ def test_files_that_are_no_segments_are_kept(tmp_path: Path) -> None:
     assert [aside.name for aside in repair(tmp_path).set_aside] == ["notes.part.aside2"]
     assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"one", b"three", b"two"]
     assert repair(tmp_path / "missing") == ([], [], "")
+
+
+def test_what_is_private_is_hidden_before_it_is_encoded(tmp_path: Path) -> None:
+    """The mask of the moment of encoding holds, also for a picture that was captured before the mask was drawn; the
+    camera's buffer is left as it was."""
+    hides = [False]
+
+    def mask(i420: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if not hides[0]:
+            return i420
+        masked = i420.copy()
+        masked[: SIZE[1], : SIZE[0] // 2] = 16
+        return masked
+
+    white = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
+    white[: SIZE[1]] = 220
+    kept = white.copy()
+    film = tmp_path / "film.h264"
+    with SoftwareEncoder(SIZE, FPS, 400_000, mask=mask) as encoder:
+        packets = encoder.encode(NumberedFrame(0, PICTURE_NS, white))
+        hides[0] = True
+        packets += encoder.encode(NumberedFrame(1, 2 * PICTURE_NS, white))
+        packets += encoder.flush()
+    film.write_bytes(b"".join(packet.data for packet in packets))
+    with av.open(str(film), format="h264") as container:
+        first, second = (frame.to_ndarray(format="gray") for frame in container.decode(video=0))
+    assert first[:, 20].min() > 180
+    assert second[:, : SIZE[0] // 2 - 16].max() < 40
+    assert second[:, SIZE[0] // 2 + 16 :].min() > 180
+    assert np.array_equal(white, kept)

@@ -295,3 +295,42 @@ def test_an_end_of_judging_is_the_last_word(started: Watched) -> None:
     wait_for(lambda: len(order) == 2)
     other.join()
     assert order == ["told raised", "ended cleared"]
+
+
+def test_pictures_are_masked_before_anybody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vision, the newest look and whoever hears of an alert all get the masked picture; the camera's own stays."""
+    hidden = np.full_like(RGB, 7)
+    clock, eyes, told = Clock(), Eyes(), queue.SimpleQueue[NDArray[np.uint8]]()
+    looked: list[NDArray[np.uint8]] = []
+    camera = FakeCamera(clock)
+
+    def observe(rgb: NDArray[np.uint8], up_ms: int, utc_ms: int) -> Observation:
+        looked.append(rgb)
+        return eyes.observe(rgb, up_ms, utc_ms)
+
+    sight = Sight(
+        lambda: camera,
+        observe,
+        lambda _frame: None,
+        lambda _changes, rgb: told.put(rgb),
+        clock,
+        fps=5,
+        mask=lambda rgb: hidden if rgb is RGB else rgb,
+    )
+    sight.judge_by((Rule(kind=AlertKind.CAMERA_COVERED, raise_s=0, clear_s=0),), 1)
+    monkeypatch.setattr(eyes, "observe", lambda _rgb, up_ms, utc_ms: covered(up_ms, utc_ms))
+    sight.start()
+    try:
+        wait_for(lambda: camera.feed)
+        camera.show()
+        assert told.get(timeout=30) is hidden
+    finally:
+        sight.stop(30)
+    assert looked[0] is hidden
+    look = sight.seen().look
+    assert look is not None
+    assert look.rgb is hidden
+
+
+def covered(up_ms: int, utc_ms: int) -> Observation:
+    return Observation(up_ms, utc_ms, (), Scene(brightness=2, detail=1, is_covered=True))

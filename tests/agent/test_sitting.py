@@ -21,6 +21,7 @@ from agent.wire import (
     Gap,
     GapCause,
     Instant,
+    Mask,
     Plan,
     PlannedSitting,
     Rule,
@@ -49,14 +50,17 @@ def up_ns(s: float) -> int:
 
 
 class Recorder:
-    """Notes what it is told; `at_end` are gaps and segments that it tells while it ends."""
+    """Notes what it is told; `at_end` are gaps and segments that it tells while it ends, `at_begin` what a picture
+    would see that comes at once."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.frames = 0
         self.at_end: Callable[[], None] = lambda: None
+        self.at_begin: Callable[[], None] = lambda: None
 
     def begin(self, sitting: str) -> None:
+        self.at_begin()
         self.calls.append(f"begin {sitting}")
 
     def end(self, timeout_s: float = 10.0) -> bool:
@@ -414,3 +418,35 @@ def test_a_call_ends_with_its_sitting() -> None:
     calls = [body for body in desk.put if isinstance(body, Alert)]
     assert [call.state for call in calls] == ["raised", "cleared"]
     assert desk.keeper.help is None
+
+
+LEFT, RIGHT = (Mask(kind="private", points=((x, 0.0), (x + 0.5, 0.0), (x + 0.5, 1.0), (x, 1.0))) for x in (0.0, 0.5))
+
+
+def test_a_private_mask_holds_from_when_it_is_known() -> None:
+    """Before the sitting's first frame, and in a running sitting before the next tick: no picture is ever encoded by
+    the masks of an older plan."""
+    masked = msgspec.structs.replace(FIRST, masks=(LEFT,))
+    desk = Desk(Memory(plan(masked)))
+    assert desk.keeper.zones().masks == (LEFT,)
+    seen: list[tuple[Mask, ...]] = []
+    desk.recorder.at_begin = lambda: seen.append(desk.keeper.zones().masks)
+    desk.keeper.follow(at(1), True)
+    assert seen == [(LEFT,)]
+    desk.memory.kept_plan = plan(msgspec.structs.replace(FIRST, masks=(RIGHT,)), number=2)
+    assert desk.keeper.zones().masks == (RIGHT,)
+    desk.memory.kept_plan = plan(number=3)
+    assert desk.keeper.zones().masks == (LEFT,)
+    desk.keeper.follow(at(2), True)
+    assert desk.keeper.zones().masks == ()
+
+
+def test_changed_masks_are_no_break_in_the_recording() -> None:
+    """A plan that differs in its masks alone goes on in the same file."""
+    desk = Desk(Memory(plan(FIRST)))
+    desk.keeper.follow(at(1), True)
+    desk.memory.kept_plan = plan(msgspec.structs.replace(FIRST, masks=(LEFT,)), number=2)
+    desk.keeper.follow(at(2), True)
+    assert [call.split()[0] for call in desk.recorder.calls] == ["begin"]
+    assert desk.keeper.current is not None
+    assert desk.keeper.current.masks == (LEFT,)
