@@ -299,6 +299,7 @@ class Desk:
             is_clock_ok=self.clock.is_ok(),
             clock_step_ms=step_ms,
             disconnected_since_up_ms=None if away is None else away.up_ms,
+            plan_refusals=self.records.plan_refusals(),
         )
 
     def _camera_wanted_since(self, now: Instant, seen: Seen) -> int | None:

@@ -17,14 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import msgspec
 from cryptography.hazmat.primitives import serialization
 from sqlite_utils import Database
 
 from agent import records_sql as sql
 from agent import unit_key, wire
 from agent.card import CardDatabase, Work
-from agent.core import chain
+from agent.core import chain, plans
 from agent.core.delivery import Item
 
 _START: tuple[int, int] = (0, 0)
@@ -82,17 +81,26 @@ class Records(CardDatabase):
         self._head: tuple[int, int, str] | None = None
         clean_boot = 0
         self._plan: wire.Plan | None = None
+        self._refusal: tuple[str, ...] = ()
+        self._refused_rules: tuple[str, ...] = ()
         self._sitting = ""
         with self._reading() as db:
             if db is not None:
                 clean_boot, self._sitting = db.execute("SELECT clean_boot, sitting FROM desk").fetchone()
-                self._plan = _load_plan(db)
+                self._load_plan(db)
                 self._head = db.execute(
                     "SELECT boot, seq, hash FROM records ORDER BY boot DESC, seq DESC LIMIT 1"
                 ).fetchone()
         last = max(counted, self._head[0] if self._head else 0)
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
+
+    def _load_plan(self, db: Database) -> None:
+        for (body,) in db.execute("SELECT body FROM plan"):
+            try:
+                self._plan, self._refused_rules = plans.read_plan(body.encode())
+            except wire.BadMessage as error:  # an older version took it: the hub sends it again at the next connect
+                self._refusal = (f"the plan on the card is refused, no plan holds: {error}",)
 
     def _fill(self, db: Database) -> None:
         db.execute("INSERT INTO desk (id, unit) VALUES (1, ?)", (self._unit,))
@@ -250,17 +258,29 @@ class Records(CardDatabase):
         with self._lock:
             return wire.sign_head(*self._head, self._sign) if self._head else None
 
-    def save_plan(self, plan: wire.Plan) -> bool:
-        """Keep a newer plan; False, and nothing changed, for one that is not newer than the one kept."""
+    def save_plan(self, payload: bytes) -> bool:
+        """Keep a newer plan as the hub wrote it; False, and nothing changed, for one that is not newer than the one
+        kept. Raises BadMessage for one that is refused as a whole: the one kept holds on."""
         with self._lock:
-            if self._plan is not None and plan.number <= self._plan.number:
+            try:
+                read = plans.read_plan(payload)
+            except wire.BadMessage as error:
+                kept = "no plan" if self._plan is None else f"plan {self._plan.number}"
+                self._refusal = (f"a new plan is refused, {kept} holds: {error}",)
+                raise
+            self._refusal = ()
+            if self._plan is not None and read.plan.number <= self._plan.number:
                 return False
-            self._plan = plan
-            row = (plan.number, msgspec.json.encode(plan).decode())
+            self._plan, self._refused_rules = read
+            row = (read.plan.number, payload.decode())
             self._write_or_wait(
                 lambda db: db.execute("INSERT OR REPLACE INTO plan (id, number, body) VALUES (1, ?, ?)", row)
             )
             return True
+
+    def plan_refusals(self) -> tuple[str, ...]:
+        """What of the hub's newest plan is not followed: all of it, or rules of the one that is."""
+        return self._refusal + self._refused_rules
 
     def plan(self) -> wire.Plan | None:
         """The newest plan, None before the first."""
@@ -372,9 +392,3 @@ def _forget(db: Database, receipt: wire.Receipt, utc_ms: int) -> None:
         db.execute(
             "UPDATE stills SET receipted_utc_ms = ? WHERE sha256 = ? AND receipted_utc_ms IS NULL", (utc_ms, sha256)
         )
-
-
-def _load_plan(db: Database) -> wire.Plan | None:
-    row = db.execute("SELECT body FROM plan").fetchone()
-    plan: wire.Plan | None = wire.decode_down("plan", row[0].encode()) if row else None
-    return plan

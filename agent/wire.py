@@ -72,6 +72,7 @@ class FaultKind(enum.StrEnum):
     POWER_LOW = "power_low"
     TOO_HOT = "too_hot"
     HUB_UNREACHABLE = "hub_unreachable"
+    PLAN_REFUSED = "plan_refused"
 
 
 class Mode(enum.StrEnum):

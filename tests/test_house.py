@@ -119,3 +119,14 @@ def test_alert_kinds_stand_in_the_readme() -> None:
     text = (ROOT / "agent" / "README.md").read_text()
     for kind in (*wire.AlertKind, *wire.FaultKind):
         assert f"`{kind}`" in text, kind
+
+
+def test_the_default_rules_are_the_ones_in_the_readme() -> None:
+    """What people read of dwell, clearing and threshold is what a desk judges by, each with its reason."""
+    text = (ROOT / "agent" / "README.md").read_text()
+    table = text.partition("## Rules are data")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) s \| ([\d.]+) s \| ([\d.]+) \| (.+) \|$", table, flags=re.MULTILINE)
+    told = {kind: (float(raised), float(cleared), float(least)) for kind, raised, cleared, least, _ in rows}
+    assert told == {str(rule.kind): (rule.raise_s, rule.clear_s, rule.threshold) for rule in wire.DEFAULT_RULES}
+    assert all(rule.is_on for rule in wire.DEFAULT_RULES)
+    assert all(len(reason) > 20 for *_, reason in rows)

@@ -36,6 +36,7 @@ FAULT_RULES = (
     FaultRule(FaultKind.RECORDING_STOPPED, 0, 2, "the condition itself is an age of 3 s; 5 s in all are promised"),
     FaultRule(FaultKind.ANALYSIS_STOPPED, 0, 4, "the condition looks 4 s back already"),
     FaultRule(FaultKind.CAMERA_FROZEN, 5, 2, "some cameras repeat a picture for a moment when exposure settles"),
+    FaultRule(FaultKind.PLAN_REFUSED, 0, 0, "a plan is as it was sent; a better one ends it at once"),
     FaultRule(FaultKind.STORAGE_LOW, 0, 30, "free space moves slowly; purging a segment must not make it flap"),
     FaultRule(FaultKind.STORAGE_SLOW, 0, 30, "one slow sync has already put more than a second at risk"),
     FaultRule(FaultKind.POWER_LOW, 1, 60, "dips come in rows while the load changes"),
@@ -45,6 +46,8 @@ FAULT_RULES = (
     FaultRule(FaultKind.HUB_UNREACHABLE, 10, 2, "a broker's restart is no fault, and nothing is lost meanwhile"),
 )
 """Most urgent first."""
+MAX_TOLD = 500
+"""Characters of a detail: it rides on every heartbeat, and a person reads it."""
 
 
 class FaultState(StrEnum):
@@ -183,6 +186,8 @@ class Readings(Struct, frozen=True, kw_only=True):
     """How far the wall clock was set since the readings before these."""
     disconnected_since_up_ms: int | None = None
     """None: connected to the broker, and receipts come."""
+    plan_refusals: tuple[str, ...] = ()
+    """What of the hub's newest plan is not followed, a line each."""
 
 
 Told = str | Literal[False] | None
@@ -275,6 +280,11 @@ def _hub_unreachable(readings: Readings, limits: Limits) -> Told:
     return None if since_up_ms is None else f"no hub for {(readings.up_ms - since_up_ms) / 1000:.0f} s"
 
 
+def _plan_refused(readings: Readings, limits: Limits) -> Told:
+    told = "; ".join(readings.plan_refusals)
+    return (told if len(told) <= MAX_TOLD else f"{told[:MAX_TOLD]} ...") if told else None
+
+
 CONDITIONS: dict[FaultKind, Callable[[Readings, Limits], Told]] = {
     FaultKind.CAMERA_LOST: _camera_lost,
     FaultKind.CAMERA_FROZEN: _camera_frozen,
@@ -288,6 +298,7 @@ CONDITIONS: dict[FaultKind, Callable[[Readings, Limits], Told]] = {
     FaultKind.POWER_LOW: _power_low,
     FaultKind.TOO_HOT: _too_hot,
     FaultKind.HUB_UNREACHABLE: _hub_unreachable,
+    FaultKind.PLAN_REFUSED: _plan_refused,
 }
 
 

@@ -113,13 +113,15 @@ class Link:
         *,
         birth: wire.Status,
         spool: Spool,
-        on_plan: Callable[[wire.Plan], object],
+        on_plan: Callable[[bytes], object],
         on_command: Callable[[wire.Command], object],
         now: Callable[[], wire.Instant],
         pace: Pace | None = None,
     ) -> None:
         """`birth` is published, retained, at each connect; the same with `is_online=False` is will and farewell.
-        `on_plan` and `on_command` are called on the work thread and must neither block nor raise."""
+        `on_plan` gets a plan's bytes and may raise BadMessage, which counts as rejected: how much of a plan can be
+        followed is for whoever follows it to say. `on_plan` and `on_command` are called on the work thread and must
+        neither block nor raise anything else."""
         self.settings = settings
         self.connected_since: wire.Instant | None = None
         self.disconnected_since: wire.Instant | None = None
@@ -344,6 +346,9 @@ class Link:
             unit, direction, kind = wire.parse_topic(topic)
             if (unit, direction) != (self.settings.unit, "down"):
                 raise wire.BadMessage("not addressed to this unit")
+            if kind == "plan":
+                self._on_plan(payload)
+                return
             message = wire.decode_down(kind, payload)
         except wire.BadMessage as error:
             self.rejected += 1
@@ -352,8 +357,6 @@ class Link:
         match message:
             case wire.Receipt():
                 self._spool.receipt(message, self._now())
-            case wire.Plan():
-                self._on_plan(message)
             case wire.Command():
                 self._on_command(message)
 

@@ -56,6 +56,7 @@ FAULT_WORDS: dict[str, str] = {
     FaultKind.POWER_LOW: "Power low",
     FaultKind.TOO_HOT: "Too hot",
     FaultKind.HUB_UNREACHABLE: "Hub unreachable",
+    FaultKind.PLAN_REFUSED: "Plan refused",
 }
 CAUSE_WORDS: dict[str, str] = {
     GapCause.RESTART: "Restart",

@@ -67,6 +67,44 @@ def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: py
     assert not desk.stopping.is_set()
 
 
+def sitting_now(desk: Desk) -> wire.PlannedSitting:
+    """A sitting that begins now and lasts an hour."""
+    now = desk.clock.now()
+    return wire.PlannedSitting(
+        sitting="maths-1",
+        exam="Maths",
+        room="Hall",
+        seat="A1",
+        start_utc_ms=now.utc_ms,
+        end_utc_ms=now.utc_ms + 3_600_000,
+    )
+
+
+def test_an_impossible_rule_costs_no_recording_and_is_a_fault(desk: Desk) -> None:
+    """A rule nobody can judge, and then a plan with a broken mask: the sitting is recorded, judged by the default, and
+    the fault says what is wrong, until a plan comes that can be followed."""
+
+    def refused() -> str:
+        return "".join(change.detail for change in desk.faults.standing() if change.kind is wire.FaultKind.PLAN_REFUSED)
+
+    sound = wire.Plan(number=1, sittings=(sitting_now(desk),))
+    bad = msgspec.json.decode(wire.encode(sound))
+    bad["sittings"][0]["rules"] = [{"kind": "seat_empty", "raise_s": -1, "clear_s": 3}]
+    desk.records.save_plan(msgspec.json.encode(bad))
+    wait_for(lambda: "raise_s" in refused())
+    wait_for(lambda: desk.records.segments("maths-1"))
+    assert desk.sitting.current is not None
+    assert desk.sitting.current.rules == wire.DEFAULT_RULES[:1]
+    bad["number"], bad["sittings"][0]["masks"] = 2, [{"kind": "private", "points": []}]
+    with pytest.raises(wire.BadMessage):
+        desk.records.save_plan(msgspec.json.encode(bad))
+    wait_for(lambda: "plan 1 holds" in refused())
+    assert desk.sitting.current is not None
+    desk.records.save_plan(wire.encode(msgspec.structs.replace(sound, number=3)))
+    wait_for(lambda: not refused())
+    assert desk.sitting.current is not None
+
+
 def luma_of(segment: Path) -> NDArray[np.uint8]:
     """The brightness of each picture in a file."""
     with av.open(str(segment), format="mpegts") as film:
@@ -77,17 +115,8 @@ def test_what_is_private_is_in_no_file_and_no_picture(desk: Desk) -> None:
     """From the sitting's first frame on: black in the recording, in what vision gets and in the still that is sent;
     when a newer plan takes the mask away, the place is seen again."""
     left = wire.Mask(kind="private", points=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
-    now = desk.clock.now()
-    sitting = wire.PlannedSitting(
-        sitting="maths-1",
-        exam="Maths",
-        room="Hall",
-        seat="A1",
-        start_utc_ms=now.utc_ms,
-        end_utc_ms=now.utc_ms + 3_600_000,
-        masks=(left,),
-    )
-    desk.records.save_plan(wire.Plan(number=1, sittings=(sitting,)))
+    sitting = msgspec.structs.replace(sitting_now(desk), masks=(left,))
+    desk.records.save_plan(wire.encode(wire.Plan(number=1, sittings=(sitting,))))
     (first,) = wait_for(lambda: desk.records.segments("maths-1"))
     luma = luma_of(desk.segments_folder / first.closed.name)
     assert luma.shape[1:] == (180, 320)
@@ -97,7 +126,8 @@ def test_what_is_private_is_in_no_file_and_no_picture(desk: Desk) -> None:
     assert look is not None
     assert not look.rgb[:, :160].any()
     assert desk.vision.zones.masks == (left,)
-    desk.records.save_plan(wire.Plan(number=2, sittings=(msgspec.structs.replace(sitting, masks=()),)))
+    unmasked = msgspec.structs.replace(sitting, masks=())
+    desk.records.save_plan(wire.encode(wire.Plan(number=2, sittings=(unmasked,))))
     wait_for(lambda: (look := desk.sight.seen().look) is not None and look.rgb[:, :150].any())
     desk.recorder.cut()
     second = wait_for(lambda: desk.records.segments("maths-1")[1:])[-1]

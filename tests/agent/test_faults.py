@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from agent.core.faults import (
     CONDITIONS,
     FAULT_RULES,
+    MAX_TOLD,
     FaultBoard,
     FaultChange,
     FaultRule,
@@ -76,6 +77,7 @@ def test_a_well_desk_has_no_fault_and_tells_every_kind() -> None:
         ({"is_power_low": True}, FaultKind.POWER_LOW, "voltage"),
         ({"temperature_c": 80.0}, FaultKind.TOO_HOT, "80 degrees"),
         ({"disconnected_since_up_ms": 58_000}, FaultKind.HUB_UNREACHABLE, "no hub for 42 s"),
+        ({"plan_refusals": ("a rule", "another")}, FaultKind.PLAN_REFUSED, "a rule; another"),
     ],
 )
 def test_each_reading_that_is_wrong_is_its_own_fault_in_words(
@@ -261,3 +263,10 @@ def test_any_readings_raise_and_clear_in_turn_and_never_without_their_time(
             # two readings may share a millisecond, hence the open ends
             told_fine = [up for up, found in seen if began < up < raised and found.get(kind, "") is None]
             assert told_fine == []
+
+
+def test_a_long_list_of_refusals_still_fits_a_record() -> None:
+    """Sixty-four sittings with a wrong rule each: the detail is cut, and a fault with it can be sealed and sent."""
+    detail = wrong(plan_refusals=("seat_empty: raise_s: wrong; the default holds",) * 64)[FaultKind.PLAN_REFUSED]
+    assert detail.startswith("seat_empty: raise_s")
+    assert len(detail) <= MAX_TOLD + 4

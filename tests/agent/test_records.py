@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -174,7 +176,8 @@ def test_plan_and_sitting_survive_and_only_newer_plans_count(tmp_path: Path) -> 
     newer, older = wire.Plan(number=5, sittings=(sitting,)), wire.Plan(number=4)
     with Records(tmp_path, UNIT) as records:
         assert records.plan() is None
-        assert [records.save_plan(plan) for plan in (newer, older, wire.Plan(number=5))] == [True, False, False]
+        told = [wire.encode(plan) for plan in (newer, older, wire.Plan(number=5))]
+        assert [records.save_plan(payload) for payload in told] == [True, False, False]
         records.set_sitting("maths-1")
     with Records(tmp_path, UNIT) as records:
         assert (records.plan(), records.sitting()) == (newer, "maths-1")
@@ -230,7 +233,7 @@ def test_readable_rows_of_a_broken_database_go_on(tmp_path: Path, chance: random
     """One page in the middle of the file is rubbish: plan and sitting are known, what can be read is still to be
     delivered as it was sealed, and `verify` says where records are lost."""
     with Records(tmp_path, UNIT) as records:
-        records.save_plan(wire.Plan(number=3))
+        records.save_plan(wire.encode(wire.Plan(number=3)))
         records.set_sitting("maths-1")
         made = {records.append(fault(n, "x" * 500), NOW, True) for n in range(200)}
     pages = (tmp_path / "records.db").stat().st_size // 4096
@@ -369,3 +372,63 @@ def test_other_kinds_of_a_later_version_can_be_read_back(records: Records) -> No
     record = records.append(wire.Other(kind="pulse"), NOW, True)
     assert msgspec.json.decode(record.body_text) == {"kind": "pulse"}
     assert records.message(Item(1, 1, False)) == record
+
+
+def a_plan(number: int, **changes: object) -> bytes:
+    """A plan of one sitting, with some of that sitting's fields as given."""
+    sitting = {"sitting": "maths-1", "exam": "Maths", "room": "A", "seat": "A1", "start_utc_ms": 1, "end_utc_ms": 2}
+    return json.dumps({"number": number, "sittings": [{**sitting, **changes}]}).encode()
+
+
+def test_a_plan_with_an_impossible_rule_is_kept_and_said(tmp_path: Path) -> None:
+    """The plan holds, what was refused of it is told, after a restart too, until a better plan comes."""
+    bad = [{"kind": "seat_empty", "raise_s": -1, "clear_s": 3}]
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan_refusals() == ()
+        assert records.save_plan(a_plan(3, rules=bad))
+        (told,) = records.plan_refusals()
+        assert "seat_empty" in told
+        assert "raise_s" in told
+    with Records(tmp_path, UNIT) as records:
+        plan = records.plan()
+        assert plan is not None
+        assert [rule.kind for rule in plan.sittings[0].rules] == [wire.AlertKind.SEAT_EMPTY]
+        assert records.plan_refusals() == (told,)
+        assert records.save_plan(a_plan(4))
+        assert records.plan_refusals() == ()
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan_refusals() == ()
+
+
+def test_a_refused_plan_leaves_the_one_before(tmp_path: Path) -> None:
+    """A broken mask refuses all of it; that is told until the hub sends a plan that can be followed."""
+    broken = [{"kind": "private", "points": [[0, 0], [1, 1]]}]
+    with Records(tmp_path, UNIT) as records:
+        with pytest.raises(wire.BadMessage):
+            records.save_plan(a_plan(2, masks=broken))
+        assert records.plan() is None
+        assert "no plan holds" in records.plan_refusals()[0]
+        records.save_plan(a_plan(3))
+        held = records.plan()
+        with pytest.raises(wire.BadMessage):
+            records.save_plan(a_plan(4, masks=broken))
+        assert records.plan() == held
+        (told,) = records.plan_refusals()
+        assert "plan 3 holds" in told
+        assert "points" in told
+        records.save_plan(a_plan(3))
+        assert records.plan_refusals() == ()
+
+
+def test_a_plan_on_the_card_that_is_refused_stops_no_start(tmp_path: Path) -> None:
+    """One that an older version took: the desk starts without a plan, says so, and takes the next one."""
+    with Records(tmp_path, UNIT) as records:
+        records.save_plan(a_plan(3))
+    with closing(sqlite3.connect(tmp_path / "records.db")) as card:
+        card.execute("UPDATE plan SET body = ?", (a_plan(3, end_utc_ms=1).decode(),))
+        card.commit()
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan() is None
+        assert "on the card" in records.plan_refusals()[0]
+        assert records.save_plan(a_plan(3))
+        assert records.plan_refusals() == ()

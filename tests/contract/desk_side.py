@@ -58,7 +58,7 @@ class Desk:
         port: int,
         protocol: Literal[4, 5],
         pace: Pace = QUICK,
-        on_plan: Callable[[wire.Plan], object] | None = None,
+        on_plan: Callable[[bytes], object] | None = None,
         tls: Tls | None = None,
     ) -> None:
         self.records = Records(folder, UNIT)
@@ -76,7 +76,7 @@ class Desk:
             ),
             birth=birth(self.records),
             spool=self.records,
-            on_plan=on_plan or self.plans.append,
+            on_plan=on_plan or (lambda payload: self.plans.append(wire.decode_down("plan", payload))),
             on_command=self.commands.append,
             now=now,
             pace=pace,
@@ -89,7 +89,7 @@ class Desk:
         broker: Broker,
         folder: Path,
         pace: Pace = QUICK,
-        on_plan: Callable[[wire.Plan], object] | None = None,
+        on_plan: Callable[[bytes], object] | None = None,
         tls: Tls | None = None,
     ) -> Self:
         return cls(folder, broker.port, broker.protocol, pace, on_plan, tls)

@@ -264,14 +264,14 @@ def test_refused_login_is_told(tmp_path: Path) -> None:
 def test_failing_work_is_seen(broker: Broker, tmp_path: Path) -> None:
     """If the work thread fails, the link says so, is not alive, and the broker publishes the will."""
 
-    def fail(plan: wire.Plan) -> None:
-        raise RuntimeError(f"plan {plan.number} cannot be kept")
+    def fail(payload: bytes) -> None:
+        raise RuntimeError(f"a plan of {len(payload)} bytes cannot be kept")
 
     with HubSide(broker) as hub, Desk.at(broker, tmp_path, on_plan=fail).connected() as desk:
         wait_for(lambda: hub.all_of("status"))
         hub.tell(UNIT, "plan", wire.Plan(number=3))
         wait_for(lambda: not desk.link.is_alive)
-        assert desk.link.failure == "RuntimeError: plan 3 cannot be kept"
+        assert desk.link.failure == "RuntimeError: a plan of 32 bytes cannot be kept"
         wait_for(lambda: [status.is_online for status in hub.all_of("status")] == [True, False])
 
 

@@ -119,7 +119,7 @@ def test_full_card_still_gives_records_and_takes_them_when_there_is_space(card: 
         assert records.depth() == len(made) - 2
         assert Item(1, 1, False) not in records.pending(10_000)
         records.set_sitting("maths-1")
-        assert records.save_plan(wire.Plan(number=4))
+        assert records.save_plan(wire.encode(wire.Plan(number=4)))
 
         filler.unlink()
         assert records.retry()
@@ -180,7 +180,7 @@ def test_failing_card_still_gives_records(card: Card) -> None:
         records.receipt(wire.Receipt(records=((1, 6),)), now())
         assert Item(1, 6, False) not in records.pending(10_000)
         assert Item(1, 7, False) in records.pending(10_000)
-        assert records.save_plan(wire.Plan(number=2))
+        assert records.save_plan(wire.encode(wire.Plan(number=2)))
         assert records.plan() == wire.Plan(number=2)
         assert not records.retry()
         records.stop_cleanly()
@@ -198,7 +198,7 @@ def test_start_on_a_read_only_card(card: Card) -> None:
     a start's number that cannot come again, and reach the card when it can be written."""
     with Records(card.folder, UNIT) as records:
         last = records.append(fault(1), now(), True)
-        records.save_plan(wire.Plan(number=2))
+        records.save_plan(wire.encode(wire.Plan(number=2)))
         records.set_sitting("maths-1")
         key = records.public_key
     card.remount("ro")
