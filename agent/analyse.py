@@ -19,7 +19,7 @@ from agent.camera.footage import PICTURE_SUFFIXES, read_pictures
 from agent.core.judge import MAX_GAP_S, AlertChange, Judge, State
 from agent.core.observation import Observation
 from agent.vision import Vision, VisionProblem, open_vision
-from agent.wire import DEFAULT_RULES, Rule
+from agent.wire import DEFAULT_RULES, BadMessage, Rule, rules_in
 from models import ModelProblem
 
 Sample = dict[str, Any]
@@ -33,20 +33,11 @@ class BadRules(Exception):
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules in `path`: JSON, a list of rules; or TOML, `[[rules]]` tables. They replace the default ones.
 
-    Raises BadRules. Unknown fields are refused: a slip of the pen must not leave a rule at its default.
+    Raises BadRules; see `wire.rules_in` for what is refused.
     """
     try:
-        data = path.read_bytes()
-        given = msgspec.toml.decode(data) if path.suffix.lower() == ".toml" else msgspec.json.decode(data)
-        rules = given.get("rules") if isinstance(given, dict) else given
-        if not isinstance(rules, list):
-            raise BadRules(f"{path}: no list of rules in it")
-        known = {field.name for field in msgspec.structs.fields(Rule)}
-        unknown = sorted({key for rule in rules if isinstance(rule, dict) for key in rule} - known)
-        if unknown:
-            raise BadRules(f"{path}: unknown in a rule: {', '.join(unknown)}")
-        return msgspec.convert(rules, tuple[Rule, ...])
-    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        return rules_in(path.read_bytes(), is_toml=path.suffix.lower() == ".toml")
+    except (OSError, BadMessage) as error:
         raise BadRules(f"{path}: {error}") from error
 
 

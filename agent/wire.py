@@ -142,6 +142,10 @@ DEFAULT_RULES = (
 0.5 for the short-range one (`models/README.md`)."""
 
 
+MAX_MASKS = 16
+"""Of one seat."""
+
+
 class Mask(Struct, frozen=True, kw_only=True):
     """A polygon of the picture, its corners as (x, y) fractions 0..1 of the frame's width and height.
 
@@ -176,7 +180,7 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     end_utc_ms: Ms
     mode: Mode = Mode.AUTOMATED
     rules: Annotated[tuple[Rule, ...], Meta(max_length=32)] = DEFAULT_RULES
-    masks: Annotated[tuple[Mask, ...], Meta(max_length=16)] = ()
+    masks: Annotated[tuple[Mask, ...], Meta(max_length=MAX_MASKS)] = ()
     empty_from_utc_ms: Ms | None = None
     empty_until_utc_ms: Ms | None = None
 
@@ -188,6 +192,54 @@ class Plan(Struct, frozen=True, kw_only=True):
     number: Count
     sittings: Annotated[tuple[PlannedSitting, ...], Meta(max_length=64)] = ()
     v: int = VERSION
+
+
+def rules_in(text: bytes, *, is_toml: bool) -> tuple[Rule, ...]:
+    """The rules that a person wrote into a file: JSON, a list of rules; or TOML, `[[rules]]` tables.
+
+    Stricter than a message: an unknown field and a second rule of one kind are refused, for a slip of the pen must not
+    leave a rule at its default. Raises BadMessage.
+    """
+    rules: tuple[Rule, ...] = _written("rules", text, is_toml, Rule)
+    kinds = [str(rule.kind) for rule in rules]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise BadMessage(f"more than one rule for {', '.join(twice)}")
+    return rules
+
+
+def masks_in(text: bytes, *, is_toml: bool) -> tuple[Mask, ...]:
+    """The masks that a person wrote into a file: JSON, a list of masks; or TOML, `[[masks]]` tables. As `rules_in`."""
+    masks: tuple[Mask, ...] = _written("masks", text, is_toml, Mask)
+    if len(masks) > MAX_MASKS:
+        raise BadMessage(f"{len(masks)} masks, the limit is {MAX_MASKS}")
+    return masks
+
+
+def _written(name: str, text: bytes, is_toml: bool, kind: type[Struct]) -> Any:
+    try:
+        given: Any = msgspec.toml.decode(text) if is_toml else msgspec.json.decode(text)
+        listed = given.get(name) if isinstance(given, dict) else given
+        if not isinstance(listed, list):
+            raise BadMessage(f"no list of {name} in it")
+        unknown = sorted(set().union(*(_unknown_fields(kind, each) for each in listed)))
+        if unknown:
+            raise BadMessage(f"unknown in a {name.removesuffix('s')}: {', '.join(unknown)}")
+        return msgspec.convert(listed, tuple[kind, ...])  # type: ignore[valid-type]
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        raise BadMessage(str(error)[:300]) from None
+
+
+def _unknown_fields(kind: type[Struct], given: Any) -> set[str]:
+    if not isinstance(given, dict):
+        return set()
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    inner = (_unknown_fields(fields[key], value) for key, value in given.items() if _is_struct(fields.get(key)))
+    return (set(given) - set(fields)).union(*inner)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
 
 
 # --- record bodies --------------------------------------------------------------------------------------------------

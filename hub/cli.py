@@ -5,58 +5,20 @@ Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `che
 
 from __future__ import annotations
 
-import datetime
-import logging
 import re
 import signal
 import socket
 import sqlite3
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable
 
 import click
 
-from agent.wire import UNIT_PATTERN, Mode
-from hub import config
-from hub.config import Settings
-from hub.store import Store, StoreProblem
-
-
-def _now_utc_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _fail(text: str) -> NoReturn:
-    raise click.ClickException(text)
-
-
-def _settings() -> Settings:
-    try:
-        settings = config.load()
-    except config.BadSetting as bad:
-        _fail(str(bad))
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    return settings
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Store]:
-    try:
-        store = Store(settings.database_path)
-    except StoreProblem as problem:
-        _fail(str(problem))
-    try:
-        yield store
-    except sqlite3.Error as error:
-        _fail(f"the store cannot do that: {error}")
-    finally:
-        store.close()
+from agent.wire import UNIT_PATTERN
+from hub import cli_plans
+from hub.store import Store
+from hub.terminal import fail, now_utc_ms, opened, read_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,9 +29,9 @@ def main() -> None:
 @main.command()
 def init() -> None:
     """Create the store and bring it up to date; safe to repeat."""
-    settings = _settings()
+    settings = read_settings()
     was_there = settings.database_path.exists()
-    with _opened(settings) as store, store.read() as connection:
+    with opened(settings) as store, store.read() as connection:
         version = connection.execute("pragma user_version").fetchone()[0]
         click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
 
@@ -77,7 +39,7 @@ def init() -> None:
 @main.command()
 def ingest() -> None:
     """Take the desks' messages in, until SIGTERM or Ctrl-C."""
-    settings = _settings()
+    settings = read_settings()
     from hub.ingest import IngestProblem, run
 
     stop = threading.Event()
@@ -86,13 +48,13 @@ def ingest() -> None:
     try:
         run(settings, stop)
     except IngestProblem as problem:
-        _fail(str(problem))
+        fail(str(problem))
 
 
 @main.command()
 def web() -> None:
     """Serve the pages, until SIGTERM or Ctrl-C."""
-    settings = _settings()
+    settings = read_settings()
     from hub.web.server import serve
 
     sys.exit(serve(settings))
@@ -129,7 +91,7 @@ def _hashed(from_stdin: bool) -> tuple[str, str]:
     try:
         return hash_password(password), f", password {password} (shown only now)" if is_generated else ""
     except WeakPassword as weak:
-        _fail(str(weak))
+        fail(str(weak))
 
 
 @user.command("add")
@@ -138,16 +100,16 @@ def _hashed(from_stdin: bool) -> tuple[str, str]:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def user_add(name: str, role: str, password_stdin: bool) -> None:
     """Open an account."""
-    settings = _settings()
+    settings = read_settings()
     from hub.core.access import Role
     from hub.store import people
 
     password_hash, told = _hashed(password_stdin)
-    with _opened(settings) as store:
+    with opened(settings) as store:
         try:
-            people.add(store, name=name, role=Role(role), password_hash=password_hash, now_utc_ms=_now_utc_ms())
+            people.add(store, name=name, role=Role(role), password_hash=password_hash, now_utc_ms=now_utc_ms())
         except people.NameTaken as taken:
-            _fail(str(taken))
+            fail(str(taken))
     click.echo(f"added {role} {name}{told}")
 
 
@@ -156,15 +118,15 @@ def user_add(name: str, role: str, password_stdin: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def user_passwd(name: str, password_stdin: bool) -> None:
     """Give an account a new password; its log-ins end."""
-    settings = _settings()
+    settings = read_settings()
     from hub.store import people
 
     password_hash, told = _hashed(password_stdin)
-    with _opened(settings) as store:
+    with opened(settings) as store:
         try:
             people.set_password(store, name, password_hash)
         except people.NobodyOfThatName as nobody:
-            _fail(str(nobody))
+            fail(str(nobody))
     click.echo(f"new password for {name}{told}")
 
 
@@ -203,11 +165,11 @@ def user_reopen(name: str) -> None:
 def _change_person(change: Callable[[Store], bool]) -> bool:
     from hub.store import people
 
-    with _opened(_settings()) as store:
+    with opened(read_settings()) as store:
         try:
             return change(store)
         except (people.NobodyOfThatName, people.LastAdmin) as cannot:
-            _fail(str(cannot))
+            fail(str(cannot))
 
 
 # --- units, seats, sittings -----------------------------------------------------------------------------------------
@@ -223,95 +185,24 @@ def unit() -> None:
 @click.option("--public-key", required=True, help="Ed25519, 64 hexadecimal digits, as `ems-agent check` shows it.")
 def unit_add(name: str, public_key: str) -> None:
     """Enrol a unit with its key. A second key for the same name is refused."""
-    settings = _settings()
+    settings = read_settings()
     from hub.store import intake
 
     if re.fullmatch(UNIT_PATTERN, name) is None or name.endswith("\n"):
-        _fail(f"{name!r} is not a unit's name: it is CENTRE.DESK in small letters, digits and dashes")
+        fail(f"{name!r} is not a unit's name: it is CENTRE.DESK in small letters, digits and dashes")
     key = public_key.lower()
     if re.fullmatch("[0-9a-f]{64}", key) is None:
-        _fail("the public key must be 64 hexadecimal digits")
-    with _opened(settings) as store, store.write() as connection:
+        fail("the public key must be 64 hexadecimal digits")
+    with opened(settings) as store, store.write() as connection:
         known = intake.known_units(connection).get(name)
         if known is not None and known.public_key != key:
-            _fail(f"{name} is enrolled with another key; a card with a new key gets a new name")
-        intake.add_unit(connection, name, key, _now_utc_ms())
+            fail(f"{name} is enrolled with another key; a card with a new key gets a new name")
+        intake.add_unit(connection, name, key, now_utc_ms())
     click.echo(f"unit {name} {'was enrolled already' if known else 'enrolled'}")
 
 
-@main.group()
-def seat() -> None:
-    """Rooms and their seats."""
-
-
-@seat.command("add")
-@click.argument("room")
-@click.argument("label")
-@click.option("--unit", "unit_name", help="The unit that stands there.")
-def seat_add(room: str, label: str, unit_name: str | None) -> None:
-    """Make a seat, or put another unit there; plans follow."""
-    settings = _settings()
-    from hub.store import planning
-
-    with _opened(settings) as store, store.write() as connection:
-        try:
-            planning.put_seat(connection, room=room, label=label, unit=unit_name)
-        except planning.CannotPlan as cannot:
-            _fail(str(cannot))
-        changed = planning.replan(connection, _now_utc_ms())
-    click.echo(f"seat {label} in {room}{f', unit {unit_name}' if unit_name else ''}; {len(changed)} plans changed")
-
-
-@main.group()
-def sitting() -> None:
-    """Sittings and the desks' plans."""
-
-
-def _moment(text: str) -> int:
-    """An ISO 8601 time with its offset, as milliseconds UTC."""
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a time like 2027-05-31T09:00+02:00") from None
-    if moment.tzinfo is None:
-        raise click.BadParameter(f"{text!r} does not say its offset from UTC: write 2027-05-31T09:00+02:00 or ...Z")
-    return int(moment.timestamp() * 1000)
-
-
-@sitting.command("plan")
-@click.argument("exam")
-@click.option("--room", required=True)
-@click.option("--start", "start_utc_ms", type=_moment, required=True, help="2027-05-31T09:00+02:00")
-@click.option("--end", "end_utc_ms", type=_moment, required=True)
-@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), help="Default: PROCTORING_MODE.")
-def sitting_plan(exam: str, room: str, start_utc_ms: int, end_utc_ms: int, mode: str | None) -> None:
-    """Plan a sitting of EXAM for every unit of a room."""
-    settings = _settings()
-    from hub.store import planning
-
-    name = _sitting_name(exam, room, start_utc_ms)
-    with _opened(settings) as store, store.write() as connection:
-        try:
-            units = planning.plan_sitting(
-                connection,
-                sitting=name,
-                exam=exam,
-                room=room,
-                start_utc_ms=start_utc_ms,
-                end_utc_ms=end_utc_ms,
-                now_utc_ms=_now_utc_ms(),
-                mode=Mode(mode) if mode else settings.proctoring_mode,
-            )
-        except planning.CannotPlan as cannot:
-            _fail(str(cannot))
-    click.echo(f"sitting {name}, planned for {len(units)} units")
-
-
-def _sitting_name(exam: str, room: str, start_utc_ms: int) -> str:
-    """A name that people can read and desks can use as a folder: letters of exam and room, and the start."""
-    start = datetime.datetime.fromtimestamp(start_utc_ms / 1000, datetime.UTC)
-    words = re.sub("[^a-z0-9]+", "-", f"{exam[:24]} {room[:20]}".lower()).strip("-")
-    return f"{words}-{start:%Y%m%dt%H%Mz}".strip("-")
+main.add_command(cli_plans.seat)
+main.add_command(cli_plans.sitting)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
@@ -320,15 +211,15 @@ def _sitting_name(exam: str, room: str, start_utc_ms: int) -> str:
 @main.command()
 def check() -> None:
     """Look the hub over: SQLite, the store, the desks' chains, the broker."""
-    settings = _settings()
+    settings = read_settings()
     from hub.store import checking
 
     if not settings.database_path.exists():
-        _fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
+        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     findings = []
     race = "has the WAL-reset race; writers take turns" if checking.has_wal_reset_race() else "sound"
     click.echo(f"SQLite {sqlite3.sqlite_version}: {race}")
-    with _opened(settings) as store:
+    with opened(settings) as store:
         damage = checking.damage(store)
         findings += [f"store: {line}" for line in damage]
         click.echo(f"store {store.path}: {'DAMAGED' if damage else 'sound'}")

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from agent import wire
-from agent.wire import Mode, Plan, PlannedSitting, Rule
+from agent.wire import Mask, Mode, Plan, PlannedSitting, Rule
 from hub.store import QUERIES, Row, Store
+
+Stretch = tuple[int, int]
+"""From and until, UTC milliseconds."""
 
 
 class CannotPlan(Exception):
@@ -38,6 +41,15 @@ def put_seat(connection: sqlite3.Connection, *, room: str, label: str, unit: str
         QUERIES.seat_unit(connection, room_id=room_id, label=label, unit=unit)
 
 
+def put_masks(connection: sqlite3.Connection, *, room: str, label: str, masks: Sequence[Mask]) -> None:
+    """Give the seat these masks instead of those it has; `replan` brings them to its desk. Raises CannotPlan."""
+    seat: Row | None = QUERIES.seat_of(connection, room=room, label=label)
+    if seat is None:
+        raise CannotPlan(f"there is no seat {label} in {room!r}")
+    text = msgspec.json.encode(tuple(masks)).decode()
+    QUERIES.put_masks(connection, room_id=seat["room_id"], label=label, masks=text)
+
+
 def unseated(connection: sqlite3.Connection, units: Iterable[str]) -> set[str]:
     """Those of `units` that the hub knows and that have no seat."""
     seated = {row["unit"] for row in QUERIES.seats_with_unit(connection)}
@@ -56,10 +68,14 @@ def plan_sitting(
     now_utc_ms: int,
     mode: Mode = Mode.AUTOMATED,
     rules: Sequence[Rule] = wire.DEFAULT_RULES,
+    empty: Stretch | None = None,
 ) -> list[str]:
-    """Make the sitting and plan it for every unit in its room; answers those units. Raises CannotPlan."""
+    """Make the sitting and plan it for every unit in its room; answers those units. In `empty` the room is set up and
+    nobody admitted yet. Raises CannotPlan."""
     if end_utc_ms <= start_utc_ms:
         raise CannotPlan("the sitting must end after it starts")
+    if empty is not None and empty[1] <= empty[0]:
+        raise CannotPlan("the time of the empty seats must end after it begins")
     found: Row | None = QUERIES.room_id_of(connection, name=room)
     if found is None:
         raise CannotPlan(f"no room is called {room!r}")
@@ -75,13 +91,20 @@ def plan_sitting(
         end_utc_ms=end_utc_ms,
         mode=mode.value,
         rules=msgspec.json.encode(tuple(rules)).decode(),
+        **_empty_columns(empty),
     )
     replan(connection, now_utc_ms)
     return [row["unit"] for row in QUERIES.seats_with_unit(connection) if row["room_id"] == room_id]
 
 
+def _empty_columns(empty: Stretch | None) -> dict[str, int | None]:
+    begin, end = (None, None) if empty is None else empty
+    return {"empty_from_utc_ms": begin, "empty_until_utc_ms": end}
+
+
 def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
-    """Write the plan of every unit whose plan is no longer right; answers those units."""
+    """Write the plan of every unit whose plan is no longer right; answers those units. Raises CannotPlan for one that
+    no message holds."""
     seats: dict[str, Row] = {row["unit"]: row for row in QUERIES.seats_with_unit(connection)}
     planned = {row["unit"] for row in QUERIES.planned_units(connection)}
     sittings = {
@@ -96,7 +119,13 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
         if known is not None and msgspec.json.decode(known["payload"], type=Plan).sittings == ahead:
             continue
         number = max((known["number"] if known is not None else 0) + 1, now_utc_ms // 1000)
-        payload = wire.encode(Plan(number=number, sittings=ahead)).decode()
+        try:
+            payload = wire.encode(Plan(number=number, sittings=ahead)).decode()
+        except wire.BadMessage as error:
+            raise CannotPlan(
+                f"the plan of {unit} has {len(ahead)} sittings and is too large ({error}): plan fewer of them ahead, "
+                "or draw the seat's masks with fewer points"
+            ) from None
         QUERIES.save_plan(connection, unit=unit, number=number, payload=payload)
         changed.append(unit)
     return changed
@@ -112,25 +141,41 @@ def _planned(sitting: Row, seat: Row) -> PlannedSitting:
         end_utc_ms=sitting["end_utc_ms"],
         mode=Mode(sitting["mode"]),
         rules=msgspec.json.decode(sitting["rules"], type=tuple[Rule, ...]),
+        masks=msgspec.json.decode(seat["masks"], type=tuple[Mask, ...]),
+        empty_from_utc_ms=sitting["empty_from_utc_ms"],
+        empty_until_utc_ms=sitting["empty_until_utc_ms"],
     )
 
 
 def keep_sitting(
-    store: Store, *, room: str, exam: str, now_ms: int, length_ms: int, mode: Mode, rules: Sequence[Rule]
+    store: Store,
+    *,
+    room: str,
+    exam: str,
+    now_ms: int,
+    length_ms: int,
+    mode: Mode,
+    rules: Sequence[Rule],
+    empty: Stretch | None = None,
 ) -> None:
-    """See to it that a sitting runs in `room` now, and that its units have it in their plans. Writes only when
-    something is missing, so that it may be asked every second."""
+    """See to it that a sitting runs in `room` now, or from the end of `empty` on, and that its units have it in their
+    plans, with `empty` as the time of their empty seats. Writes only when something is missing, so that it may be
+    asked every second."""
+    begin_ms = now_ms if empty is None else max(now_ms, empty[1])
     with store.read() as connection:
         seated = [row for row in QUERIES.seats_with_unit(connection) if row["room"] == room]
         if not seated:
             return
         ahead = list(QUERIES.sittings_not_over(connection, room_id=seated[0]["room_id"], now=now_ms))
-        is_running = any(row["start_utc_ms"] <= now_ms for row in ahead)
+        kept = [row for row in ahead if row["start_utc_ms"] <= begin_ms]
+        stale = [row["sitting"] for row in kept if empty is not None and row["empty_from_utc_ms"] != empty[0]]
         lacking = [row["unit"] for row in seated if not _has_all(QUERIES.plan_of(connection, unit=row["unit"]), ahead)]
-    if is_running and not lacking:
+    if kept and not lacking and not stale:
         return
     with store.write() as connection:
-        if is_running:
+        for sitting in stale:
+            QUERIES.put_empty_time(connection, sitting=sitting, **_empty_columns(empty))
+        if kept:
             replan(connection, now_ms)
         else:
             plan_sitting(
@@ -138,11 +183,12 @@ def keep_sitting(
                 sitting=f"sitting-{now_ms}",
                 exam=exam,
                 room=room,
-                start_utc_ms=now_ms,
-                end_utc_ms=now_ms + length_ms,
+                start_utc_ms=begin_ms,
+                end_utc_ms=begin_ms + length_ms,
                 now_utc_ms=now_ms,
                 mode=mode,
                 rules=rules,
+                empty=empty,
             )
 
 

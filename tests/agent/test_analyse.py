@@ -151,7 +151,16 @@ def test_rules_are_read_from_json_and_toml(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "3", '{"rule": []}', '[{"kind": "yawning", "raise_s": 1, "clear_s": 1}]', '[{"raise": 1}]', "[1]"],
+    [
+        "{",
+        "3",
+        '{"rule": []}',
+        '[{"kind": "yawning", "raise_s": 1, "clear_s": 1}]',
+        '[{"raise": 1}]',
+        "[1]",
+        '[{"kind": "seat_empty", "raise_s": 1, "clear_s": 1, "witnesses": {"persons": 1}}]',
+        '[{"kind": "seat_empty", "raise_s": 1, "clear_s": 1}, {"kind": "seat_empty", "raise_s": 2, "clear_s": 1}]',
+    ],
 )
 def test_what_is_no_rule_is_refused_before_any_work(tmp_path: Path, text: str) -> None:
     """One line that names the file, status 1, nothing written."""

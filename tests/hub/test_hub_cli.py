@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import wire
+from agent.core.plans import read_plan
 from hub.cli import main
 from hub.passwords import is_right
 from hub.store import Store, people
@@ -185,6 +187,179 @@ def test_a_sitting_is_planned_for_the_units_of_its_room(run: Run, store: Store) 
     moved = wire.decode_down("plan", value(store, "select payload from plans where unit = 'c1.d1'").encode())
     assert moved.sittings == ()
     assert moved.number > plans["c1.d1"].number
+
+
+MASKS = """
+[[masks]]
+kind = "ignore"
+points = [[0, 0], [0.2, 0], [0.2, 0.4], [0, 0.4]]
+
+[[masks]]
+kind = "private"
+points = [[0.7, 0.1], [1, 0.1], [0.85, 0.6]]
+"""
+RULES = """
+[[rules]]
+kind = "seat_empty"
+raise_s = 20
+clear_s = 4
+threshold = 0.55
+witnesses = { unreferenced_s = 30 }
+
+[[rules]]
+kind = "more_than_one_face"
+raise_s = 3
+clear_s = 5
+is_on = false
+"""
+TIMES = ("--room", "Hall", "--start", "2037-05-31T09:00Z", "--end", "2037-05-31T12:00Z")
+START_MS = 2_127_373_200_000
+
+
+@pytest.fixture
+def hall(run: Run) -> Run:
+    """A hub with one seat and its unit."""
+    run("unit", "add", "c1.d1", "--public-key", "0" * 64)
+    run("seat", "add", "Hall", "1", "--unit", "c1.d1")
+    return run
+
+
+def plan_of(store: Store) -> wire.Plan:
+    """The unit's plan, read as its desk reads it: nothing in it is refused."""
+    read = read_plan(value(store, "select payload from plans where unit = 'c1.d1'").encode())
+    assert read.refused == ()
+    return read.plan
+
+
+def file_of(folder: Path, name: str, text: str) -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def test_a_sitting_carries_its_rules_and_the_time_of_the_empty_seats(hall: Run, store: Store, tmp_path: Path) -> None:
+    """Rules from TOML and JSON alike; the time as two instants, or as minutes before the start; without, the default
+    rules and no such time."""
+    rules = file_of(tmp_path, "rules.toml", RULES)
+    result = hall("sitting", "plan", "Maths", *TIMES, "--rules", rules, "--empty-minutes", "15")
+    assert result.exit_code == 0, result.output
+    (sitting,) = plan_of(store).sittings
+    empty, double = sitting.rules
+    assert (empty.kind, empty.raise_s, empty.witnesses.unreferenced_s) == ("seat_empty", 20, 30)
+    assert not double.is_on
+    assert sitting.start_utc_ms == START_MS
+    assert (sitting.empty_from_utc_ms, sitting.empty_until_utc_ms) == (START_MS - 900_000, START_MS)
+    given = file_of(tmp_path, "rules.json", '[{"kind": "camera_covered", "raise_s": 1, "clear_s": 1}]')
+    words = ("--empty-from", "2037-05-31T08:30Z", "--empty-until", "2037-05-31T08:40Z")
+    assert hall("sitting", "plan", "Art", *TIMES, "--rules", given, *words).exit_code == 0
+    assert hall("sitting", "plan", "Music", *TIMES).exit_code == 0
+    art, _, music = plan_of(store).sittings
+    assert [rule.kind for rule in art.rules] == ["camera_covered"]
+    assert art.empty_from_utc_ms == START_MS - 1_800_000
+    assert art.empty_until_utc_ms == START_MS - 1_200_000
+    assert (music.rules, music.empty_from_utc_ms) == (wire.DEFAULT_RULES, None)
+
+
+def test_masks_stay_with_the_seat(hall: Run, store: Store, tmp_path: Path) -> None:
+    """They are in the plan of whatever unit stands there, for every sitting, until they are taken away."""
+    hall("sitting", "plan", "Maths", *TIMES)
+    before = plan_of(store)
+    result = hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS))
+    assert (result.exit_code, result.output) == (0, "seat 1 in Hall, 2 masks; 1 plans changed\n")
+    hall("sitting", "plan", "Art", *TIMES)
+    plan = plan_of(store)
+    assert plan.number > before.number
+    assert [[mask.kind for mask in sitting.masks] for sitting in plan.sittings] == [["ignore", "private"]] * 2
+    assert plan.sittings[0].masks[1].points == ((0.7, 0.1), (1.0, 0.1), (0.85, 0.6))
+    hall("unit", "add", "c1.d2", "--public-key", "1" * 64)
+    hall("seat", "add", "Hall", "1", "--unit", "c1.d2")
+    moved = wire.decode_down("plan", value(store, "select payload from plans where unit = 'c1.d2'").encode())
+    assert len(moved.sittings[0].masks) == 2
+    assert hall("seat", "masks", "Hall", "1", "--none").exit_code == 0
+    bare = wire.decode_down("plan", value(store, "select payload from plans where unit = 'c1.d2'").encode())
+    assert bare.sittings[0].masks == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[rules]]\nkind = 'yawning'\nraise_s = 1\nclear_s = 1",
+        "[[rules]]\nkind = 'seat_empty'\nraise_s = nan\nclear_s = 1",
+        "[[rules]]\nkind = 'seat_empty'\nraise_s = -1\nclear_s = 1",
+        "[[rules]]\nkind = 'seat_empty'\nraise_s = 1\nclear_s = 1\nthreshold = 2",
+        "[[rules]]\nkind = 'seat_empty'\nraise = 1\nclear_s = 1",
+        "[[rules]]\nkind = 'help_requested'\nraise_s = 1\nclear_s = 1",
+        2 * "[[rules]]\nkind = 'seat_empty'\nraise_s = 1\nclear_s = 1\n",
+        "rules = 3",
+        "[[rule",
+    ],
+)
+def test_rules_that_cannot_be_are_refused_before_anything_is_saved(
+    hall: Run, store: Store, tmp_path: Path, text: str
+) -> None:
+    """One line that names the file, exit code 1, no sitting."""
+    result = hall("sitting", "plan", "Maths", *TIMES, "--rules", file_of(tmp_path, "rules.toml", text))
+    assert result.exit_code == 1, result.output
+    assert result.output.startswith("Error: ")
+    assert "rules.toml: " in result.output
+    assert len(result.output.splitlines()) == 1
+    assert rows(store, "select * from sittings") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MASKS.replace("private", "secret"),
+        MASKS.replace("[1, 0.1], ", ""),
+        MASKS.replace("0.85", "1.85"),
+        MASKS.replace("0.85", "nan"),
+        MASKS.replace("[0.85, 0.6]", "[0.8, 0.1]"),
+        MASKS.replace("kind", "sort"),
+        MASKS * 9,
+        "",
+        "[[masks",
+    ],
+)
+def test_masks_that_cannot_be_leave_the_seats_own(hall: Run, store: Store, tmp_path: Path, text: str) -> None:
+    """One line that names the file, exit code 1, and what was hidden stays hidden."""
+    hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS))
+    before = value(store, "select masks from seats")
+    result = hall("seat", "masks", "Hall", "1", file_of(tmp_path, "broken.toml", text))
+    assert result.exit_code == 1, result.output
+    assert "broken.toml: " in result.output
+    assert len(result.output.splitlines()) == 1
+    assert value(store, "select masks from seats") == before
+
+
+def test_a_time_of_empty_seats_that_cannot_be_is_refused(hall: Run, store: Store) -> None:
+    """Half of it, both ways of saying it at once, or an end before its begin; and a seat that is not there."""
+    early, late = "2037-05-31T08:30Z", "2037-05-31T08:40Z"
+    for words, code in (
+        (("--empty-from", early), 2),
+        (("--empty-until", late), 2),
+        (("--empty-minutes", "5", "--empty-until", late), 2),
+        (("--empty-minutes", "0"), 2),
+        (("--empty-from", late, "--empty-until", early), 1),
+        (("--rules", "none.toml"), 2),
+    ):
+        assert hall("sitting", "plan", "Maths", *TIMES, *words).exit_code == code, words
+    assert rows(store, "select * from sittings") == []
+    assert hall("seat", "masks", "Hall", "9", "--none").exit_code == 1
+    assert hall("seat", "masks", "Hall", "1").exit_code == 2
+
+
+def test_a_plan_that_no_message_holds_is_refused(hall: Run, store: Store, tmp_path: Path) -> None:
+    """Many sittings with the finest masks: the line says what to do, and the sitting is not half there."""
+    points = [[round(0.1 + n / 100, 17), 0.1 + n % 2 / 3] for n in range(32)]
+    masks = file_of(tmp_path, "masks.json", json.dumps([{"kind": "ignore", "points": points}] * 16))
+    assert hall("seat", "masks", "Hall", "1", masks).exit_code == 0
+    result = hall("sitting", "plan", "Exam 0", *TIMES)
+    number = 0
+    while result.exit_code == 0:
+        number += 1
+        result = hall("sitting", "plan", f"Exam {number}", *TIMES)
+    assert "fewer points" in result.output
+    assert len(result.output.splitlines()) == 1
+    assert len(rows(store, "select * from sittings")) == len(plan_of(store).sittings) == number > 1
 
 
 def test_check_finds_a_sound_hub_sound(run: Run, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:

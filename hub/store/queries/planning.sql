@@ -14,12 +14,24 @@ update seats set unit = null where unit = :unit;
 update seats set unit = :unit where room_id = :room_id and label = :label;
 
 -- name: seats_with_unit()
-select seats.unit, seats.label as seat, rooms.name as room, seats.room_id
+select seats.unit, seats.label as seat, rooms.name as room, seats.room_id, seats.masks
 from seats join rooms using (room_id) where seats.unit is not null order by rooms.name, seats.label;
 
--- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)!
-insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)
-values (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules);
+-- name: seat_of(room, label)^
+select seats.room_id, seats.masks from seats join rooms using (room_id) where rooms.name = :room and seats.label = :label;
+
+-- name: put_masks(room_id, label, masks)!
+update seats set masks = :masks where room_id = :room_id and label = :label;
+
+-- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms)!
+insert into sittings
+    (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms)
+values
+    (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms);
+
+-- name: put_empty_time(sitting, empty_from_utc_ms, empty_until_utc_ms)!
+update sittings set empty_from_utc_ms = :empty_from_utc_ms, empty_until_utc_ms = :empty_until_utc_ms
+where sitting = :sitting;
 
 -- name: sitting_by_name(sitting)^
 select sittings.*, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;

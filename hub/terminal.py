@@ -1,0 +1,50 @@
+"""What the commands of `ems-hub` share: settings, the opened store, and one line when something cannot be done."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import click
+
+from hub import config
+from hub.config import Settings
+from hub.store import Store, StoreProblem
+
+
+def now_utc_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def fail(text: str) -> NoReturn:
+    raise click.ClickException(text)
+
+
+def read_settings() -> Settings:
+    try:
+        settings = config.load()
+    except config.BadSetting as bad:
+        fail(str(bad))
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    return settings
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    try:
+        store = Store(settings.database_path)
+    except StoreProblem as problem:
+        fail(str(problem))
+    try:
+        yield store
+    except sqlite3.Error as error:
+        fail(f"the store cannot do that: {error}")
+    finally:
+        store.close()
