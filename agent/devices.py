@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import models
@@ -20,9 +21,13 @@ def open_camera(settings: Settings) -> Camera:
     if kind == "footage" and colon:
         return FootageCamera(Path(what), size, fps)
     if kind == "demo" and colon:
-        if what not in SCRIPTS:
-            raise BadSetting(f"CAMERA_DEVICE: there is no demo scene {what!r}; there are {', '.join(SCRIPTS)}")
-        return SceneCamera(what, settings.models_path or models.FILES_FOLDER, size, fps)
+        scene, at, opens = what.partition("@")
+        if scene not in SCRIPTS:
+            raise BadSetting(f"CAMERA_DEVICE: there is no demo scene {scene!r}; there are {', '.join(SCRIPTS)}")
+        if at and not re.fullmatch("[0-9]{1,15}", opens):
+            raise BadSetting(f"CAMERA_DEVICE: {opens!r} is not a time in milliseconds UTC: write demo:{scene}@TIME")
+        folder = settings.models_path or models.FILES_FOLDER
+        return SceneCamera(scene, folder, size, fps, opens_utc_ms=int(opens) if at else None)
     if kind == "picamera":
         raise BadSetting("CAMERA_DEVICE: the Raspberry Pi's own camera is not in this version; use a USB camera")
     return Webcam(settings.camera_device, size, fps)

@@ -1,9 +1,10 @@
 """The demo's camera: real faces in a drawn exam room, acting by a script. What a picture shows depends on nothing but
-script, seed and the picture's number; the real time only says when it is due."""
+script, seed, opening and the picture's number; the real time only says when it is due, and how long the opening is."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,8 @@ CASTS: dict[str, Cast] = {
     "restless": Cast(Room((188, 200, 214), 1000, 110, 500, 770), HOPPER, ASTRONAUT),
 }
 
+LONGEST_OPENING_S = 120.0
+"""A clock that is wrong by an hour must not leave a demo desk empty for an hour."""
 MOVE_S = 1.4
 """How long it takes to leave, to come back, to lean in."""
 HAND_S = 0.4
@@ -77,6 +80,13 @@ def moment(script: list[tuple[float, str]], second: float) -> Moment:
     return Moment(script[-1][1], script[-1][0], 0.0)
 
 
+def opening(second: float, opening_s: float) -> Moment | None:
+    """What goes on at `second` before the script begins: an empty seat for `opening_s`, and then the candidate, whom
+    it takes MOVE_S to come in; None once that is over. Told once, whereas the script goes round."""
+    left_s = opening_s + MOVE_S - second
+    return Moment(AWAY, MOVE_S + second, left_s) if opening_s > 0 and left_s > 0 else None
+
+
 def presence(now: Moment, move_s: float) -> float:
     """How far an act has come, 0..1: it takes `move_s` to begin and, before its end, as long to end."""
     way = min(1.0, now.since_s / move_s, now.left_s / move_s)
@@ -86,12 +96,16 @@ def presence(now: Moment, move_s: float) -> float:
 class Stage:
     """Draws one script's pictures. Everything is made ready once; a picture is a copy, some laid over, noise."""
 
-    def __init__(self, script: str, folder: Path, size: tuple[int, int], fps: float, seed: int = 0) -> None:
-        """`folder` holds the portraits. Raises CameraLost for a script or portrait that does not exist."""
+    def __init__(
+        self, script: str, folder: Path, size: tuple[int, int], fps: float, seed: int = 0, opening_s: float = 0.0
+    ) -> None:
+        """`folder` holds the portraits; the seat is empty for `opening_s` before the script begins. Raises CameraLost
+        for a script or portrait that does not exist."""
         if script not in SCRIPTS:
             raise CameraLost(f"there is no demo scene {script!r}; there are {', '.join(SCRIPTS)}")
         cast = CASTS[script]
         self._script, self._size, self._fps, self._seed = SCRIPTS[script], size, fps, seed
+        self.opening_s = opening_s
         self._unit = min(size[0] / WIDTH, size[1] / HEIGHT)
         self._room = draw_room(cast.room, size)
         self._floor = int(DESK_Y * size[1] / HEIGHT) // 2 * 2
@@ -113,7 +127,8 @@ class Stage:
     def draw(self, number: int) -> Bytes:
         """Picture `number` (from 0) as I420."""
         second = number / self._fps
-        now = moment(self._script, second)
+        opens = opening(second, self.opening_s)
+        now = opens or moment(self._script, second - (self.opening_s + MOVE_S if self.opening_s > 0 else 0))
         i420 = self._room.copy()
         if now.act != COVERED or now.since_s < HAND_S or now.left_s < HAND_S:
             self._people(i420, now, second)
@@ -164,13 +179,21 @@ def _hand(size: tuple[int, int]) -> Bytes:
 
 
 class SceneCamera(PacedCamera):
-    """A demo desk's camera. `script` is a name of SCRIPTS, `folder` where `models.fetch` puts the portraits."""
+    """A demo desk's camera. `script` is a name of SCRIPTS, `folder` where `models.fetch` puts the portraits. Before
+    `opens_utc_ms` by this machine's clock the seat is empty: whoever plans the demo says the same to the desk."""
 
     def __init__(
-        self, script: str, folder: Path, size: tuple[int, int] = (1280, 720), fps: float = 15.0, seed: int = 0
+        self,
+        script: str,
+        folder: Path,
+        size: tuple[int, int] = (1280, 720),
+        fps: float = 15.0,
+        seed: int = 0,
+        opens_utc_ms: int | None = None,
     ) -> None:
         super().__init__(size, fps)
         self._script, self._folder, self._seed = script, folder, seed
+        self._opens_utc_ms = opens_utc_ms
 
     @property
     def _name(self) -> str:
@@ -178,6 +201,9 @@ class SceneCamera(PacedCamera):
 
     def _capture(self) -> Iterator[Captured]:
         stage = Stage(self._script, self._folder, self._size, self._fps, self._seed)
+        if self._opens_utc_ms is not None:  # measured when all is drawn: that takes seconds
+            left_s = self._opens_utc_ms / 1000 - time.time_ns() / 1e9
+            stage.opening_s = min(max(0.0, left_s), LONGEST_OPENING_S)
         pacer = Pacer(boot_ns())
         number = 0
         while True:

@@ -22,6 +22,7 @@ from hub.demo.centre import CannotStart, Centre, DemoDesk
 from hub.demo.children import Child, ChildFailed, stop_in_order
 from hub.demo.table import table_of
 from hub.store import Store, StoreProblem, planning
+from hub.store.planning import Stretch
 
 READY_WITHIN_S = 60.0
 STARTS_ALLOWED = 20
@@ -38,7 +39,9 @@ class Running:
 
     def __init__(self, made: Centre, desks: list[DemoDesk], broker_command: list[str], store: Store) -> None:
         self.made, self.desks, self.store = made, desks, store
-        self.broker, self.hub, self.agents = made.children(broker_command, desks)
+        self.broker, self.hub = made.hub_children(broker_command)
+        self.agents: list[Child] = []
+        self._empty: Stretch | None = None
         self.stopping = threading.Event()
         self._notes: list[tuple[int, str]] = []
 
@@ -49,6 +52,9 @@ class Running:
         for child in self.hub:
             child.start()
         self._wait(self.hub[1], lambda: _listens(self.made.web_port))
+        # counted from here, not from the start of the command: until now nobody could learn anything
+        self._empty = centre.empty_time(self.store, self.desks, _now_ms())
+        self.agents = self.made.agents(self.desks, None if self._empty is None else self._empty[1])
         for child in self.agents:
             child.start()
 
@@ -65,7 +71,7 @@ class Running:
     def tend(self) -> list[str]:
         """Seat new units, start again what died; the sentences to show under the table for a while."""
         now_ms = _now_ms()
-        centre.seat_new_units(self.store, self.desks, now_ms)
+        centre.seat_new_units(self.store, self.desks, now_ms, self._empty)
         for child in (self.broker, *self.hub, *self.agents):
             if child.is_alive() or child.starts > STARTS_ALLOWED:
                 continue

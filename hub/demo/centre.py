@@ -15,6 +15,7 @@ from hub.core.access import Role
 from hub.demo.children import Child
 from hub.passwords import generate, hash_password
 from hub.store import Store, people, planning
+from hub.store.planning import Stretch
 
 ROOM = "Hall A"
 EXAM = "Demonstration paper"
@@ -23,6 +24,11 @@ SCRIPTS = ("steady", "leaves", "visitor", "covered", "writing", "restless")
 """The demo scenes, one for each of the first six desks."""
 FILM_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".ts", ".webm", ".m4v"})
 DEFAULT_DESKS = 6
+OPENING_MS = 15_000
+"""Six desks on two cores show their first picture within three seconds; the rest is for slower machines, and for
+learning the empty seats."""
+SHORT_OPENING_MS = 9_000
+"""The same in a sitting that goes on: gone before the empty seat of the opening would be an alert."""
 STORAGE_LOW_BYTES = 1_000_000_000
 
 
@@ -40,6 +46,10 @@ class DemoDesk(Struct, frozen=True):
     @property
     def unit(self) -> str:
         return f"demo.{self.name}"
+
+    @property
+    def is_scene(self) -> bool:
+        return self.camera.startswith("demo:")
 
     @property
     def camera_words(self) -> str:
@@ -82,13 +92,15 @@ class Centre(Struct, frozen=True, kw_only=True):
     def database(self) -> Path:
         return self.var / "hub" / "hub.db"
 
-    def desk_environ(self, desk: DemoDesk) -> dict[str, str]:
+    def desk_environ(self, desk: DemoDesk, opens_utc_ms: int | None = None) -> dict[str, str]:
+        """`opens_utc_ms`: until then a scene's seat is empty."""
+        is_empty_first = opens_utc_ms is not None and desk.is_scene
         return {
             **_inherited(),
             "APP_ENV": "development",
             "EMS_UNIT": desk.unit,
             "STORAGE_PATH": str(self.var / "desks" / desk.name),
-            "CAMERA_DEVICE": desk.camera,
+            "CAMERA_DEVICE": f"{desk.camera}@{opens_utc_ms}" if is_empty_first else desk.camera,
             "EMS_BROKER_PORT": str(self.broker_port),
             "EMS_BROKER_PROTOCOL": str(self.broker_protocol),
             "EMS_STORAGE_LOW_BYTES": str(STORAGE_LOW_BYTES),
@@ -96,24 +108,22 @@ class Centre(Struct, frozen=True, kw_only=True):
             "EMS_IS_CLOCK_TRUSTED": "true",
         }
 
-    def children(self, broker_command: list[str], desks: list[DemoDesk]) -> tuple[Child, list[Child], list[Child]]:
-        """The broker, the hub's processes and the desks."""
-        logs = self.var / "log"
-        hub = self.hub_environ()
+    def hub_children(self, broker_command: list[str]) -> tuple[Child, list[Child]]:
+        """The broker and the hub's processes."""
+        hub, logs = self.hub_environ(), self.var / "log"
         ems_hub = [sys.executable, "-m", "hub.cli"]
         return (
             Child("broker", broker_command, _inherited(), logs / "broker.log"),
             [Child(name, [*ems_hub, name], hub, logs / f"{name}.log") for name in ("ingest", "web")],
-            [
-                Child(
-                    desk.name,
-                    [sys.executable, "-m", "agent.cli", "run"],
-                    self.desk_environ(desk),
-                    logs / f"{desk.name}.log",
-                )
-                for desk in desks
-            ],
         )
+
+    def agents(self, desks: list[DemoDesk], opens_utc_ms: int | None) -> list[Child]:
+        """The desks' processes; see `desk_environ`."""
+        command, logs = [sys.executable, "-m", "agent.cli", "run"], self.var / "log"
+        return [
+            Child(desk.name, command, self.desk_environ(desk, opens_utc_ms), logs / f"{desk.name}.log")
+            for desk in desks
+        ]
 
 
 def _inherited() -> dict[str, str]:
@@ -200,8 +210,17 @@ def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:
     return made
 
 
-def seat_new_units(store: Store, expected: list[DemoDesk], now_ms: int) -> None:
-    """Give each unit that has shown up its seat, and a plan for the running sitting; start one when none runs."""
+def empty_time(store: Store, desks: list[DemoDesk], now_ms: int) -> Stretch | None:
+    """When the demo's seats are empty, counted from the start of its desks. None when one desk shows anything but a
+    scene: nobody knows what a film or a camera sees then."""
+    if not all(desk.is_scene for desk in desks):
+        return None
+    return now_ms, now_ms + (SHORT_OPENING_MS if planning.is_running(store, ROOM, now_ms) else OPENING_MS)
+
+
+def seat_new_units(store: Store, expected: list[DemoDesk], now_ms: int, empty: Stretch | None) -> None:
+    """Give each unit that has shown up its seat, and a plan for the running sitting; plan one, which begins when the
+    seats are empty no more, when none runs."""
     with store.read() as connection:
         waiting = planning.unseated(connection, [desk.unit for desk in expected])
     if waiting:
@@ -210,5 +229,12 @@ def seat_new_units(store: Store, expected: list[DemoDesk], now_ms: int) -> None:
                 if desk.unit in waiting:
                     planning.put_seat(connection, room=ROOM, label=desk.seat, unit=desk.unit)
     planning.keep_sitting(
-        store, room=ROOM, exam=EXAM, now_ms=now_ms, length_ms=SITTING_MS, mode=Mode.AUTOMATED, rules=DEFAULT_RULES
+        store,
+        room=ROOM,
+        exam=EXAM,
+        now_ms=now_ms,
+        length_ms=SITTING_MS,
+        mode=Mode.AUTOMATED,
+        rules=DEFAULT_RULES,
+        empty=empty,
     )

@@ -147,6 +147,14 @@ def _planned(sitting: Row, seat: Row) -> PlannedSitting:
     )
 
 
+def is_running(store: Store, room: str, now_ms: int) -> bool:
+    """Whether a sitting is on in the room."""
+    with store.read() as connection:
+        found: Row | None = QUERIES.room_id_of(connection, name=room)
+        rows = () if found is None else QUERIES.sittings_not_over(connection, room_id=found["room_id"], now=now_ms)
+        return any(row["start_utc_ms"] <= now_ms for row in rows)
+
+
 def keep_sitting(
     store: Store,
     *,

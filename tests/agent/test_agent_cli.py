@@ -211,3 +211,7 @@ def test_a_demo_scene_that_does_not_exist_stops_the_start(tmp_path: Path) -> Non
     done = agent(tmp_path, "run", EMS_UNIT=UNIT, STORAGE_PATH=str(tmp_path / "desk"), CAMERA_DEVICE="demo:nope")
     assert done.returncode == 2
     assert said(done)[0].startswith("ems-agent: CAMERA_DEVICE: there is no demo scene 'nope'")
+    folder = str(tmp_path / "desk")
+    soon = agent(tmp_path, "run", EMS_UNIT=UNIT, STORAGE_PATH=folder, CAMERA_DEVICE="demo:steady@soon")
+    assert soon.returncode == 2
+    assert said(soon)[0].startswith("ems-agent: CAMERA_DEVICE: 'soon' is not a time")

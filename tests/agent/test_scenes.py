@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from agent.camera.scenes import (
     SceneCamera,
     Stage,
     moment,
+    opening,
     presence,
 )
+from agent.camera.sprites import NOISE_MEAN
 from agent.vision import Vision
 from tests.support import wait_for
 
@@ -87,6 +90,41 @@ def test_a_picture_follows_from_script_seed_and_number_alone() -> None:
         assert np.array_equal(one.draw(number), two.draw(number))
         assert not np.array_equal(one.draw(number), other.draw(number))
         assert not np.array_equal(one.draw(number), one.draw(number + 1))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_opening_shows_the_empty_seat_once(script: str) -> None:
+    """For its whole length the picture is the room alone; after the candidate has come in, the script begins as it
+    does without an opening, and the opening does not come again when it goes round."""
+    opening_s = 5.0
+    plain = Stage(script, models.FILES_FOLDER, (320, 180), FPS)
+    opened = Stage(script, models.FILES_FOLDER, (320, 180), FPS, opening_s=opening_s)
+    room = opened._room.astype(int)
+    for number in (0, 20, round(opening_s * FPS) - 1):
+        luma = planes(opened.draw(number).astype(int) - room)[0]
+        assert luma.max() <= 2 * NOISE_MEAN
+    assert planes(opened.draw(round((opening_s + 1.2) * FPS)).astype(int) - room)[0].max() > 2 * NOISE_MEAN
+    for second in (0.5, 20.0, sum(lasts for lasts, _ in SCRIPTS[script]) + 0.5):
+        at = opening(opening_s + MOVE_S + second, opening_s)
+        assert at is None
+    assert opening(0.0, 0.0) is None
+    first = opened.draw(round((opening_s + MOVE_S) * FPS) + 8).astype(int)
+    assert np.abs(first - plain.draw(8).astype(int)).mean() < 12
+
+
+def test_the_camera_opens_at_its_instant() -> None:
+    """The seat is empty until then by the machine's clock; an instant that has passed leaves nothing out."""
+    now_ms = time.time_ns() // 1_000_000
+    late = SceneCamera("steady", models.FILES_FOLDER, (320, 180), FPS, opens_utc_ms=now_ms + 60_000)
+    past = SceneCamera("steady", models.FILES_FOLDER, (320, 180), FPS, opens_utc_ms=now_ms - 1)
+    pictures = []
+    for camera in (late, past):
+        camera.start(None)
+        picture = camera.newest(0, 5)
+        camera.stop()
+        assert picture is not None
+        pictures.append(picture.rgb.astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() > 60
 
 
 @pytest.mark.parametrize("size", [(320, 180), (640, 480), (1920, 1080)])

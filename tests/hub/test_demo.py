@@ -16,12 +16,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from agent.wire import Heartbeat, Instant, Lamp
+from agent.wire import DEFAULT_RULES, AlertKind, Heartbeat, Instant, Lamp, Plan
 from hub.demo import centre
 from hub.demo.centre import CannotStart, Centre, DemoDesk
 from hub.demo.children import Child, stop_in_order
 from hub.demo.table import table_of
+from hub.store import Store, intake
 from tests.brokers import REPOSITORY, free_port
+from tests.hub.hubs import rows
 from tests.support import wait_for
 
 
@@ -154,6 +156,49 @@ def test_settings_of_this_terminal_do_not_reach_the_children(tmp_path: Path, mon
     for environ in (made.hub_environ(), made.desk_environ(desk)):
         assert "a real one" not in environ.values()
     assert made.desk_environ(desk)["EMS_UNIT"] == "demo.desk-01"
+
+
+def test_a_scene_and_its_plan_agree_on_when_the_seat_is_empty(tmp_path: Path, store: Store) -> None:
+    """The sitting is planned once, begins when the seats are empty no more, and says so to the desks, whose scenes get
+    the same instant; a start into a sitting that goes on says it anew, for a time too short to be an alert."""
+    desks = [DemoDesk(name="desk-01", seat="A1", camera="demo:steady")]
+    now_ms = 1_800_000_000_000
+    with store.write() as connection:
+        intake.add_unit(connection, desks[0].unit, "0" * 64, now_ms)
+    empty = centre.empty_time(store, desks, now_ms)
+    assert empty == (now_ms, now_ms + centre.OPENING_MS)
+    for later_ms in (900, 2_000, 14_000, 16_000, 60_000):
+        centre.seat_new_units(store, desks, now_ms + later_ms, empty)
+    (sitting,) = rows(store, "select * from sittings")
+    assert sitting["start_utc_ms"] == empty[1]
+    assert planned(store) == empty
+    made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
+    assert made.desk_environ(desks[0], empty[1])["CAMERA_DEVICE"] == f"demo:steady@{empty[1]}"
+    again_ms = now_ms + 600_000
+    again = centre.empty_time(store, desks, again_ms)
+    assert again == (again_ms, again_ms + centre.SHORT_OPENING_MS)
+    for later_ms in (900, 2_000):
+        centre.seat_new_units(store, desks, again_ms + later_ms, again)
+    assert [row["sitting"] for row in rows(store, "select * from sittings")] == [sitting["sitting"]]
+    assert planned(store) == again
+    dwell_s = min(rule.raise_s for rule in DEFAULT_RULES if rule.kind is AlertKind.SEAT_EMPTY)
+    assert dwell_s * 1000 > centre.SHORT_OPENING_MS
+
+
+def planned(store: Store) -> tuple[int | None, int | None]:
+    """The time of the empty seat in the only plan there is."""
+    (row,) = rows(store, "select payload from plans")
+    (sitting,) = msgspec.json.decode(row["payload"], type=Plan).sittings
+    return sitting.empty_from_utc_ms, sitting.empty_until_utc_ms
+
+
+def test_nobody_says_when_a_film_shows_an_empty_seat(tmp_path: Path, store: Store) -> None:
+    """With one film or camera among the desks no time is named: a person would be learned as the empty seat."""
+    desks = [DemoDesk(name=f"desk-0{n}", seat=f"A{n}", camera=what) for n, what in ((1, "demo:steady"), (2, "0"))]
+    assert centre.empty_time(store, desks, 1) is None
+    made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
+    assert made.desk_environ(desks[0], None)["CAMERA_DEVICE"] == "demo:steady"
+    assert made.desk_environ(desks[1], 5)["CAMERA_DEVICE"] == "0"
 
 
 def test_the_secret_key_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
