@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from agent import host, wire
 from agent.blinds import Blinds
 from agent.config import Settings
-from agent.core import bodies, faults, patterns
+from agent.core import bodies, faults, patterns, schedule
 from agent.core.judge import AlertChange, State
 from agent.core.observation import Observation
 from agent.core.segments import MAX_COUNT
@@ -33,9 +33,11 @@ from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
 from agent.scribe import Scribe
+from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.vision import open_vision
+from agent.vision.seat import Reference, encode_reference
 from agent.vision.still import LIVE_SIZE, jpeg_within
 from agent.wire import Command, CommandKind, Instant, PlannedSitting
 
@@ -72,6 +74,8 @@ class Desk:
         self.segments_folder.mkdir(parents=True, exist_ok=True)
         self._held = host.hold(settings.storage_path)
         self.records = Records(settings.storage_path, settings.unit)
+        self.vision.use_reference(kept_reference(settings.storage_path))
+        self._kept_reference: Reference | None = None
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.vision.model_sha256)
         self.panel = Panel(panel_pins(settings), self._take_press)
         self.link = self._make_link()
@@ -160,6 +164,7 @@ class Desk:
                 is_clean=previous.is_clean,
                 software=SOFTWARE,
                 model_sha256=self.maker.model_sha256,
+                models=tuple(wire.ModelFile(name=name, sha256=sha256) for name, sha256 in self.vision.models.items()),
             ),
             now,
         )
@@ -201,7 +206,15 @@ class Desk:
     def _observe(self, rgb: NDArray[np.uint8], up_ms: int, utc_ms: int) -> Observation:
         """In the sight thread."""
         self.vision.zones = self.sitting.zones()
-        return self.vision.observe(rgb, up_ms, utc_ms)
+        is_trusted = self.clock.is_ok()
+        self.vision.is_said_empty = schedule.seat_said_empty(self.records.plan(), utc_ms, is_trusted) is not None
+        observation = self.vision.observe(rgb, up_ms, utc_ms)
+        reference = self.vision.seat.reference
+        if reference is not None and reference is not self._kept_reference:
+            self._kept_reference = reference
+            data = encode_reference(reference)
+            self.scribe.do(lambda: keep_reference(self.settings.storage_path, data))
+        return observation
 
     def _take_changes(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
         sitting = self.sitting.current
@@ -387,4 +400,5 @@ class Desk:
             plan=None if plan is None else plan.number,
             software=SOFTWARE,
             model_sha256=self.maker.model_sha256,
+            has_reference=self.vision.seat.reference is not None,
         )

@@ -50,7 +50,8 @@ def _model(settings: Settings) -> Result:
         vision = open_vision(settings.face_model, settings.models_path)
     except (models.ModelProblem, VisionProblem) as error:
         return Result("model", False, str(error))
-    return Result("model", True, f"{settings.face_model}: the pinned file ({vision.model_sha256[:12]}), and it runs")
+    names = ", ".join(f"{name} ({sha256[:12]})" for name, sha256 in vision.models.items())
+    return Result("model", True, f"the pinned files, and they run: {names}")
 
 
 def _storage(settings: Settings) -> Result:

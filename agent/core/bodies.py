@@ -40,6 +40,7 @@ def alert_body(change: AlertChange, sitting: PlannedSitting, maker: Maker, still
         mode=sitting.mode,
         faces=change.faces,
         score=change.score,
+        evidence=change.evidence,
         model_sha256=maker.model_sha256,
         software=maker.software,
         still_sha256=still_sha256,

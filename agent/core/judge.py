@@ -19,8 +19,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from agent.core.observation import Observation
-from agent.wire import AlertKind, Instant, Rule
+from agent.core.observation import Observation, Seat
+from agent.core.seat import SeatState, seat_state
+from agent.wire import AlertKind, Evidence, Instant, Rule
 
 MAX_GAP_S = 2.0
 """Below the shortest default dwell (3 s), so that no rule is ever met by two samples alone."""
@@ -42,7 +43,8 @@ class AlertChange(Struct, frozen=True, kw_only=True):
     `cleared` the one that completed the dwell of its absence (or the end of the sitting); in `up_ms`
     began <= raised <= cleared. `faces` and `score` are the clearest sight of it so far: the most faces at once, and
     the greatest score (0..1) of the face that decides, None when there is none. That is the second best face for
-    `more_than_one_face`, and for `seat_empty` the best one that did not count.
+    `more_than_one_face`, and for `seat_empty` and `face_not_visible` the best one that did not count. `evidence` is
+    what the observation said that completed the dwell.
     """
 
     n: int
@@ -54,6 +56,7 @@ class AlertChange(Struct, frozen=True, kw_only=True):
     rule: Rule
     faces: int = 0
     score: float | None = None
+    evidence: Evidence = Evidence()
 
 
 class Sight(NamedTuple):
@@ -63,16 +66,24 @@ class Sight(NamedTuple):
     """None: this observation cannot tell."""
     faces: int = 0
     score: float | None = None
+    wait_s: float = 0.0
+    """By how much the dwell of raising is longer: something that would make the rule surer is missing."""
 
 
 _CANNOT_TELL = Sight(None)
 
 
-def _see_seat_empty(observation: Observation, rule: Rule) -> Sight:
-    if observation.scene.is_covered:
-        return _CANNOT_TELL
-    best = max((face.score for face in observation.faces), default=None)
-    return Sight(best is None or best < rule.threshold, 0, best)
+def _see_seat(wanted: SeatState) -> Callable[[Observation, Rule], Sight]:
+    def see(observation: Observation, rule: Rule) -> Sight:
+        state = seat_state(observation, rule)
+        if state is SeatState.UNKNOWN:
+            return _CANNOT_TELL
+        best = max((face.score for face in observation.faces), default=observation.doubt or None)
+        is_compared = observation.seat is not None and observation.seat.change is not None
+        wait_s = 0.0 if is_compared or state is SeatState.FACE else rule.witnesses.unreferenced_s
+        return Sight(state is wanted, 0, best, wait_s)
+
+    return see
 
 
 def _see_more_than_one_face(observation: Observation, rule: Rule) -> Sight:
@@ -89,7 +100,8 @@ def _see_camera_covered(observation: Observation, rule: Rule) -> Sight:
 
 
 CONDITIONS: dict[AlertKind, Callable[[Observation, Rule], Sight]] = {
-    AlertKind.SEAT_EMPTY: _see_seat_empty,
+    AlertKind.SEAT_EMPTY: _see_seat(SeatState.EMPTY),
+    AlertKind.FACE_NOT_VISIBLE: _see_seat(SeatState.SOMEBODY),
     AlertKind.MORE_THAN_ONE_FACE: _see_more_than_one_face,
     AlertKind.CAMERA_COVERED: _see_camera_covered,
 }
@@ -144,7 +156,8 @@ class _Track:
             now = Instant(observation.utc_ms, observation.up_ms)
             return self.clear(now) if self._counted_ms >= self._clear_ms else None
         self._note(sight)
-        return self._raise(observation, self._began, next_n) if self._counted_ms >= self._raise_ms else None
+        is_long_enough = self._counted_ms >= self._raise_ms + sight.wait_s * 1000
+        return self._raise(observation, self._began, next_n) if is_long_enough else None
 
     def _raise(self, observation: Observation, began: Instant, n: int) -> AlertChange:
         self.standing = AlertChange(
@@ -156,6 +169,7 @@ class _Track:
             rule=self.rule,
             faces=self._faces,
             score=self._score,
+            evidence=evidence_of(observation),
         )
         self._began = None
         self._said_up_ms = observation.up_ms
@@ -189,8 +203,28 @@ class _Track:
         return self.standing
 
 
+def evidence_of(observation: Observation) -> Evidence:
+    """The numbers of one observation that the rules decide by."""
+    seat = observation.seat or Seat()
+    scene = observation.scene
+    return Evidence(
+        doubt=observation.doubt,
+        person=seat.person,
+        pose=seat.pose,
+        change=seat.change,
+        brightness=scene.brightness,
+        detail=scene.detail,
+        shift=scene.shift,
+    )
+
+
 def _is_clearer(said: float | None, seen: float | None) -> bool:
     return seen is not None and (said is None or seen - said >= SCORE_STEP)
+
+
+def _without_dwell(rule: Rule) -> Rule:
+    witnesses = msgspec.structs.replace(rule.witnesses, unreferenced_s=0.0)
+    return msgspec.structs.replace(rule, raise_s=0.0, clear_s=0.0, witnesses=witnesses)
 
 
 class Judge:
@@ -207,7 +241,7 @@ class Judge:
         by_kind = {rule.kind: rule for rule in rules}
         wanted = [rule for rule in by_kind.values() if rule.is_on]
         if is_still:
-            wanted = [msgspec.structs.replace(rule, raise_s=0.0, clear_s=0.0) for rule in wanted]
+            wanted = [_without_dwell(rule) for rule in wanted]
         self.unjudged = tuple(rule.kind for rule in wanted if rule.kind not in CONDITIONS)
         self.next_n = first_n
         self._tracks = [_Track(rule, max_gap_s * 1000) for rule in wanted if rule.kind in CONDITIONS]

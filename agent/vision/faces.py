@@ -62,7 +62,9 @@ class Detections(NamedTuple):
     scores: Floats
 
 
-_NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros((0, _KEYPOINTS, 2), np.float32), np.zeros(0, np.float32))
+_NO_VALUES, _NO_SCORES = np.zeros((0, _VALUES), np.float32), np.zeros(0, np.float32)
+_SHAPES = 4
+"""Shapes of frames whose letterboxes are kept."""
 
 
 def anchor_centres(spec: FaceSpec) -> Floats:
@@ -87,8 +89,9 @@ class Letterbox:
         self.scale = longer / self.size
         # MediaPipe maps corner to corner, without half a pixel's shift; the same here, so that the boxes agree
         offset_x, offset_y = (width - longer) / 2, (height - longer) / 2
-        first_x, end_x = math.floor(-offset_x / self.scale), math.ceil((width - offset_x) / self.scale)
-        first_y, end_y = math.floor(-offset_y / self.scale), math.ceil((height - offset_y) / self.scale)
+        # the longer side fills the square: rounding must not make it one pixel more (width 594 in a square of 224)
+        first_x, end_x = math.floor(-offset_x / self.scale), min(self.size, math.ceil((width - offset_x) / self.scale))
+        first_y, end_y = math.floor(-offset_y / self.scale), min(self.size, math.ceil((height - offset_y) / self.scale))
         self.rows, self.columns = slice(first_y, end_y), slice(first_x, end_x)
         # fixed-point maps (1/32 pixel) because MediaPipe's warp rounds so: with exact ones, one box in 400 differs
         x = np.arange(first_x, end_x, dtype=np.float64) * self.scale + offset_x
@@ -183,15 +186,10 @@ class FaceFinder:
         self._decoding = _decoding(spec.size)
         count = len(self._anchors)
         self.model = TfliteModel(model, (1, spec.size, spec.size, 3), ((1, count, _VALUES), (1, count, 1)))
-        self._letterbox = Letterbox(spec.size)
+        self._letterboxes: dict[tuple[int, ...], Letterbox] = {}
+        self._letterbox: Letterbox | None = None
         # the sigmoid is monotonic: comparing raw values spares computing it for two thousand anchors
         self._least_raw = np.float32(math.log(spec.score / (1 - spec.score)))
-
-    @property
-    def small(self) -> NDArray[np.uint8]:
-        """The last frame as the model saw it, without bars: RGB, at most `spec.size` a side; the next call
-        overwrites it."""
-        return self._letterbox.content
 
     def find(self, rgb: NDArray[np.uint8]) -> tuple[Face, ...]:
         """The visible faces in `rgb` (height, width, 3), best first, boxes clipped to the frame.
@@ -209,40 +207,66 @@ class FaceFinder:
 
     def detect(self, rgb: NDArray[np.uint8]) -> Detections:
         """As `find`, with key points and as arrays, not clipped."""
-        self._fill_input(rgb)
+        letterbox = self._fit(rgb)
+        _to_input(letterbox.content, self._content_input)
+        values, scores = self._infer()
+        points = letterbox.to_frame(values.reshape(-1, _VALUES // 2, 2))
+        return _detections(points, scores)
+
+    def detect_square(self, square: NDArray[np.uint8]) -> Detections:
+        """As `detect`, of a picture (size, size, 3) that needs no fitting."""
+        self._letterbox = None
+        _to_input(square, self.model.input[0])
+        values, scores = self._infer()
+        return _detections(values.reshape(-1, _VALUES // 2, 2), scores)
+
+    def _fit(self, rgb: NDArray[np.uint8]) -> Letterbox:
+        """The letterbox for frames of this shape with `rgb` in it; whole frames and their tiles come in turns, and to
+        make one anew costs as much as to scan."""
+        letterbox = self._letterboxes.get(getattr(rgb, "shape", ()))
+        if letterbox is None:
+            letterbox = Letterbox(self.spec.size)
+        letterbox.fit(rgb)
+        if letterbox is not self._letterbox:
+            if len(self._letterboxes) >= _SHAPES:
+                self._letterboxes.clear()
+            self._letterboxes[rgb.shape] = self._letterbox = letterbox
+            self.model.input.fill(-1)
+            self._content_input = self.model.input[0, letterbox.rows, letterbox.columns]
+        return letterbox
+
+    def _infer(self) -> tuple[Floats, Floats]:
+        """Values (n, 16) in fractions of the square and scores (n,) of the faces in the model's input, best first."""
         self.model.run()
         raw_scores = self.model.output(_SCORES)[0, :, 0]
         best = raw_scores.max()  # not a number as soon as one value is not
         if not math.isfinite(best):
             raise self._nonsense()
         if best < self._least_raw:
-            return _NOBODY
+            return _NO_VALUES, _NO_SCORES
         likely = np.flatnonzero(raw_scores >= self._least_raw)
-        values = self.model.rows(_REGRESSORS, likely)
-        if not np.isfinite(values).all():
+        regressors = self.model.rows(_REGRESSORS, likely)
+        if not np.isfinite(regressors).all():
             raise self._nonsense()
-        return self._decode(values, self._anchors[likely], raw_scores[likely])
+        values: Floats = regressors @ self._decoding + self._anchors[likely]
+        # e to the power of at most the least score's log odds: MediaPipe's clipping to +-100 would change nothing
+        scores: Floats = np.reciprocal(np.exp(-raw_scores[likely]) + 1)
+        is_box = (values[:, 2:4] >= values[:, :2]).all(axis=1)
+        if not is_box.all():
+            values, scores = values[is_box], scores[is_box]
+        return weighted_nms(values, scores, self.spec.overlap)
 
     def _nonsense(self) -> VisionProblem:
         return VisionProblem(f"model {self.model.path} answered with values that are not numbers")
 
-    def _fill_input(self, rgb: NDArray[np.uint8]) -> None:
-        if self._letterbox.fit(rgb):
-            self.model.input.fill(-1)
-            self._content_input = self.model.input[0, self._letterbox.rows, self._letterbox.columns]
-        # 0..255 to -1..1
-        np.multiply(self._letterbox.content, np.float32(1 / 127.5), out=self._content_input)
-        np.subtract(self._content_input, np.float32(1), out=self._content_input)
 
-    def _decode(self, regressors: Floats, anchors: Floats, raw_scores: Floats) -> Detections:
-        """`regressors` and `anchors` (n, 16), `raw_scores` (n,), of the likely anchors only."""
-        values: Floats = regressors @ self._decoding + anchors
-        # e to the power of at most the least score's log odds: MediaPipe's clipping to +-100 would change nothing
-        scores: Floats = np.reciprocal(np.exp(-raw_scores) + 1)
-        is_box = (values[:, 2:4] >= values[:, :2]).all(axis=1)
-        if not is_box.all():
-            values, scores = values[is_box], scores[is_box]
-        values, scores = weighted_nms(values, scores, self.spec.overlap)
-        points = self._letterbox.to_frame(values.reshape(-1, _VALUES // 2, 2))
-        points[:, 1] -= points[:, 0]
-        return Detections(points[:, :2].reshape(-1, 4), points[:, 2:], scores)
+def _to_input(picture: NDArray[np.uint8], target: Floats) -> None:
+    """0..255 to -1..1."""
+    np.multiply(picture, np.float32(1 / 127.5), out=target)
+    np.subtract(target, np.float32(1), out=target)
+
+
+def _detections(points: Floats, scores: Floats) -> Detections:
+    """`points` (n, 8, 2): left top, right bottom, key points."""
+    points[:, 1] -= points[:, 0]
+    return Detections(points[:, :2].reshape(-1, 4), points[:, 2:], scores)

@@ -44,6 +44,8 @@ class TfliteModel:
         outputs = self._interpreter.get_output_details()
         self._output_indices = tuple(self._index(outputs, shape, "output") for shape in output_shapes)
         self.input: NDArray[np.float32] = np.zeros(input_shape, np.float32)
+        self.runs = 0
+        """How often `run` was called: what vision costs is held against the bare inferences that it made."""
 
     def _index(self, details: list[dict[str, Any]], shape: tuple[int, ...], what: str) -> int:
         fits = [d["index"] for d in details if tuple(d["shape"]) == shape and d["dtype"] is np.float32]
@@ -58,6 +60,7 @@ class TfliteModel:
 
     def run(self) -> None:
         """Infer from `input`. Raises VisionProblem when the runtime fails."""
+        self.runs += 1
         try:
             self._interpreter.set_tensor(self._input_index, self.input)
             self._interpreter.invoke()

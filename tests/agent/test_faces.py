@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import models
-from agent.vision import FACE_MODELS, Vision
+from agent.vision import FACE_MODELS
 from agent.vision.faces import (
     FULL_RANGE_SPARSE,
     SHORT_RANGE,
@@ -372,7 +372,7 @@ def test_agrees_with_mediapipes_own_detector(name: str) -> None:
     files_folder()
     pictures = [*portraits_about(40), portrait(PORTRAITS[0]), portrait(PORTRAITS[1])]
     answer = peers.ask_mediapipe(pictures, is_full_range=name == "full_range", score=spec.score)
-    agrees = agreement(Vision(models.checked(spec.model), spec), pictures, [list(faces) for faces in answer.faces])
+    agrees = agreement(real_finder(spec), pictures, [list(faces) for faces in answer.faces])
     assert agrees.faces >= 20
     assert agrees.same_count >= 0.99
     assert agrees.least_overlap >= 0.95

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.judge import CONDITIONS, MAX_GAP_S, AlertChange, Judge, State
-from agent.core.observation import Face, Observation, Scene
-from agent.wire import DEFAULT_RULES, AlertKind, Instant, Rule
+from agent.core.observation import Face, Observation, Scene, Seat
+from agent.wire import DEFAULT_RULES, AlertKind, Evidence, Instant, Rule, Witnesses
 
 UTC_MS = 1_800_000_000_000
 BOX = (0.4, 0.3, 0.2, 0.3)
@@ -17,11 +18,20 @@ TWO_FACES = Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5)
 COVERED = Rule(kind=AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2)
 
 
-def look(up_ms: int, *scores: float, is_covered: bool = False) -> Observation:
-    """One observation at `up_ms` with a face for each score."""
+NOBODY = Seat(person=0.0, pose=0.1, change=0.0)
+SOMEBODY = Seat(person=0.2, pose=None, change=0.3)
+NOT_COMPARED = Seat(person=0.0, pose=0.1, change=None)
+
+
+def look(up_ms: int, *scores: float, is_covered: bool = False, seat: Seat | None = NOBODY) -> Observation:
+    """One observation at `up_ms` with a face for each score, and what the witnesses say while there is none."""
     scene = Scene(brightness=5.0 if is_covered else 120.0, detail=1.0 if is_covered else 40.0, is_covered=is_covered)
     return Observation(
-        up_ms=up_ms, utc_ms=UTC_MS + up_ms, faces=tuple(Face(BOX, score) for score in scores), scene=scene
+        up_ms=up_ms,
+        utc_ms=UTC_MS + up_ms,
+        faces=tuple(Face(BOX, score) for score in scores),
+        scene=scene,
+        seat=None if scores or is_covered else seat,
     )
 
 
@@ -51,6 +61,55 @@ def test_an_empty_seat_is_one_alert_with_its_beginning_before_it_was_raised() ->
     assert raised.rule == SEAT_EMPTY
 
 
+def test_a_bowed_head_is_no_empty_seat() -> None:
+    """Everybody writes head-down: as long as one witness says that somebody is there, no seat is empty, however long
+    no face shows; with the rule on, that is `face_not_visible`, and by default it is no alert at all."""
+    hidden = Rule(kind=AlertKind.FACE_NOT_VISIBLE, raise_s=3, clear_s=3)
+    stream = [look(up_ms, seat=SOMEBODY) for up_ms in range(200, 60_000, 200)]
+    for rules, expected in (((SEAT_EMPTY, hidden), [hidden.kind]), (DEFAULT_RULES, [])):
+        judge = Judge(rules)
+        assert [change.kind for each in stream for change in judge.step(each)] == expected
+
+
+@pytest.mark.parametrize("says", [{"person": 0.015}, {"pose": 0.6}, {"change": 0.07}], ids=str)
+def test_one_witness_is_enough_to_say_that_somebody_is_there(says: dict[str, float]) -> None:
+    """The seat is empty only when all agree: any of them at its threshold breaks the dwell; below it, none does."""
+    for factor, expected in ((1.0, 0), (0.99, 1)):
+        judge = Judge((Rule(kind=AlertKind.SEAT_EMPTY, raise_s=3, clear_s=3),))
+        seat = msgspec.structs.replace(NOBODY, **{name: value * factor for name, value in says.items()})
+        changes = [change for up_ms in range(200, 5000, 200) for change in judge.step(look(up_ms, seat=seat))]
+        assert len(changes) == expected
+
+
+def test_without_a_reference_the_seat_is_empty_later() -> None:
+    """Nothing to compare with: the rule waits `unreferenced_s` longer, and its evidence says that nothing was
+    compared."""
+    rule = Rule(kind=AlertKind.SEAT_EMPTY, raise_s=3, clear_s=3, witnesses=Witnesses(unreferenced_s=4))
+    for seat, raised_ms in ((NOBODY, 3_200), (NOT_COMPARED, 7_200)):
+        judge = Judge((rule,))
+        (raised,) = (change for up_ms in range(200, 9_000, 200) for change in judge.step(look(up_ms, seat=seat)))
+        assert (raised.began.up_ms, raised.raised.up_ms) == (200, raised_ms)
+        assert raised.evidence == Evidence(
+            doubt=0.0, person=0.0, pose=0.1, change=seat.change, brightness=120.0, detail=40.0
+        )
+
+
+def test_without_an_answer_of_the_witnesses_nothing_is_judged() -> None:
+    """No face and no word of the witnesses yet: that is no empty seat."""
+    judge = Judge((SEAT_EMPTY,))
+    assert [change for up_ms in range(200, 60_000, 200) for change in judge.step(look(up_ms, seat=None))] == []
+
+
+def test_little_light_never_says_that_a_seat_is_empty() -> None:
+    """A face may be missed in the dark: what is not seen there is not said to be gone; what is seen counts."""
+    judge = Judge((SEAT_EMPTY,))
+    dark = Scene(brightness=14.0, detail=6.0, is_covered=False, is_low_light=True)
+    for up_ms in range(200, 60_000, 200):
+        assert judge.step(msgspec.structs.replace(look(up_ms), scene=dark)) == []
+    seen = msgspec.structs.replace(look(1, 0.9), scene=dark)
+    assert CONDITIONS[AlertKind.SEAT_EMPTY](seen, SEAT_EMPTY).is_met is False
+
+
 def test_a_short_absence_is_no_alert() -> None:
     """Away for less than raise_s, again and again, raises nothing: the dwell starts anew each time."""
     assert watch(Judge((SEAT_EMPTY,)), [(3, (0.9,)), (9, ()), (0.2, (0.9,)), (9, ()), (1, (0.9,))]) == []
@@ -67,7 +126,9 @@ def test_flapping_shorter_than_clear_s_stays_one_alert() -> None:
 def test_a_face_below_the_rules_threshold_does_not_count() -> None:
     """Each rule counts by its own threshold, and says how near the deciding face came."""
     strict = Rule(kind=AlertKind.SEAT_EMPTY, raise_s=1, clear_s=1, threshold=0.8)
-    (empty,) = watch(Judge((strict,)), [(2, (0.7,))])
+    judge = Judge((strict,))
+    faint = [msgspec.structs.replace(look(up_ms, 0.7), seat=NOBODY) for up_ms in range(200, 2000, 200)]
+    (empty,) = itertools.chain(*(judge.step(each) for each in faint))
     assert (empty.kind, empty.faces, empty.score) == (AlertKind.SEAT_EMPTY, 0, 0.7)
     assert watch(Judge((strict,)), [(2, (0.8,))]) == []
     assert watch(Judge((TWO_FACES,)), [(9, (0.9, 0.49))]) == []
@@ -131,11 +192,8 @@ def test_an_observation_that_is_not_newer_is_ignored() -> None:
 def test_a_wall_clock_that_jumps_does_not_move_a_dwell() -> None:
     """Dwells are measured in boot time; the wall clock is only carried along."""
     judge = Judge((Rule(kind=AlertKind.SEAT_EMPTY, raise_s=2, clear_s=1),))
-    scene = look(0).scene
     walls = [UTC_MS, UTC_MS + 3_600_000, UTC_MS - 5_000]
-    steps = [
-        judge.step(Observation(up_ms=n * 1000, utc_ms=wall, faces=(), scene=scene)) for n, wall in enumerate(walls)
-    ]
+    steps = [judge.step(msgspec.structs.replace(look(n * 1000), utc_ms=wall)) for n, wall in enumerate(walls)]
     assert steps[:2] == [[], []]
     assert steps[2][0].began == Instant(UTC_MS, 0)
     assert steps[2][0].raised == Instant(UTC_MS - 5_000, 2000)
@@ -220,12 +278,13 @@ def test_a_whole_day_of_exams_gives_one_alert_for_each_absence() -> None:
     assert len(judge.standing()) == 0
 
 
-Step = tuple[int, tuple[float, ...], bool]
+Step = tuple[int, tuple[float, ...], bool, Seat | None]
 STEPS: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(
         st.sampled_from([-200, 0, 100, 200, 200, 200, 1000, 1900, 2500, 9000]),
         st.lists(st.sampled_from([0.3, 0.5, 0.9]), max_size=3).map(tuple),
         st.sampled_from([False, False, False, True]),
+        st.sampled_from([NOBODY, NOBODY, SOMEBODY, NOT_COMPARED, None]),
     ),
     max_size=120,
 )
@@ -245,9 +304,9 @@ def run(rules: list[Rule], steps: list[Step]) -> tuple[list[Observation], list[A
     judge, up_ms = Judge(rules), 0
     seen: list[Observation] = []
     changes: list[AlertChange] = []
-    for step_ms, scores, is_covered in steps:
+    for step_ms, scores, is_covered, seat in steps:
         up_ms = max(0, up_ms + step_ms)
-        observation = look(up_ms, *scores, is_covered=is_covered)
+        observation = look(up_ms, *scores, is_covered=is_covered, seat=seat)
         if not seen or up_ms > seen[-1].up_ms:
             seen.append(observation)
         changes += judge.step(observation)
@@ -293,5 +352,5 @@ def assert_dwell(change: AlertChange, seen: list[Observation]) -> None:
 def test_every_condition_can_be_met_and_not_met(kind: AlertKind) -> None:
     """No row of the table is dead."""
     rule = Rule(kind=kind, raise_s=0, clear_s=0)
-    views = [look(1), look(1, 0.9), look(1, 0.9, 0.9), look(1, is_covered=True)]
+    views = [look(1), look(1, 0.9), look(1, 0.9, 0.9), look(1, is_covered=True), look(1, seat=SOMEBODY)]
     assert {CONDITIONS[kind](view, rule).is_met for view in views} >= {True, False}

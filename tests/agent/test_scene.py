@@ -125,10 +125,12 @@ def test_vision_puts_all_of_it_into_one_observation(face_model: str) -> None:
 
 
 def test_vision_names_its_model_and_refuses_a_missing_one(tmp_path: Path) -> None:
-    """The hash for the records is the file's own; no file is one line with the remedy."""
+    """The hash for the records is that of the list of files; no file is one line with the remedy."""
     vision = open_vision("full_range", files_folder())
-    path = models.checked("face_detection_full_range", files_folder())
-    assert vision.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest = models.load_manifest()
+    assert vision.models == {name: manifest.entry(name).sha256 for name in vision.models}
+    lines = "".join(f"{name} {sha256}\n" for name, sha256 in vision.models.items())
+    assert vision.model_sha256 == hashlib.sha256(lines.encode()).hexdigest()
     with pytest.raises(models.ModelProblem, match=r"missing; run: python -m models\.fetch"):
         open_vision("full_range", tmp_path)
     assert issubclass(VisionProblem, Exception)

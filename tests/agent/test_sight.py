@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from agent.camera import CameraLost, MainFrame, Picture
 from agent.core.judge import AlertChange, State
-from agent.core.observation import Face, Observation, Scene
+from agent.core.observation import Face, Observation, Scene, Seat
 from agent.sight import WINDOW_MS, Sight
 from agent.wire import AlertKind, Instant, Rule
 from tests.support import wait_for
 
 RGB = np.zeros((36, 64, 3), np.uint8)
 I420 = np.zeros((54, 64), np.uint8)
+NOBODY = Seat(person=0.0, pose=0.1, change=0.0)
 EMPTY = Rule(kind=AlertKind.SEAT_EMPTY, raise_s=1, clear_s=1)
 
 
@@ -91,7 +92,9 @@ class Eyes:
         if self.error is not None:
             raise self.error
         faces = tuple(Face(box=(0.1, 0.1, 0.2, 0.2), score=0.9) for _ in range(self.faces))
-        return Observation(up_ms, utc_ms, faces, Scene(brightness=90, detail=40, is_covered=False))
+        return Observation(
+            up_ms, utc_ms, faces, Scene(brightness=90, detail=40, is_covered=False), seat=None if faces else NOBODY
+        )
 
 
 class Watched:

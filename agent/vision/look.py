@@ -1,0 +1,206 @@
+"""One look at a picture for faces: the full-range model leads, the short-range one is asked again about what is not
+beyond doubt, the landmark model where these two leave it open, and a vote over the last looks decides.
+
+The full-range model finds nearly every face at a low score, and gives that score to backs of heads as well. The
+short-range model, shown nothing but the place in question, tells the two apart where its own range ends at the whole
+frame: it sees each face as large as on a laptop. The landmark model, which is to lay eyes, nose and mouth over the
+place, tells when there are none: both others take a clock on the wall for a face. `models/README.md` has what each step
+brings and costs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.core.tracks import MEMORY_MS, SAME, Box, Sighting, Tracks, overlap
+from agent.vision.faces import SHORT_RANGE, Detections, FaceFinder, FaceSpec, Floats
+from agent.vision.landmarks import Landmarks
+
+Rgb = NDArray[np.uint8]
+
+
+class LookSpec(NamedTuple):
+    """How a look decides; all scores 0..1.
+
+    What the leading model scores below `floor` is nothing, from `sure` on it is a face without a second look. In
+    between, the place is shown to the short-range model in squares of `closeups` times the box, and the mean of all
+    scores counts: below `nothing` it is none, from `seen` on a face, and in between the landmark model decides, by
+    `landmarks`. At most `most_closeups` places are looked at twice, the likeliest first: a crowd must not cost a whole
+    core. The leading model runs at every `scan_every`-th look; in between, faces that are beyond doubt are followed by
+    one closeup each, as long as it scores `keep` or more and there are not more than `most_followed`: more would cost
+    as much as scanning. A face that was found lately and not again stays while a closeup of where it was scores `hold`.
+    Where no face is as tall as `large` (a share of the frame) the leading model also scans `tiles`
+    squares side by side every `tiles_every_ms`, in which small faces are large enough for it; a candidate at a desk is
+    large, so a desk that is attended pays nothing for it. `memory_ms`: see `agent.core.tracks`.
+    """
+
+    floor: float = 0.3
+    sure: float = 0.85
+    nothing: float = 0.5
+    seen: float = 0.72
+    landmarks: float = 0.8
+    closeups: tuple[float, ...] = (2.0, 3.0)
+    most_closeups: int = 6
+    scan_every: int = 3
+    most_followed: int = 2
+    keep: float = 0.75
+    hold: float = 0.65
+    tiles: int = 3
+    tiles_every_ms: int = 1_000
+    large: float = 0.15
+    memory_ms: int = MEMORY_MS
+
+
+CLOSEUP_FLOOR = 0.2
+"""A closeup's score below this is none."""
+
+
+class Closeup:
+    """The short-range model on a square around one place. Buffers are reused: one thread."""
+
+    def __init__(self, model: Path) -> None:
+        self._finder = FaceFinder(model, SHORT_RANGE._replace(score=CLOSEUP_FLOOR))
+        self.model = self._finder.model
+        self._square = np.zeros((SHORT_RANGE.size, SHORT_RANGE.size, 3), np.uint8)
+
+    def look(self, rgb: Rgb, box: Box, scale: float) -> tuple[float, Box]:
+        """The best score, 0..1, of a face that has its middle within `box` of `rgb`, and its box; (0, `box`) without
+        one. The model is shown a square of `scale` times the box, black beyond the frame."""
+        height, width = rgb.shape[:2]
+        centre_x, centre_y = (box[0] + box[2] / 2) * width, (box[1] + box[3] / 2) * height
+        side = max(box[2] * width, box[3] * height, 1.0) * scale
+        zoom = SHORT_RANGE.size / side
+        shift = SHORT_RANGE.size / 2
+        warp = np.array([[zoom, 0, shift - centre_x * zoom], [0, zoom, shift - centre_y * zoom]], np.float32)
+        cv2.warpAffine(rgb, warp, (SHORT_RANGE.size, SHORT_RANGE.size), dst=self._square)
+        best = _middle_one(self._finder.detect_square(self._square), 0.5 / scale)
+        if best is None:
+            return 0.0, box
+        score, (x, y, w, h) = best
+        left, top = centre_x - side / 2, centre_y - side / 2
+        found = ((left + x * side) / width, (top + y * side) / height, w * side / width, h * side / height)
+        return score, found
+
+
+class _Candidate(NamedTuple):
+    """A place where the leading model sees a face: box, score and the two eyes (2, 2), in fractions of the frame."""
+
+    box: Box
+    score: float
+    eyes: Floats
+
+
+def _candidates(found: Detections) -> list[_Candidate]:
+    """Best first, as they were found."""
+    rows = zip(found.boxes.tolist(), found.scores.tolist(), found.keypoints[:, :2], strict=True)
+    return [_Candidate((x, y, width, height), score, eyes) for (x, y, width, height), score, eyes in rows]
+
+
+def _middle_one(found: Detections, reach: float) -> tuple[float, Box] | None:
+    """The best of `found` whose middle lies within `reach` of the square's middle."""
+    for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
+        x, y, width, height = box
+        if abs(x + width / 2 - 0.5) < reach and abs(y + height / 2 - 0.5) < reach:
+            return score, (x, y, width, height)
+    return None
+
+
+class FaceLook:
+    """Finds the visible faces, look after look. `reset` before another camera or film; one thread."""
+
+    def __init__(
+        self, leading: Path, closeup: Path, landmarks: Path, leader: FaceSpec, spec: LookSpec | None = None
+    ) -> None:
+        """Load the model that leads, which `leader` describes, the short-range one for closeups and the one for
+        landmarks. Raises VisionProblem."""
+        self.spec = spec or LookSpec()
+        self.finder = FaceFinder(leading, leader._replace(score=self.spec.floor))
+        self.closeup = Closeup(closeup)
+        self.landmarks = Landmarks(landmarks)
+        self.tracks = Tracks(self.spec.memory_ms)
+        self.reset()
+
+    def reset(self) -> None:
+        self.tracks.reset()
+        self._since_scan = 0
+        self._tiled_up_ms: int | None = None
+
+    def look(self, rgb: Rgb, up_ms: int) -> None:
+        """Bring `tracks` to what `rgb`, uint8 (height, width, 3), captured at `up_ms`, shows. Raises VisionProblem."""
+        sightings = self._followed(rgb)
+        if sightings is None:
+            sightings = self._scanned(rgb, up_ms)
+            self._since_scan = 0
+        self.tracks.step(up_ms, sightings)
+
+    def _followed(self, rgb: Rgb) -> list[Sighting] | None:
+        """The faces of the last look where they are now; None when the whole picture must be scanned."""
+        self._since_scan += 1
+        tracks = self.tracks.all
+        is_clear = 1 <= len(tracks) <= self.spec.most_followed and all(track.is_visible for track in tracks)
+        if self._since_scan >= self.spec.scan_every or not is_clear:
+            return None
+        sightings = []
+        for track in tracks:
+            score, box = self.closeup.look(rgb, track.box, self.spec.closeups[0])
+            if score < self.spec.keep:
+                return None
+            sightings.append(Sighting(box, score, is_seen=True, is_sure=True))
+        return sightings
+
+    def _scanned(self, rgb: Rgb, up_ms: int) -> list[Sighting]:
+        found = _candidates(self.finder.detect(rgb)) + self._tiled(rgb, up_ms)
+        sightings: list[Sighting] = []
+        second_looks = 0
+        for candidate in sorted(found, key=lambda each: -each.score):
+            if any(overlap(candidate.box, other.box) >= SAME for other in sightings):
+                continue
+            if candidate.score >= self.spec.sure:
+                sightings.append(Sighting(candidate.box, candidate.score, is_seen=True, is_sure=True))
+            elif second_looks < self.spec.most_closeups:
+                second_looks += 1
+                sightings.append(self._second_look(rgb, candidate))
+        return sightings + self._missed(rgb, sightings)
+
+    def _second_look(self, rgb: Rgb, candidate: _Candidate) -> Sighting:
+        scores = [self.closeup.look(rgb, candidate.box, scale)[0] for scale in self.spec.closeups]
+        score = (candidate.score + sum(scores)) / (1 + len(scores))
+        if not self.spec.nothing <= score < self.spec.seen:
+            return Sighting(candidate.box, score, is_seen=score >= self.spec.seen, is_sure=score >= self.spec.sure)
+        flag = self.landmarks.look(rgb, candidate.box, candidate.eyes)
+        if flag < self.spec.landmarks:
+            return Sighting(candidate.box, score, is_seen=False)
+        return Sighting(candidate.box, (score + flag) / 2, is_seen=True)
+
+    def _tiled(self, rgb: Rgb, up_ms: int) -> list[_Candidate]:
+        """What the leading model finds in the tiles, when they are due."""
+        is_due = self._tiled_up_ms is None or not 0 <= up_ms - self._tiled_up_ms < self.spec.tiles_every_ms
+        if not is_due or any(track.box[3] >= self.spec.large and track.is_visible for track in self.tracks.all):
+            return []
+        self._tiled_up_ms = up_ms
+        height, width = rgb.shape[:2]
+        side, room = min(height, width), max(height, width) - min(height, width)
+        found = []
+        for number in range(self.spec.tiles):
+            start = room * number // max(1, self.spec.tiles - 1)
+            left, top = (start, 0) if width >= height else (0, start)
+            for (x, y, w, h), score, eyes in _candidates(self.finder.detect(rgb[top : top + side, left : left + side])):
+                box = ((x * side + left) / width, (y * side + top) / height, w * side / width, h * side / height)
+                if box[3] < self.spec.large:
+                    found.append(_Candidate(box, score, (eyes * side + (left, top)) / (width, height)))
+        return found
+
+    def _missed(self, rgb: Rgb, sightings: list[Sighting]) -> list[Sighting]:
+        """A face that was found lately and that the leading model did not find again is looked at where it was."""
+        again = []
+        for track in self.tracks.all:
+            if track.was_seen and all(overlap(track.box, sighting.box) < SAME for sighting in sightings):
+                score, box = self.closeup.look(rgb, track.box, self.spec.closeups[0])
+                if score >= self.spec.hold:
+                    again.append(Sighting(box, score, is_seen=True))
+        return again
