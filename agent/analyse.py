@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from agent.camera import VISION_SIZE, CameraLost
 from agent.camera.footage import PICTURE_SUFFIXES, read_pictures
 from agent.core.judge import MAX_GAP_S, AlertChange, Judge, State
-from agent.core.observation import Observation
+from agent.core.observation import Observation, quantised
+from agent.core.obslog import SUFFIX, Ended, Entry, Header, JudgeBy, whole_log
 from agent.vision import Vision, VisionProblem, open_vision
-from agent.wire import DEFAULT_RULES, BadMessage, Rule, rules_in
+from agent.wire import DEFAULT_RULES, BadMessage, Instant, Rule, rules_in
 from models import ModelProblem
 
 Sample = dict[str, Any]
@@ -49,6 +51,7 @@ def analyse(
     rules: Path | None = None,
     models_folder: Path | None = None,
     *,
+    logs: Path | None = None,
     face_model: str = "full_range",
     console: Console | None = None,
 ) -> int:
@@ -57,7 +60,8 @@ def analyse(
     `out` becomes one object, file stem -> samples: `t` in seconds, `faces` with `box` [x, y, w, h] in the file's own
     pixels and `score` 0..1, and the whole `observation`. `alerts` becomes file stem -> alerts with `began_s`,
     `raised_s` and `cleared_s`, the last null for one that stood when the file ended. A still picture is judged at
-    once, without dwell. `rules` is a file for `read_rules`.
+    once, without dwell. `rules` is a file for `read_rules`. `logs` is a folder that gets an observation log of each
+    file, for `agent.replay`.
 
     Returns 0, or 1 when anything could not be read or written; each such file is one line on `console`
     (default: the terminal's error stream), and the others are still done.
@@ -67,7 +71,7 @@ def analyse(
         chosen = DEFAULT_RULES if rules is None else read_rules(rules)
         vision = open_vision(face_model, models_folder)
         for target in filter(None, (out, alerts)):
-            _write(target, {})  # now, and not after an hour's work, is the time to find that it cannot be written
+            write_json(target, {})  # now, and not after an hour's work, is the time to find that it cannot be written
     except (BadRules, ModelProblem, VisionProblem, OSError) as error:
         _complain(say, str(error))
         return 1
@@ -85,14 +89,16 @@ def analyse(
                 look = _File(path, vision, chosen, fps)
                 for second in look.run():
                     progress.update(whole, now=f"{path.name} {second:.0f} s")
+                if logs is not None:
+                    look.keep_log(logs)
                 if look.samples:  # nothing read is not the same as nothing seen: an unreadable file is left out
                     samples[path.stem], raised[path.stem] = look.samples, look.alerts
                 problems += [look.problem] if look.problem else []
             progress.advance(whole)
     try:
-        _write(out, samples)
+        write_json(out, samples)
         if alerts is not None:
-            _write(alerts, raised)
+            write_json(alerts, raised)
     except OSError as error:
         problems.append(str(error))
     for problem in problems:
@@ -103,29 +109,49 @@ def analyse(
 class _File:
     """One film or picture: its samples, alerts and what went wrong with it."""
 
-    def __init__(self, path: Path, vision: Vision, rules: Iterable[Rule], fps: float) -> None:
+    def __init__(self, path: Path, vision: Vision, rules: tuple[Rule, ...], fps: float) -> None:
         self.samples: list[Sample] = []
         self.problem: str | None = None
         self._path, self._vision, self._fps = path, vision, fps
         is_still = path.suffix.lower() in PICTURE_SUFFIXES
         # at a rate so low that neighbouring samples lie further apart, they still are neighbours
-        self._judge = Judge(rules, is_still, max_gap_s=max(MAX_GAP_S, 1.5 / fps))
+        by = JudgeBy(rules=rules, first_n=1, is_still=is_still, max_gap_s=max(MAX_GAP_S, 1.5 / fps))
+        self._judge = Judge(by.rules, by.is_still, max_gap_s=by.max_gap_s)
+        self._entries: list[Entry] = [_header(path, vision), by]
         self._changes: dict[int, AlertChange] = {}
 
     def run(self) -> Iterable[float]:
         """Do the work, yielding the second after each sample."""
         try:
             for second, rgb in read_pictures(self._path, self._fps):
-                up_ms = round(second * 1000)
-                observation = self._vision.observe(as_the_desk_sees(rgb), up_ms, up_ms)
-                height, width = rgb.shape[:2]
-                self.samples.append(_sample(second, observation, width, height))
-                for change in self._judge.step(observation):
-                    self._changes[change.n] = change
+                self._look(second, rgb)
                 yield second
         except (CameraLost, VisionProblem) as error:
             # what was seen before a film broke off stays
             self.problem = str(error) if self._path.name in str(error) else f"{self._path.name}: {error}"
+
+    def _look(self, second: float, rgb: NDArray[np.uint8]) -> None:
+        up_ms = round(second * 1000)
+        observation = quantised(self._vision.observe(as_the_desk_sees(rgb), up_ms, up_ms))
+        height, width = rgb.shape[:2]
+        self.samples.append(_sample(second, observation, width, height))
+        changes = self._judge.step(observation)
+        self._changes.update({change.n: change for change in changes})
+        self._entries += (observation, *changes)
+
+    def keep_log(self, folder: Path) -> None:
+        """Write the observation log into `folder`. It alone is told of an end: in `alerts` what stood when the film
+        ended was not cleared."""
+        if not self.samples:
+            return
+        last = self.samples[-1]["observation"]
+        now = Instant(last["utc_ms"], last["up_ms"])
+        data = whole_log((*self._entries, *self._judge.end(now), Ended(now=now)))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(folder / f"{self._path.stem}{SUFFIX}", data)
+        except OSError as error:
+            self.problem = f"{self._path.name}: its log cannot be written: {error}"
 
     @property
     def alerts(self) -> list[FileAlert]:
@@ -161,11 +187,20 @@ def _file_alert(change: AlertChange) -> FileAlert:
     }
 
 
-def _write(path: Path, value: object) -> None:
+def _header(path: Path, vision: Vision) -> Header:
+    software = metadata.version("exam-monitoring-system")
+    return Header(sitting=path.name, software=software, model_sha256=vision.model_sha256, began=Instant(0, 0))
+
+
+def write_json(path: Path, value: object) -> None:
+    _write_whole(path, msgspec.json.encode(value))
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     """Whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(msgspec.json.encode(value))
+        part.write_bytes(data)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

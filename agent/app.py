@@ -2,9 +2,9 @@
 
 Who waits for whom. The camera's thread hands each picture to the recorder and goes on. The sight thread takes the
 newest picture when it is due and waits for no disk and no network. The scribe alone appends records and may wait for a
-slow card as long as it must. The main thread ticks: it follows the plan, reads the faults, drives lamp and heartbeat.
-The link has threads of its own. So a dead broker, a full card or a hung camera each stop one thing, and the others say
-so.
+slow card as long as it must; the observation log has a writer of its own, for which nobody waits. The main thread
+ticks: it follows the plan, reads the faults, drives lamp and heartbeat. The link has threads of its own. So a dead
+broker, a full card or a hung camera each stop one thing, and the others say so.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from numpy.typing import NDArray
 from agent import host, wire
 from agent.blinds import Blinds
 from agent.config import Settings
-from agent.core import bodies, faults, patterns, schedule
+from agent.core import bodies, faults, pace, patterns, schedule
 from agent.core.judge import AlertChange, State
 from agent.core.observation import Observation
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, panel_pins
+from agent.diary import Diary
+from agent.heartbeat import desk_state, heartbeat_of, seat_now
 from agent.messaging.link import Link, LinkSettings
+from agent.observations import ObservationLog
 from agent.panel import Panel
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
@@ -81,6 +84,8 @@ class Desk:
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
         self.blinds = Blinds(lambda: self.sitting.zones())
+        self.observations = ObservationLog(settings.storage_path / "observations")
+        self.diary = Diary(lambda: self.sitting.current, self.observations, self._put, settings.unit, self.maker)
         self.sight = Sight(
             lambda: open_camera(settings),
             self._observe,
@@ -88,8 +93,11 @@ class Desk:
             self._take_changes,
             self.clock,
             settings.vision_fps,
+            self.diary,
             mask=self.blinds.rgb,
         )
+        self._pace_keeper = pace.PaceKeeper(settings.vision_fps)
+        self._pace = pace.Pace(settings.vision_fps, settings.vision_fps)
         self.recorder = Recorder(
             self.segments_folder,
             boot=self.records.boot % MAX_COUNT,  # a start on a read-only card has a number beyond any file name's
@@ -157,6 +165,7 @@ class Desk:
     def _start(self, now: Instant) -> None:
         previous = self.records.previous
         self.scribe.start()
+        self.observations.start()
         self._put(
             wire.Restart(
                 os_boot=host.os_boot_id(),
@@ -177,7 +186,9 @@ class Desk:
     def _stop(self, now: Instant) -> None:
         self.sight.stop(STOP_WITHIN_S)
         self.sitting.end(now, is_over=False)
+        self.diary.follow(None)
         self.recorder.close()
+        self.observations.stop(STOP_WITHIN_S)
         is_written = self.scribe.stop(STOP_WITHIN_S)
         if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
             self._hand_over(STOP_WITHIN_S)
@@ -260,12 +271,14 @@ class Desk:
             self.link = self._make_link()
             self.link.start()
         self.sitting.follow(now, self.clock.is_ok())
+        self.diary.follow(self.sitting.current)
         while self._presses:
             self._presses.popleft()
             self.sitting.press(now)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
             self._read_faults(now, seen, progress)
+            self._follow_pace(now, seen)
         self._show(now, seen, progress)
 
     def _is_due(self, what: str, now: Instant, every_ms: int) -> bool:
@@ -287,6 +300,13 @@ class Desk:
             log.warning("fault %s %s: %s", change.kind, change.state, change.detail)
             name = "" if sitting is None else sitting.sitting
             self._put(bodies.fault_body(change, name, self.records.boot), now)
+
+    def _follow_pace(self, now: Instant, seen: Seen) -> None:
+        chosen = self._pace_keeper.step(now.up_ms, seen.vision_ms, host.temperature_c())
+        if chosen.fps != self._pace.fps:
+            log.warning("%g looks a second of %g %s", chosen.fps, chosen.wanted_fps, chosen.reason)
+            self.sight.look_at(chosen.fps)
+        self._pace = chosen
 
     def _readings(self, now: Instant, seen: Seen, progress: Progress) -> faults.Readings:
         step_ms, self._step_ms = self._step_ms, 0
@@ -327,35 +347,20 @@ class Desk:
 
     def _show(self, now: Instant, seen: Seen, progress: Progress) -> None:
         alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
-        state = self._state(now, alerts, seen)
+        sitting, away = self.sitting.current, self.link.disconnected_since
+        hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
+        state = desk_state(sitting, seen, alerts, self._judged, self.faults.standing(), hub_away_s)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
         steady = msgspec.structs.replace(state, hub_away_s=0.0)  # it grows with each tick and is no news
-        told = (steady, alerts, self.sitting.current, seen.look and len(seen.look.observation.faces))
+        faces = seen.look and len(seen.look.observation.faces)
+        told = (steady, alerts, sitting, faces, seat_now(seen, sitting), self._pace.fps)
         if told != self._told or self._is_due("heartbeat", now, HEARTBEAT_EVERY_MS):
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
             self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
             self.link.publish_heartbeat(self._heartbeat(now, alerts, seen, progress))
-
-    def _state(self, now: Instant, alerts: tuple[wire.StandingAlert, ...], seen: Seen) -> patterns.DeskState:
-        sitting, away = self.sitting.current, self.link.disconnected_since
-        return patterns.DeskState(
-            is_booting=seen.look is None and seen.camera_trouble is None and not self.faults.standing(),
-            is_sitting=sitting is not None,
-            mode=sitting.mode if sitting is not None else wire.Mode.AUTOMATED,
-            alerts=tuple(
-                patterns.ShownAlert(
-                    kind=alert.kind,
-                    is_confirmed=self._judged.get(alert.alert) is CommandKind.CONFIRM_ALERT,
-                    is_dismissed=self._judged.get(alert.alert) is CommandKind.DISMISS_ALERT,
-                )
-                for alert in alerts
-            ),
-            faults=tuple(change.kind for change in self.faults.standing()),
-            hub_away_s=0.0 if away is None else (now.up_ms - away.up_ms) / 1000,
-        )
 
     def _publish_still(self, seen: Seen) -> None:
         if seen.look is None or self.link.connected_since is None:
@@ -370,35 +375,23 @@ class Desk:
     def _heartbeat(
         self, now: Instant, alerts: tuple[wire.StandingAlert, ...], seen: Seen, progress: Progress
     ) -> wire.Heartbeat:
-        sitting, plan = self.sitting.current, self.records.plan()
-        standing = self.faults.standing()
-        is_stopped = any(change.kind is wire.FaultKind.RECORDING_STOPPED for change in standing)
         written_ns = progress.last_written_up_ns
-        observation = None if seen.look is None else seen.look.observation
-        return wire.Heartbeat(
-            boot=self.records.boot,
-            now=now,
+        return heartbeat_of(
+            self.maker,
+            now,
+            self.sitting.current,
+            seen,
+            progress,
+            self._pace,
+            alerts,
+            self.faults.standing(),
             is_clock_ok=self.clock.is_ok(),
-            state="waiting" if sitting is None else "stopped" if is_stopped else "recording",
-            sitting="" if sitting is None else sitting.sitting,
-            faces=None if observation is None else len(observation.faces),
-            is_covered=None if observation is None else observation.scene.is_covered,
-            capture_fps=seen.capture_fps,
-            vision_fps=seen.vision_fps,
-            vision_ms=None if observation is None else observation.vision_ms,
-            frames_dropped=progress.frames_dropped,
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,
             free_bytes=host.free_bytes(self.segments_folder),
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
-            faults=tuple(
-                wire.StandingFault(kind=change.kind, began=change.began, detail=change.detail) for change in standing
-            ),
-            alerts=alerts,
             head=self.scribe.head,
-            plan=None if plan is None else plan.number,
-            software=SOFTWARE,
-            model_sha256=self.maker.model_sha256,
+            plan=self.records.plan(),
             has_reference=self.vision.seat.reference is not None,
         )

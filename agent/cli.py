@@ -1,4 +1,4 @@
-"""`ems-agent`: run the desk, check it, or analyse films and pictures with its vision and judge."""
+"""`ems-agent`: run the desk, check it, analyse films and pictures, or judge a sitting again."""
 
 from __future__ import annotations
 
@@ -68,16 +68,40 @@ def check() -> None:
 @click.option("--alerts", type=click.Path(path_type=Path), help="where the alerts go")
 @click.option("--fps", default=5.0, show_default=True, type=click.FloatRange(0.1, 60), help="looks a second")
 @click.option("--rules", type=click.Path(path_type=Path), help="a TOML or JSON file of rules instead of the defaults")
+@click.option("--log", "logs", type=click.Path(path_type=Path), help="a folder for observation logs, to replay")
 @click.option("--models", "models_folder", type=click.Path(path_type=Path), help="where the fetched models lie")
 def analyse(
-    files: tuple[Path, ...], out: Path, alerts: Path | None, fps: float, rules: Path | None, models_folder: Path | None
+    files: tuple[Path, ...],
+    out: Path,
+    alerts: Path | None,
+    fps: float,
+    rules: Path | None,
+    logs: Path | None,
+    models_folder: Path | None,
 ) -> None:
     """Run vision and judge over films and pictures, as fast as it goes."""
     from agent.analyse import analyse as analyse_files
 
     with _in_one_line():
-        code = analyse_files(list(files), out, alerts, fps=fps, rules=rules, models_folder=models_folder)
+        code = analyse_files(list(files), out, alerts, fps=fps, rules=rules, logs=logs, models_folder=models_folder)
     sys.exit(code)
+
+
+@main.command()
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rules", type=click.Path(path_type=Path), help="a TOML or JSON file of rules instead of the log's own")
+@click.option("--json", "out", type=click.Path(path_type=Path), help="where both lists of alerts go")
+def replay(logs: tuple[Path, ...], rules: Path | None, out: Path | None) -> None:
+    """Judge a sitting again from its observation logs, in their order: what was raised, and what would be.
+
+    A desk keeps them in STORAGE_PATH/observations, `analyse --log` writes them of films.
+    """
+    from agent.replay import ReplayProblem, replay_logs
+
+    try:
+        sys.exit(replay_logs(list(logs), rules, out))
+    except ReplayProblem as problem:
+        raise _OneLine(str(problem)) from None
 
 
 class _in_one_line:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agent.camera import Camera, CameraLost, MainFrame, Picture
 from agent.core.judge import AlertChange, Judge
-from agent.core.observation import Observation
+from agent.core.observation import Observation, quantised
 from agent.wire import Instant, Rule
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,16 @@ class Clock(Protocol):
     def utc_ms_at(self, up_ns: int) -> int: ...
 
 
+class Watch(Protocol):
+    """Hears all that the judge is given and what it says, in the judge's own order, and must only enqueue."""
+
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None: ...
+
+    def saw(self, observation: Observation, changes: list[AlertChange]) -> None: ...
+
+    def ended(self, now: Instant, changes: list[AlertChange]) -> None: ...
+
+
 class Look(NamedTuple):
     """One analysed picture with what it shows."""
 
@@ -52,14 +62,16 @@ class Seen(Struct, frozen=True, kw_only=True):
     vision_trouble: str | None
     capture_fps: float
     vision_fps: float
+    vision_ms: float | None
+    """What the looks of the last WINDOW_MS took on average; None without any."""
     observations_in_window: int
     look: Look | None
 
 
 class Sight:
     """`open_camera` makes a camera, not yet started; `observe` is vision's; `feed` gets every frame; `on_changes` gets
-    what the judge says, with the picture it was said of. `mask` gives each picture as it may be seen: before anybody
-    looks at it, and without writing into the one it was given."""
+    what the judge says, with the picture it was said of; `watch`, when given, hears the judge. `mask` gives each
+    picture as it may be seen: before anybody looks at it, and without writing into the one it was given."""
 
     def __init__(
         self,
@@ -69,17 +81,17 @@ class Sight:
         on_changes: Callable[[list[AlertChange], NDArray[np.uint8]], None],
         clock: Clock,
         fps: float,
+        watch: Watch | None = None,
         mask: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda rgb: rgb,
     ) -> None:
         self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
-        self._mask = mask
-        self._clock = clock
+        self._mask, self._clock, self._watch = mask, clock, watch
         self._every_ms = 1000 / fps
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._judge: Judge | None = None
         self._frames: deque[int] = deque(maxlen=WINDOW_MS)
-        self._looks: deque[int] = deque(maxlen=WINDOW_MS)
+        self._looks: deque[tuple[int, float]] = deque(maxlen=WINDOW_MS)
         self._last_look: Look | None = None
         self._camera_trouble: str | None = None
         self._vision_trouble: str | None = None
@@ -100,12 +112,21 @@ class Sight:
         """Judge from now on by `rules`; alerts are numbered from `first_n`."""
         with self._lock:
             self._judge = Judge(rules, first_n=first_n)
+            self._tell_watch(lambda watch: watch.judge_by(rules, first_n, self._clock.now()))
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         """No more judging: what stood is cleared; and the number the next alert would have had."""
         with self._lock:
             judge, self._judge = self._judge, None
-            return ([], 0) if judge is None else (judge.end(now), judge.next_n)
+            if judge is None:
+                return [], 0
+            changes = judge.end(now)
+            self._tell_watch(lambda watch: watch.ended(now, changes))
+            return changes, judge.next_n
+
+    def look_at(self, fps: float) -> None:
+        """Look `fps` times a second from the next look on."""
+        self._every_ms = 1000 / fps
 
     def standing(self) -> tuple[AlertChange, ...]:
         with self._lock:
@@ -115,7 +136,7 @@ class Sight:
         """Counted up to now, so that a camera that stopped is seen to stop."""
         now_ms = self._clock.now().up_ms
         frames = [up_ms for up_ms in tuple(self._frames) if now_ms - up_ms <= WINDOW_MS]
-        looks = [up_ms for up_ms in tuple(self._looks) if now_ms - up_ms <= WINDOW_MS]
+        looks = [vision_ms for up_ms, vision_ms in tuple(self._looks) if now_ms - up_ms <= WINDOW_MS]
         return Seen(
             since_up_ms=self._since_up_ms,
             last_frame_up_ms=self._frames[-1] if self._frames else None,
@@ -123,6 +144,7 @@ class Sight:
             vision_trouble=self._vision_trouble,
             capture_fps=len(frames) * 1000 / WINDOW_MS,
             vision_fps=len(looks) * 1000 / WINDOW_MS,
+            vision_ms=sum(looks) / len(looks) if looks else None,
             observations_in_window=len(looks),
             look=self._last_look if looks else None,
         )
@@ -169,17 +191,21 @@ class Sight:
     def _analyse(self, picture: Picture) -> None:
         try:
             rgb = self._mask(picture.rgb)
-            observation = self._observe(rgb, picture.up_ns // _NS_PER_MS, self._clock.utc_ms_at(picture.up_ns))
+            utc_ms = self._clock.utc_ms_at(picture.up_ns)
+            observation = quantised(self._observe(rgb, picture.up_ns // _NS_PER_MS, utc_ms))
         except Exception as error:  # whatever a model or a picture does, recording and the next look go on
             if self._vision_trouble is None:
                 log.exception("a picture could not be analysed")
             self._vision_trouble = f"{type(error).__name__}: {error}"
             return
         self._vision_trouble = None
-        self._looks.append(observation.up_ms)
+        self._looks.append((observation.up_ms, observation.vision_ms))
         self._last_look = Look(observation, rgb)
         with self._lock:  # told within the lock: a judge that is ended at this moment has the last word
-            changes = [] if self._judge is None else self._judge.step(observation)
+            if self._judge is None:
+                return
+            changes = self._judge.step(observation)
+            self._tell_watch(lambda watch: watch.saw(observation, changes))
             if changes:
                 self._tell(changes, rgb)
 
@@ -188,3 +214,10 @@ class Sight:
             self._on_changes(changes, rgb)
         except Exception:  # whoever is told has trouble of its own; looking goes on
             log.exception("what was seen could not be told: %s", changes)
+
+    def _tell_watch(self, tell: Callable[[Watch], None]) -> None:
+        try:
+            if self._watch is not None:
+                tell(self._watch)
+        except Exception:  # what is noted of the looking must not end it
+            log.exception("what the judge heard could not be noted")

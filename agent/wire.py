@@ -353,13 +353,34 @@ class SittingState(Struct, frozen=True, kw_only=True, tag="sitting", tag_field="
     plan: Count
 
 
+class Span(Struct, frozen=True, array_like=True):
+    """A stretch within `Observed` that shows one thing: offset from `began` and length, `seat` a SeatState of the desk
+    (`face`, `somebody`, `empty`, `unknown`), and how many faces were visible."""
+
+    start_ms: Ms
+    length_ms: Ms
+    seat: Label
+    faces: Count = 0
+
+
+class Observed(Struct, frozen=True, kw_only=True, tag="observed", tag_field="kind"):
+    """A sitting's observations in brief, a minute or less of them; `looks` frames were analysed. `spans` come in their
+    order and do not overlap; where there is none, nothing was looked at."""
+
+    sitting: Label
+    began: Instant
+    ended: Instant
+    looks: Count
+    spans: Annotated[tuple[Span, ...], Meta(max_length=240)]
+
+
 class Other(Struct, frozen=True, kw_only=True):
     """A body of a later version's kind: kept and receipted by whoever does not understand it."""
 
     kind: Label
 
 
-_KnownBody = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState
+_KnownBody = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState | Observed
 Body = _KnownBody | Other
 RECORD_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in _KnownBody.__args__)
 
@@ -513,7 +534,9 @@ class Lamp(Struct, frozen=True, kw_only=True):
 class Heartbeat(Struct, frozen=True, kw_only=True):
     """`I am well`, with readings; newest wins, never spooled. A number the desk cannot read is None, never 0.
 
-    `state` is `waiting` (no sitting now), `recording` or `stopped` (a sitting, and no recording).
+    `state` is `waiting` (no sitting now), `recording` or `stopped` (a sitting, and no recording). `seat` is what the
+    newest look says of the seat, as in a Span, '' without one. `vision_fps` is what the desk looks, `vision_wanted_fps`
+    what its setting asks for, and `vision_slowed` why it chose to look less often, '' when it did not.
     """
 
     boot: Count
@@ -526,6 +549,9 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     capture_fps: float | None = None
     vision_fps: float | None = None
     vision_ms: float | None = None
+    vision_wanted_fps: float | None = None
+    vision_slowed: Text = ""
+    seat: Label = ""
     frames_dropped: Count = 0
     recorded_s: float = 0.0
     spool: Count = 0

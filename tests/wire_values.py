@@ -80,6 +80,17 @@ BODIES: dict[str, wire.Body] = {
     ),
     "clock_step": wire.ClockStep(step_ms=-3_600_000, is_synced=True),
     "sitting": wire.SittingState(sitting="maths-1", seat="A1", state="resumed", plan=12),
+    "observed": wire.Observed(
+        sitting="maths-1",
+        began=BEGAN,
+        ended=CLEARED,
+        looks=171,
+        spans=(
+            wire.Span(0, 12_400, "face", 2),
+            wire.Span(12_400, 21_600, "somebody"),
+            wire.Span(36_000, 6_000, "empty"),
+        ),
+    ),
     "other": wire.Other(kind="pulse"),
 }
 
@@ -139,6 +150,17 @@ _HEARTBEAT = wire.Heartbeat(
     plan=12,
     software="0.1.0",
     model_sha256="ab" * 32,
+)
+_SLOWED = wire.Heartbeat(
+    boot=7,
+    now=CLEARED,
+    is_clock_ok=True,
+    state="recording",
+    faces=0,
+    vision_fps=2.5,
+    vision_wanted_fps=5.0,
+    vision_slowed="hot: 78 degrees Celsius",
+    seat="somebody",
 )
 _PLAN = wire.Plan(
     number=12,
@@ -203,6 +225,7 @@ GOLDEN: tuple[Golden, ...] = (
         "up-still.bin", "up", "still", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)
     ),
     Golden("up-heartbeat.json", "up", "heartbeat", _HEARTBEAT),
+    Golden("up-heartbeat-slowed.json", "up", "heartbeat", _SLOWED),
     Golden(
         "up-heartbeat-least.json",
         "up",

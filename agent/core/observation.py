@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import msgspec
+
+BOXES, SHARES, TENTHS = 4096, 1000, 10
+"""Steps to a whole of each grid: boxes finer than the pixels of a 1280 wide picture, scores as fine as thresholds are
+given."""
 
 
 class Face(msgspec.Struct, frozen=True, gc=False):
@@ -57,3 +63,47 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     vision_ms: float = 0.0
     seat: Seat | None = None
     doubt: float = 0.0
+
+
+def quantised(observation: Observation) -> Observation:
+    """The same with every number on the grid that the observation log can hold: boxes to 1/4096, scores and shares to
+    1/1000, brightness, detail and milliseconds to 0.1. Done once, before anything is judged, so that judging the log
+    is judging the very same numbers. Idempotent. Raises ValueError or OverflowError for what is no finite number."""
+    scene, seat = observation.scene, observation.seat
+    return msgspec.structs.replace(
+        observation,
+        faces=tuple(_quantised_face(face) for face in observation.faces),
+        scene=msgspec.structs.replace(
+            scene,
+            brightness=on_grid(scene.brightness, TENTHS),
+            detail=on_grid(scene.detail, TENTHS),
+            shift=on_grid(scene.shift, SHARES),
+        ),
+        vision_ms=on_grid(observation.vision_ms, TENTHS),
+        seat=None if seat is None else _quantised_seat(seat),
+        doubt=on_grid(observation.doubt, SHARES),
+    )
+
+
+@overload
+def on_grid(value: float, steps: int) -> float: ...
+@overload
+def on_grid(value: float | None, steps: int) -> float | None: ...
+def on_grid(value: float | None, steps: int) -> float | None:
+    """The nearest `n / steps`: the float that an n read back from a log gives again."""
+    return None if value is None else round(value * steps) / steps
+
+
+def _quantised_face(face: Face) -> Face:
+    x, y, width, height = face.box
+    box = (on_grid(x, BOXES), on_grid(y, BOXES), on_grid(width, BOXES), on_grid(height, BOXES))
+    return msgspec.structs.replace(face, box=box, score=on_grid(face.score, SHARES))
+
+
+def _quantised_seat(seat: Seat) -> Seat:
+    return msgspec.structs.replace(
+        seat,
+        person=on_grid(seat.person, SHARES),
+        pose=on_grid(seat.pose, SHARES),
+        change=on_grid(seat.change, SHARES),
+    )

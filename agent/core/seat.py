@@ -1,7 +1,7 @@
 """What one observation says of the seat, by the witnesses' thresholds of a rule.
 
 Four states, of which two are facts about the candidate: a face is visible; or none is, and a witness says that somebody
-is there (a bowed head, a turned back); or none is, and all witnesses that were asked agree that nobody is. A camera
+is there (a bowed head, a turned back), or a face shows that the rule does not find clear enough; or none is, and all witnesses that were asked agree that nobody is. A camera
 that cannot see tells nothing.
 """
 
@@ -27,7 +27,7 @@ def seat_state(observation: Observation, rule: Rule) -> SeatState:
         return SeatState.UNKNOWN
     if any(face.score >= rule.threshold for face in observation.faces):
         return SeatState.FACE
-    if _is_anybody_there(observation, rule.witnesses):
+    if observation.faces or _is_anybody_there(observation, rule.witnesses):
         return SeatState.SOMEBODY
     if observation.seat is None or scene.is_low_light:
         return SeatState.UNKNOWN

@@ -257,6 +257,7 @@ def _tile(
         "is_seen": first.rank == 3,
         "also": [{"state": str(c.state), "words": c.words} for c in also],
         "faces": heartbeat.faces if is_known and heartbeat else None,
+        "seat": heartbeat.seat if is_known and heartbeat else "",
         "fps": round(heartbeat.capture_fps) if is_known and heartbeat and heartbeat.capture_fps is not None else None,
         "recorded_s": int(heartbeat.recorded_s) if heartbeat else None,
         "is_recording": bool(is_known and heartbeat and heartbeat.state == "recording"),

@@ -43,7 +43,8 @@ def _row(desk: DemoDesk, heartbeat: Heartbeat | None, age_ms: int) -> list[str |
         return [desk.seat, desk.name, Text(desk.camera_words), Text("starting", _STYLE["starting"]), *["-"] * 6]
     is_late = age_ms > LATE_MS
     state = f"late {age_ms // 1000} s" if is_late else heartbeat.state
-    standing = [*(alert.kind for alert in heartbeat.alerts), *(fault.kind for fault in heartbeat.faults)]
+    standing: list[str] = [*(alert.kind for alert in heartbeat.alerts), *(fault.kind for fault in heartbeat.faults)]
+    standing += [f"looks slowed, {heartbeat.vision_slowed}"] if heartbeat.vision_slowed else []
     lamp = heartbeat.lamp
     return [
         desk.seat,

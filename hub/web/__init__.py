@@ -71,7 +71,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         words=board_words.words_of,
     )
     # Globals, not context: macros that a template imports see only these.
-    app.jinja_env.globals.update(t=texts.text, counted=texts.counted, DASH=clock.DASH)
+    app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def shared() -> dict[str, Any]:

@@ -26,6 +26,9 @@ TEXTS: dict[str, str] = {
     "faces_one": "1 face",
     "faces": "{n} faces",
     "faces_unknown": "\N{EN DASH} faces",
+    "seat_empty": "Nobody in view",
+    "seat_somebody": "Somebody there, no face visible",
+    "seat_unknown": "Cannot tell",
     "fps": "{n}/s",
     "since": "since {time}",
     "seen_by": "{name} is on it",
@@ -61,3 +64,11 @@ def counted(name: str, n: int, /, **values: object) -> str:
     form = f"{name}_none" if n == 0 and f"{name}_none" in TEXTS else name
     form = f"{name}_one" if n == 1 and f"{name}_one" in TEXTS else form
     return text(form, n=n, **values)
+
+
+def in_view(faces: int | None, seat: str) -> str:
+    """What a desk sees at its seat: the faces, or in words why there is none. `seat` is a heartbeat's; a later desk's
+    word, unknown here, leaves the count."""
+    if f"seat_{seat}" in TEXTS:
+        return text(f"seat_{seat}")
+    return text("faces_unknown") if faces is None else counted("faces", faces)

@@ -54,7 +54,7 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
     """It needs no setting and no camera."""
     done = agent(tmp_path, "--help")
     assert done.returncode == 0
-    for command in ("run", "check", "analyse"):
+    for command in ("run", "check", "analyse", "replay"):
         assert command in done.stdout
 
 

@@ -9,12 +9,16 @@ from typing import Any
 
 import av
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
 from agent.analyse import BadRules, analyse, as_the_desk_sees, read_rules
+from agent.core.observation import Observation
+from agent.core.obslog import read_log
+from agent.core.replay import alerts_of, judged_again
 from agent.wire import AlertKind, Rule
 from tests.agent.vision_kit import PORTRAITS, files_folder, portrait
 
@@ -86,6 +90,34 @@ def test_a_film_is_sampled_and_judged(tmp_path: Path) -> None:
         "raised_s": pytest.approx(2.3),
         "cleared_s": pytest.approx(3.5),
     }
+
+
+def test_a_film_leaves_a_log_to_replay(tmp_path: Path) -> None:
+    """Every sample as it was judged, and the alerts; a picture is judged without dwell in the replay too."""
+    path = film(tmp_path / "leaves.mp4", [(1.0, sitting()), (2.0, empty()), (1.0, sitting())])
+    picture = still(tmp_path / "wall.png", empty())
+    logs = tmp_path / "new" / "logs"
+    status, samples, alerts, said = run(tmp_path, [path, picture], rules=rules_file(tmp_path), logs=logs)
+    assert (status, said) == (0, "")
+    for stem, name in (("leaves", "leaves.mp4"), ("wall", "wall.png")):
+        log = read_log((logs / f"{stem}.obslog").read_bytes())
+        assert (log.header.sitting, log.problem, log.is_ended) == (name, "", True)
+        looks = [entry for entry in log.entries if isinstance(entry, Observation)]
+        assert json.loads(msgspec.json.encode(looks)) == [sample["observation"] for sample in samples[stem]]
+        again = alerts_of(judged_again(log.entries))
+        assert [change.raised.up_ms / 1000 for change in again] == [alert["raised_s"] for alert in alerts[stem]]
+        assert len(again) == 1
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """The samples are still there, and exit code 1 says that something is missing."""
+    (tmp_path / "logs").write_text("in the way")
+    picture = still(tmp_path / "wall.png", empty())
+    status, samples, _, said = run(tmp_path, [picture], rules=rules_file(tmp_path), logs=tmp_path / "logs")
+    assert status == 1
+    assert list(samples) == ["wall"]
+    assert said.startswith("analyse: wall.png: its log cannot be written: ")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_picture_is_judged_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -12,35 +13,49 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent import host, wire
+from agent import app, host, wire
 from agent.app import Desk
 from agent.config import Settings
+from agent.core.observation import Observation
+from agent.core.obslog import JudgeBy, read_log
+from agent.core.replay import judged_again, said
 from agent.messaging.link import _Message
+from agent.records import Records
+from agent.wire import AlertKind, Heartbeat, Observed, Plan, PlannedSitting, Record, Rule
 from tests.brokers import Broker
 from tests.support import wait_for
 
 
-@pytest.fixture
-def desk(tmp_path: Path, mosquitto_broker: Broker) -> Iterator[Desk]:
+@contextmanager
+def running(folder: Path, broker: Broker) -> Iterator[Desk]:
     """A running desk in a thread of this process, connected."""
     made = Desk(
         Settings(
             unit="test.desk-01",
-            storage_path=tmp_path / "desk",
+            storage_path=folder,
             camera_device="demo:steady",
-            broker_port=mosquitto_broker.port,
+            broker_port=broker.port,
             storage_low_bytes=0,
+            is_clock_trusted=True,
             record_width=320,
             record_height=180,
         )
     )
     thread = threading.Thread(target=made.run, name="desk")
     thread.start()
-    wait_for(lambda: made.link.connected_since)
-    yield made
-    made.stopping.set()
-    thread.join(60)
+    try:
+        wait_for(lambda: made.link.connected_since)
+        yield made
+    finally:
+        made.stopping.set()
+        thread.join(60)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, mosquitto_broker: Broker) -> Iterator[Desk]:
+    with running(tmp_path / "desk", mosquitto_broker) as made:
+        yield made
 
 
 def test_a_link_that_failed_is_made_anew(desk: Desk) -> None:
@@ -65,6 +80,85 @@ def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: py
         assert broken.wait(30)
     wait_for(lambda: desk._failed_ticks == 0)
     assert not desk.stopping.is_set()
+
+
+def plan(number: int, threshold: float) -> Plan:
+    """One sitting, on for hours, whose rule takes faces of this score only."""
+    rule = Rule(kind=AlertKind.FACE_NOT_VISIBLE, raise_s=0.5, clear_s=0.5, threshold=threshold)
+    now_ms = host.Clock().now().utc_ms
+    sitting = PlannedSitting(
+        sitting="maths-1",
+        exam="Maths",
+        room="Hall",
+        seat="A1",
+        start_utc_ms=now_ms // 3_600_000 * 3_600_000,
+        end_utc_ms=now_ms + 7_200_000,
+        rules=(rule,),
+    )
+    return Plan(number=number, sittings=(sitting,))
+
+
+def heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Heartbeat]:
+    """The heartbeats that the desk tells from now on."""
+    beats: list[Heartbeat] = []
+    publish = desk.link.publish_heartbeat
+
+    def hear(beat: Heartbeat) -> bool:
+        beats.append(beat)
+        return publish(beat)
+
+    monkeypatch.setattr(desk.link, "publish_heartbeat", hear)
+    return beats
+
+
+def test_a_sitting_leaves_a_log_that_judges_as_the_desk_did(
+    tmp_path: Path, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the running desk: every look and every word of the judge in one file, over a change of rules and a restart's
+    end; and the sitting's timeline among the records."""
+    folder = tmp_path / "desk"
+    with running(folder, mosquitto_broker) as desk:
+        beats = heard(desk, monkeypatch)
+        desk.records.save_plan(wire.encode(plan(1, threshold=0.5)))
+        wait_for(lambda: any(beat.seat == "face" and beat.sitting == "maths-1" for beat in beats))
+        desk.records.save_plan(wire.encode(plan(2, threshold=1.0)))
+        raised = wait_for(desk.sight.standing)
+        wait_for(lambda: beats[-1].alerts)
+        assert (beats[-1].vision_wanted_fps, beats[-1].vision_slowed) == (5.0, "")
+    (path,) = (folder / "observations").iterdir()
+    assert path.name == f"maths-1_{desk.records.boot:06d}.obslog"
+    log = read_log(path.read_bytes())
+    assert (log.problem, log.is_ended) == ("", True)
+    assert (log.header.unit, log.header.software, log.header.model_sha256) == (
+        "test.desk-01",
+        app.SOFTWARE,
+        desk.vision.model_sha256,
+    )
+    assert [rule.threshold for by in log.entries if isinstance(by, JudgeBy) for rule in by.rules] == [0.5, 1.0]
+    told = said(log.entries)
+    assert told[0].raised == raised[0].raised
+    assert judged_again(log.entries) == told
+    with Records(folder, "test.desk-01") as records:
+        bodies = [message.body for item in records.pending(500) if isinstance(message := records.message(item), Record)]
+    minutes = [body for body in bodies if isinstance(body, Observed)]
+    looks = sum(isinstance(entry, Observation) for entry in log.entries)
+    assert len(minutes) == 2  # the change of rules ended one
+    assert sum(minute.looks for minute in minutes) <= looks
+    assert minutes[0].spans[0].seat == "face"
+
+
+def test_a_hot_desk_looks_less_often_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Down to what the policy chose, told with its reason in the heartbeat; up again when it has cooled."""
+    beats = heard(desk, monkeypatch)
+    monkeypatch.setattr("agent.core.pace.LET_GO_MS", 1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "temperature_c", lambda: 79.0)
+        wait_for(lambda: beats and beats[-1].vision_slowed == "hot: 79 degrees Celsius")
+        assert beats[-1].vision_wanted_fps == 5
+        wait_for(lambda: desk.sight.seen().observations_in_window <= 5)
+    monkeypatch.setattr(host, "temperature_c", lambda: 50.0)
+    wait_for(lambda: beats[-1].vision_slowed == "")
+    wait_for(lambda: desk.sight.seen().observations_in_window >= 10)
 
 
 def sitting_now(desk: Desk) -> wire.PlannedSitting:

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.camera import CameraLost, MainFrame, Picture
-from agent.core.judge import AlertChange, State
-from agent.core.observation import Face, Observation, Scene, Seat
+from agent.core.judge import AlertChange, Judge, State
+from agent.core.observation import Face, Observation, Scene, Seat, quantised
 from agent.sight import WINDOW_MS, Sight
 from agent.wire import AlertKind, Instant, Rule
 from tests.support import wait_for
@@ -83,7 +83,7 @@ class Eyes:
     """Vision: says how many faces there are, or fails."""
 
     def __init__(self) -> None:
-        self.faces = 0
+        self.faces, self.score = 0, 0.9
         self.error: Exception | None = None
         self.looks = 0
 
@@ -91,10 +91,9 @@ class Eyes:
         self.looks += 1
         if self.error is not None:
             raise self.error
-        faces = tuple(Face(box=(0.1, 0.1, 0.2, 0.2), score=0.9) for _ in range(self.faces))
-        return Observation(
-            up_ms, utc_ms, faces, Scene(brightness=90, detail=40, is_covered=False), seat=None if faces else NOBODY
-        )
+        faces = tuple(Face(box=(0.1, 0.1, 0.2, 0.2), score=self.score) for _ in range(self.faces))
+        scene = Scene(brightness=90, detail=40, is_covered=False)
+        return Observation(up_ms, utc_ms, faces, scene, vision_ms=12.5, seat=None if faces else NOBODY)
 
 
 class Watched:
@@ -107,7 +106,21 @@ class Watched:
         self.told: list[AlertChange] = []
         self.when_told: Callable[[], None] = lambda: None
         self._start_errors = list(start_errors)
-        self.sight = Sight(self.open, self.eyes.observe, self.frames.append, self.take, self.clock, fps=5)
+        self.noted: list[object] = []
+        self.when_noted: Callable[[], None] = lambda: None
+        self.sight = Sight(self.open, self.eyes.observe, self.frames.append, self.take, self.clock, fps=5, watch=self)
+
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None:
+        self.noted.append((rules, first_n))
+        self.when_noted()
+
+    def saw(self, observation: Observation, changes: list[AlertChange]) -> None:
+        self.noted += (observation, *changes)
+        self.when_noted()
+
+    def ended(self, now: Instant, changes: list[AlertChange]) -> None:
+        self.noted += (*changes, now)
+        self.when_noted()
 
     def open(self) -> FakeCamera:
         error = self._start_errors.pop(0) if self._start_errors else None
@@ -337,3 +350,67 @@ def test_pictures_are_masked_before_anybody_looks(monkeypatch: pytest.MonkeyPatc
 
 def covered(up_ms: int, utc_ms: int) -> Observation:
     return Observation(up_ms, utc_ms, (), Scene(brightness=2, detail=1, is_covered=True))
+
+
+def test_who_watches_hears_what_the_judge_heard_and_said(started: Watched) -> None:
+    """In the judge's own order, from its rules to its end, on the very numbers that were judged; nothing outside a
+    sitting."""
+    started.show(2)
+    started.sight.judge_by((EMPTY,), 4)
+    started.show(7)
+    wait_for(lambda: len(started.told) == 1)
+    started.sight.end_judging(started.clock.now())
+    started.show(2)
+    rules, *heard = started.noted
+    assert rules == ((EMPTY,), 4)
+    looks = [entry for entry in heard if isinstance(entry, Observation)]
+    assert len(looks) == 7
+    assert looks == [quantised(look) for look in looks]
+    judge = Judge((EMPTY,), first_n=4)
+    again: list[object] = []
+    for look in looks:
+        again += (look, *judge.step(look))
+    assert heard == [*again, *judge.end(heard[-1]), heard[-1]]  # type: ignore[arg-type]
+
+
+def test_a_number_finer_than_the_log_is_judged_as_the_log_has_it(started: Watched) -> None:
+    """0.59996 is judged as 0.6, or the replay would judge something else."""
+    started.eyes.faces, started.eyes.score = 1, 0.59996
+    started.show(1)
+    look = wait_for(lambda: started.sight.seen().look)
+    assert look is not None
+    assert look.observation.faces[0].score == 0.6
+
+
+def test_who_watches_may_fail(started: Watched) -> None:
+    """Trouble of the notes ends neither looking nor judging."""
+
+    def fail() -> None:
+        raise RuntimeError("the card's fault")
+
+    started.when_noted = fail
+    started.sight.judge_by((EMPTY,), 1)
+    started.show(7)
+    wait_for(lambda: len(started.told) == 1)
+    assert len(started.sight.end_judging(started.clock.now())[0]) == 1
+    assert started.sight.is_alive()
+
+
+def test_nonsense_of_the_model_is_trouble_of_vision(started: Watched) -> None:
+    """No number is judged or kept that is none."""
+    started.eyes.faces, started.eyes.score = 1, float("nan")
+    started.show(1)
+    wait_for(lambda: started.sight.seen().vision_trouble)
+    assert started.sight.seen().observations_in_window == 0
+
+
+def test_it_looks_as_often_as_it_is_told(started: Watched) -> None:
+    """The pace may change while it looks; what looks take on average is said."""
+    started.show(2)
+    wait_for(lambda: started.sight.seen().vision_ms == 12.5)
+    started.sight.look_at(1.25)
+    assert started.sight._every_ms == 800
+    started.sight.look_at(20)
+    started.show(3)
+    started.clock.up_ms += WINDOW_MS + 1
+    assert started.sight.seen().vision_ms is None

@@ -85,6 +85,12 @@ def test_a_wrong_password_says_so_and_a_right_one_opens_the_live_page(
     expect(page.locator(".tile")).to_have_count(3)
     expect(page.locator(".quiet-state")).to_contain_text("Nothing to review")
     expect(page.locator('[data-bar="recording"]')).to_contain_text("3 of 3 seats recording")
+    in_view = page.locator('.tile[data-unit="c.d3"] .faces')
+    expect(in_view).to_have_text("1 face")
+    hub[1].heartbeat("c.d3", faces=0, seat="somebody")
+    expect(in_view).to_have_text("Somebody there, no face visible")
+    hub[1].heartbeat("c.d3")
+    expect(in_view).to_have_text("1 face")
     visit.context.close()
 
 

@@ -131,13 +131,19 @@ def test_a_desk_that_cannot_write_its_card_still_shows_its_fault() -> None:
 
 
 def test_readings_of_a_desk_that_is_gone_are_not_shown_as_now() -> None:
-    text = beat(faces=1, capture_fps=15.0, lamp=Lamp(pattern="recording", colour="#00ff00"))
+    text = beat(faces=1, seat="face", capture_fps=15.0, lamp=Lamp(pattern="recording", colour="#00ff00"))
     there, gone = (
         board([seat(1, heartbeat=text)]).tiles["s1"],
         board([seat(1, heartbeat=text, age_ms=30_000)]).tiles["s1"],
     )
-    assert (there["faces"], there["fps"], there["lamp"]["colour"]) == (1, 15, "#00ff00")
-    assert (gone["faces"], gone["fps"], gone["lamp"], gone["is_recording"]) == (None, None, None, False)
+    assert (there["faces"], there["seat"], there["fps"], there["lamp"]["colour"]) == (1, "face", 15, "#00ff00")
+    assert (gone["faces"], gone["seat"], gone["fps"], gone["lamp"], gone["is_recording"]) == (
+        None,
+        "",
+        None,
+        None,
+        False,
+    )
 
 
 def test_the_queue_has_the_oldest_unreviewed_first_and_taken_ones_last() -> None:

@@ -339,6 +339,7 @@ def test_the_table_says_what_the_heartbeat_says() -> None:
         is_clock_ok=True,
         state="recording",
         faces=None,
+        vision_slowed="hot: 78 degrees Celsius",
         capture_fps=14.96,
         recorded_s=3723.4,
         spool=42,
@@ -352,7 +353,7 @@ def test_the_table_says_what_the_heartbeat_says() -> None:
         ).splitlines()
         if "desk-" in line
     )
-    for word in ("recording", "15.0", "attention", "42", "1:02:03", " - "):
+    for word in ("recording", "15.0", "attention", "42", "1:02:03", " - ", "looks slowed, hot: 78 degrees Celsius"):
         assert word in one
     assert "late 20 s" in two
     assert "starting" in three

@@ -83,6 +83,39 @@ def test_a_viewer_gets_the_board_and_then_only_what_changes(place: Site) -> None
     viewer.close()
 
 
+@pytest.mark.parametrize(
+    ("faces", "seat", "words"),
+    [
+        (2, "face", "2 faces"),
+        (0, "somebody", "Somebody there, no face visible"),
+        (0, "empty", "Nobody in view"),
+        (0, "unknown", "Cannot tell"),
+        (0, "", "0 faces"),
+        (1, "lying down", "1 face"),
+        (None, "", "\N{EN DASH} faces"),
+    ],
+)
+def test_what_is_in_view_is_said_as_the_desk_means_it(place: Site, faces: int | None, seat: str, words: str) -> None:
+    """No visible face is not nobody, and a covered camera tells neither; an older desk, or a later one's word, leaves
+    the count."""
+    place.centre.heartbeat("c.d2", faces=faces, seat=seat)
+    place.settle()
+    client = place.client("Ada")
+    assert f'<span class="faces" title="{words}">{words}</span>' in client.get("/").text
+    assert f"<dt>In view</dt><dd>{words}</dd>" in client.get("/seats/2").text
+
+
+def test_a_desk_that_looks_less_often_says_why(place: Site) -> None:
+    """On its page, beside the rate that it was asked for; nothing while all is well."""
+    page = place.client("Ada")
+    assert "Looks less often" not in page.get("/seats/2").text
+    place.centre.heartbeat("c.d2", vision_wanted_fps=5.0, vision_slowed="hot: 78 degrees Celsius")
+    place.settle()
+    text = page.get("/seats/2").text
+    assert "<dt>Looks less often</dt><dd>hot: 78 degrees Celsius" in text
+    assert "5.0/s wanted" in text
+
+
 def test_everybody_sends_the_same_bytes(place: Site) -> None:
     tail: Tail = place.tail
     start = tail.first()

@@ -12,6 +12,12 @@ export function counted(name, n, values = {}) {
   return t(TEXTS[form] ? form : name, { n, ...values });
 }
 
+// What a desk sees at its seat; the server says it the same way (texts.py).
+export function inView({ faces, seat }) {
+  if (Object.hasOwn(TEXTS, `seat_${seat}`)) return t(`seat_${seat}`);
+  return faces == null ? t("faces_unknown") : counted("faces", faces);
+}
+
 export const DASH = "\u2013";
 
 // The browser's clock may be wrong or be set while we watch: the hub's time is the last one heard plus what has run since.

@@ -1,6 +1,6 @@
 // One tile, brought in line with what the hub says about its seat.
 
-import { counted, length, setIcon, setText, shape, t } from "./base.js";
+import { inView, length, setIcon, setText, shape, t } from "./base.js";
 
 function chip({ state, words }) {
   const element = shape("chip-shape");
@@ -32,7 +32,8 @@ export function showTile(element, it) {
   const lampWords = lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
   setText(find(".lamp-words"), lampWords);
   find(".lamp").title = lamp ? t("lamp", { words: lampWords }) : t("lamp_unknown");
-  setText(find(".faces"), it.faces == null ? t("faces_unknown") : counted("faces", it.faces));
+  setText(find(".faces"), inView(it));
+  find(".faces").title = inView(it);
   setText(find(".recorded"), length(it.recorded_s));
   setText(find(".fps"), it.fps == null ? "" : t("fps", { n: it.fps }));
 }

@@ -1,0 +1,102 @@
+"""What the desk shows: the state of its parts, gathered for lamp and heartbeat. Reads, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from agent import wire
+from agent.core import bodies, patterns
+from agent.core.faults import FaultChange
+from agent.core.pace import Pace
+from agent.core.seat import seat_state
+from agent.core.timeline import seat_rule
+from agent.recording.recorder import Progress
+from agent.sight import Seen
+from agent.wire import CommandKind, Instant, Plan, PlannedSitting, StandingAlert
+
+
+def desk_state(
+    sitting: PlannedSitting | None,
+    seen: Seen,
+    alerts: Iterable[StandingAlert],
+    judged: Mapping[str, CommandKind],
+    faults: Sequence[FaultChange],
+    hub_away_s: float,
+) -> patterns.DeskState:
+    """What decides the lamp; `judged` is what proctors said of alerts, by their names."""
+    return patterns.DeskState(
+        is_booting=seen.look is None and seen.camera_trouble is None and not faults,
+        is_sitting=sitting is not None,
+        mode=sitting.mode if sitting is not None else wire.Mode.AUTOMATED,
+        alerts=tuple(
+            patterns.ShownAlert(
+                kind=alert.kind,
+                is_confirmed=judged.get(alert.alert) is CommandKind.CONFIRM_ALERT,
+                is_dismissed=judged.get(alert.alert) is CommandKind.DISMISS_ALERT,
+            )
+            for alert in alerts
+        ),
+        faults=tuple(change.kind for change in faults),
+        hub_away_s=hub_away_s,
+    )
+
+
+def seat_now(seen: Seen, sitting: PlannedSitting | None) -> str:
+    """What the newest look says of the seat, by the rules of the sitting if one is on; '' without a look."""
+    if seen.look is None:
+        return ""
+    return str(seat_state(seen.look.observation, seat_rule(() if sitting is None else sitting.rules)))
+
+
+def heartbeat_of(
+    maker: bodies.Maker,
+    now: Instant,
+    sitting: PlannedSitting | None,
+    seen: Seen,
+    progress: Progress,
+    pace: Pace,
+    alerts: Iterable[StandingAlert],
+    faults: Iterable[FaultChange],
+    *,
+    is_clock_ok: bool,
+    recorded_s: float,
+    spool: int,
+    free_bytes: int | None,
+    temperature_c: float | None,
+    lamp: wire.Lamp | None,
+    head: wire.Head | None,
+    plan: Plan | None,
+    has_reference: bool,
+) -> wire.Heartbeat:
+    """The message of this moment."""
+    standing = tuple(wire.StandingFault(kind=fault.kind, began=fault.began, detail=fault.detail) for fault in faults)
+    is_stopped = any(fault.kind is wire.FaultKind.RECORDING_STOPPED for fault in standing)
+    observation = None if seen.look is None else seen.look.observation
+    return wire.Heartbeat(
+        boot=maker.boot,
+        now=now,
+        is_clock_ok=is_clock_ok,
+        state="waiting" if sitting is None else "stopped" if is_stopped else "recording",
+        sitting="" if sitting is None else sitting.sitting,
+        faces=None if observation is None else len(observation.faces),
+        is_covered=None if observation is None else observation.scene.is_covered,
+        capture_fps=seen.capture_fps,
+        vision_fps=seen.vision_fps,
+        vision_ms=None if observation is None else observation.vision_ms,
+        vision_wanted_fps=pace.wanted_fps,
+        vision_slowed=pace.reason,
+        seat=seat_now(seen, sitting),
+        frames_dropped=progress.frames_dropped,
+        recorded_s=recorded_s,
+        spool=spool,
+        free_bytes=free_bytes,
+        temperature_c=temperature_c,
+        lamp=lamp,
+        faults=standing,
+        alerts=tuple(alerts),
+        head=head,
+        plan=None if plan is None else plan.number,
+        software=maker.software,
+        model_sha256=maker.model_sha256,
+        has_reference=has_reference,
+    )
