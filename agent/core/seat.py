@@ -1,8 +1,8 @@
 """What one observation says of the seat, by the witnesses' thresholds of a rule.
 
 Four states, of which two are facts about the candidate: a face is visible; or none is, and a witness says that somebody
-is there (a bowed head, a turned back), or a face shows that the rule does not find clear enough; or none is, and all witnesses that were asked agree that nobody is. A camera
-that cannot see tells nothing.
+is there (a bowed head, a turned back), or a face shows that the rule does not find clear enough; or none is, and all
+witnesses that were asked agree that nobody is. A camera that cannot see tells nothing.
 """
 
 from __future__ import annotations

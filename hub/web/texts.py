@@ -29,6 +29,9 @@ TEXTS: dict[str, str] = {
     "seat_empty": "Nobody in view",
     "seat_somebody": "Somebody there, no face visible",
     "seat_unknown": "Cannot tell",
+    "seat_empty_short": "Nobody",
+    "seat_somebody_short": "Somebody",
+    "seat_unknown_short": "Cannot tell",
     "fps": "{n}/s",
     "since": "since {time}",
     "seen_by": "{name} is on it",
@@ -66,9 +69,9 @@ def counted(name: str, n: int, /, **values: object) -> str:
     return text(form, n=n, **values)
 
 
-def in_view(faces: int | None, seat: str) -> str:
-    """What a desk sees at its seat: the faces, or in words why there is none. `seat` is a heartbeat's; a later desk's
-    word, unknown here, leaves the count."""
-    if f"seat_{seat}" in TEXTS:
-        return text(f"seat_{seat}")
+def in_view(faces: int | None, seat: str, form: str = "") -> str:
+    """What a desk sees at its seat: the faces, or in words why there is none; on a tile in the form `_short`. `seat` is
+    a heartbeat's; a later desk's word, unknown here, leaves the count."""
+    if f"seat_{seat}_short" in TEXTS:
+        return text(f"seat_{seat}{form}")
     return text("faces_unknown") if faces is None else counted("faces", faces)

@@ -13,8 +13,8 @@ export function counted(name, n, values = {}) {
 }
 
 // What a desk sees at its seat; the server says it the same way (texts.py).
-export function inView({ faces, seat }) {
-  if (Object.hasOwn(TEXTS, `seat_${seat}`)) return t(`seat_${seat}`);
+export function inView({ faces, seat }, form = "") {
+  if (Object.hasOwn(TEXTS, `seat_${seat}_short`)) return t(`seat_${seat}${form}`);
   return faces == null ? t("faces_unknown") : counted("faces", faces);
 }
 

@@ -32,7 +32,7 @@ export function showTile(element, it) {
   const lampWords = lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
   setText(find(".lamp-words"), lampWords);
   find(".lamp").title = lamp ? t("lamp", { words: lampWords }) : t("lamp_unknown");
-  setText(find(".faces"), inView(it));
+  setText(find(".faces"), inView(it, "_short"));
   find(".faces").title = inView(it);
   setText(find(".recorded"), length(it.recorded_s));
   setText(find(".fps"), it.fps == null ? "" : t("fps", { n: it.fps }));
