@@ -159,10 +159,18 @@ def place_of(connection: sqlite3.Connection, unit: str, sitting: str, seat: str)
     return room["room"] if room is not None else "", seat
 
 
+class _Moded(msgspec.Struct):
+    """What is needed of an alert's body; its other fields have columns."""
+
+    mode: str = wire.Mode.AUTOMATED.value
+
+
+_MODE = msgspec.json.Decoder(_Moded)
+_ALERT_COLUMNS = tuple(field for field in AlertRow.__struct_fields__ if field not in ("mode", "is_superseded"))
+
+
 def _alert_of(row: Row) -> AlertRow:
-    """Of the body only the mode is needed; the other fields have columns."""
-    fields = {field: row[field] for field in AlertRow.__struct_fields__ if field not in ("mode", "is_superseded")}
-    return AlertRow(mode=json.loads(row["body"]).get("mode", wire.Mode.AUTOMATED.value), **fields)
+    return AlertRow(mode=_MODE.decode(row["body"]).mode, **{column: row[column] for column in _ALERT_COLUMNS})
 
 
 def alert_of(connection: sqlite3.Connection, unit: str, alert: str) -> AlertRow | None:

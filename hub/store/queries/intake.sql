@@ -80,17 +80,20 @@ select exists (
     select 1 from alerts where unit = :unit and kind = :kind and began_utc_ms > :began) as is_superseded;
 
 -- name: alerts_touching(unit, kind, began, ended, within, own)
--- The alerts of every unfinished incident that this stretch of time touches, and of the alert's own.
-select alerts.*,
+-- The alerts of every unfinished incident that this stretch of time touches, and of the alert's own. Whether people
+-- worked on an incident is asked once for each, not for each of its alerts: a flapping one has hundreds.
+with near as materialized (
+    select i.incident_id, i.state <> 'open' or exists (
+        select 1 from incident_events e where e.incident_id = i.incident_id and e.who <> 'desk') as is_anchored
+    from incidents i
+    where i.unit = :unit and i.kind = :kind and i.state <> 'closed'
+        and (i.incident_id = :own or (i.began_utc_ms - :within <= :ended
+            and (i.cleared_utc_ms is null or i.cleared_utc_ms + :within >= :began))))
+select alerts.*, near.is_anchored,
     exists (
         select 1 from alerts later where later.unit = alerts.unit and later.kind = alerts.kind
-            and later.began_utc_ms > alerts.began_utc_ms) as is_superseded,
-    i.state <> 'open' or exists (
-        select 1 from incident_events e where e.incident_id = i.incident_id and e.who <> 'desk') as is_anchored
-from incidents i join alerts using (incident_id)
-where i.unit = :unit and i.kind = :kind and i.state <> 'closed'
-    and (i.incident_id = :own
-        or (i.began_utc_ms - :within <= :ended and (i.cleared_utc_ms is null or i.cleared_utc_ms + :within >= :began)));
+            and later.began_utc_ms > alerts.began_utc_ms) as is_superseded
+from near join alerts using (incident_id);
 
 -- name: alerts_in_incident(incident_id)
 select * from alerts where incident_id = :incident_id;
