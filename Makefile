@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean python-version
+.PHONY: help run test check bench eval clean python-version
 
 help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
@@ -15,6 +15,7 @@ help:
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test"
 	@echo "make bench                   the measured figures (vision, ingest)"
+	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
 python-version:
@@ -54,6 +55,11 @@ bench: $(VENV)/test.stamp
 	@$(BIN)/python -m models.fetch
 	$(BIN)/python -m tests.bench vision $(if $(FOOTAGE),--footage '$(FOOTAGE)')
 	$(BIN)/python -m tests.bench ingest
+
+# EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`
+eval: $(VENV)/test.stamp
+	@$(BIN)/python -m models.fetch
+	$(BIN)/python -m tests.eval $(if $(FOOTAGE),--footage '$(FOOTAGE)') $(EVAL)
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -36,7 +36,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file: where it comes from, under which licence, and what it was measured to do.
 
     `input_shape` is NHWC; `outputs` maps the tensor's name to its shape; both are empty for a portrait.
-    `thresholds` are the values the desk uses. `quality` says how good it was found to be, and on what.
+    `use` is what the desk needs it for, `thresholds` are the values it uses. `quality` says how good it was found to
+    be, and on what.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: int
     sha256: str
     licence: str
+    use: str
     source: str
     input_shape: tuple[int, ...] = ()
     input_range: tuple[float, float] | None = None

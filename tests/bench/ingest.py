@@ -32,6 +32,7 @@ from agent import wire
 from hub.config import Settings
 from hub.ingest.broker import CLIENT_ID
 from hub.store import Store, intake
+from tests.bench.peers import cpu_model
 from tests.brokers import REPOSITORY, Broker, mosquitto
 from tests.hub.desk import Desk, alert, segment
 from tests.support import wait_for
@@ -39,16 +40,6 @@ from tests.support import wait_for
 STORM_DESKS, STORM_EACH = 500, 50
 BROKER_SETTINGS = "max_inflight_messages 2000"
 LEAST_OVER_SINGLE, LEAST_OF_BARE, STORM_LIMIT_S = 10.0, 0.25, 15.0
-
-
-def cpu_model() -> str:
-    """The processor's name as the kernel tells it, and how many this process may use."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def make_desks(count: int, records_each: int) -> list[Desk]:

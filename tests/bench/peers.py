@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -36,10 +37,11 @@ class PeerProblem(Exception):
 
 class Answer(NamedTuple):
     """What a peer said. `faces[i]` are (x, y, width, height, score) of picture i, box in fractions of the picture,
-    not clipped; `cpu_ms` is what `cpu_ms()` measured, None without rounds."""
+    not clipped; `cpu_ms` is what `cpu_ms()` measured, None without rounds, `each_ms` the same picture by picture."""
 
     faces: list[list[tuple[float, float, float, float, float]]]
     cpu_ms: float | None
+    each_ms: list[float]
 
 
 def find_python(versions: Sequence[str]) -> str | None:
@@ -79,27 +81,53 @@ def environment(name: str, python: str, requirements: Sequence[str]) -> Path:
 
 def ask_mediapipe(pictures: Sequence[Any], *, is_full_range: bool, score: float, rounds: int = 0) -> Answer:
     """MediaPipe's own Python face detection on RGB pictures, pinned to one core. Raises PeerProblem."""
-    python = find_python(("3.11", "3.12"))
-    if python is None:
-        raise PeerProblem("needs Python 3.11 or 3.12: mediapipe 0.10.21 has no wheel for a later one")
-    return _ask(environment("mediapipe", python, MEDIAPIPE), pictures, is_full_range, score, rounds)
+    return _ask("mediapipe", pictures, rounds, ["--score", str(score), *["--full-range"] * is_full_range])
 
 
-def _ask(python: Path, pictures: Sequence[Any], is_full_range: bool, score: float, rounds: int) -> Answer:
+def ask_haar(pictures: Sequence[Any], *, rounds: int = 0) -> Answer:
+    """OpenCV's frontal face cascade on RGB pictures, pinned to one core; every score is 1. Raises PeerProblem.
+
+    It is asked in MediaPipe's environment, which brings an OpenCV 4: OpenCV 5 has no cascades any more.
+    """
+    return _ask("haar", pictures, rounds, [])
+
+
+def ask_yunet(pictures: Sequence[Any], model: Path, *, score: float, rounds: int = 0) -> Answer:
+    """OpenCV's FaceDetectorYN with the file `model` on RGB pictures at their own size, pinned to one core. Raises
+    PeerProblem."""
+    return _ask("yunet", pictures, rounds, ["--score", str(score), "--model", str(model)])
+
+
+def _ask(peer: str, pictures: Sequence[Any], rounds: int, more: Sequence[str]) -> Answer:
     import numpy as np
+
+    found = find_python(("3.11", "3.12"))
+    if found is None:
+        raise PeerProblem("needs Python 3.11 or 3.12: mediapipe 0.10.21 has no wheel for a later one")
+    python = environment("mediapipe", found, MEDIAPIPE)
 
     with tempfile.TemporaryDirectory(prefix="ems-peer-") as scratch:
         given, answered = Path(scratch, "pictures.npz"), Path(scratch, "answers.json")
         np.savez(given, **{f"{number:06d}": picture for number, picture in enumerate(pictures)})
-        command = [str(python), __file__, "mediapipe", str(given), str(answered)]
-        command += ["--score", str(score), "--rounds", str(rounds)] + ["--full-range"] * is_full_range
+        command = [str(python), __file__, peer, str(given), str(answered), "--rounds", str(rounds), *more]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise PeerProblem(f"MediaPipe's detector failed: {last}")
+            raise PeerProblem(f"{peer} failed: {last}")
         said = json.loads(answered.read_text())
     faces = [[(f[0], f[1], f[2], f[3], f[4]) for f in picture] for picture in said["faces"]]
-    return Answer(faces, said["cpu_ms"])
+    each_ms = said["each_ms"]
+    return Answer(faces, sum(each_ms) / len(each_ms) if each_ms else None, each_ms)
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel tells it, and how many this process may use."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
+    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def one_core() -> None:
@@ -112,6 +140,11 @@ def cpu_ms(works: Sequence[Callable[[Any], object]], pictures: Sequence[Any], ro
 
     The mean over the pictures of each one's least time over the rounds: what else runs on the machine can only add.
     """
+    return [sum(spent) / len(spent) for spent in cpu_ms_each(works, pictures, rounds)]
+
+
+def cpu_ms_each(works: Sequence[Callable[[Any], object]], pictures: Sequence[Any], rounds: int) -> list[list[float]]:
+    """As `cpu_ms`, picture by picture."""
     least = [[float("inf")] * len(pictures) for _ in works]
     for _ in range(rounds):
         for spent, work in zip(least, works, strict=True):
@@ -119,11 +152,15 @@ def cpu_ms(works: Sequence[Callable[[Any], object]], pictures: Sequence[Any], ro
                 before = time.process_time_ns()
                 work(picture)
                 spent[number] = min(spent[number], (time.process_time_ns() - before) / 1e6)
-    return [sum(spent) / len(spent) for spent in least]
+    return least
 
 
-def _answer_as_mediapipe(pictures: list[Any], is_full_range: bool, score: float, rounds: int) -> dict[str, Any]:
+def _mediapipe(is_full_range: bool, score: float) -> Callable[[Any], list[list[float]]]:
     import mediapipe
+
+    detector = mediapipe.solutions.face_detection.FaceDetection(
+        min_detection_confidence=score, model_selection=int(is_full_range)
+    )
 
     def faces_of(picture: Any) -> list[list[float]]:
         found = []
@@ -132,11 +169,37 @@ def _answer_as_mediapipe(pictures: list[Any], is_full_range: bool, score: float,
             found.append([box.xmin, box.ymin, box.width, box.height, detection.score[0]])
         return found
 
-    detection = mediapipe.solutions.face_detection.FaceDetection
-    with detection(min_detection_confidence=score, model_selection=int(is_full_range)) as detector:
-        faces = [faces_of(picture) for picture in pictures]
-        spent = cpu_ms([detector.process], pictures, rounds)[0] if rounds else None
-    return {"faces": faces, "cpu_ms": spent}
+    return faces_of
+
+
+def _haar() -> Callable[[Any], list[list[float]]]:
+    import cv2
+
+    opencv: Any = cv2  # version 4 here, whose names the stubs of version 5 have dropped
+    cascade = opencv.CascadeClassifier(opencv.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+    def faces_of(picture: Any) -> list[list[float]]:
+        height, width = picture.shape[:2]
+        grey = opencv.cvtColor(picture, opencv.COLOR_RGB2GRAY)
+        boxes = cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
+        return [[x / width, y / height, w / width, h / height, 1.0] for x, y, w, h in boxes]
+
+    return faces_of
+
+
+def _yunet(model: Path, score: float) -> Callable[[Any], list[list[float]]]:
+    import cv2
+
+    detector: Any = cv2.FaceDetectorYN.create(str(model), "", (320, 320), score)
+
+    def faces_of(picture: Any) -> list[list[float]]:
+        height, width = picture.shape[:2]
+        detector.setInputSize((width, height))
+        found = detector.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        rows = [] if found is None else found.tolist()
+        return [[f[0] / width, f[1] / height, f[2] / width, f[3] / height, f[-1]] for f in rows]
+
+    return faces_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -144,17 +207,26 @@ def main(argv: list[str] | None = None) -> int:
     import numpy as np
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("peer", choices=["mediapipe"])
+    parser.add_argument("peer", choices=["mediapipe", "haar", "yunet"])
     parser.add_argument("pictures", type=Path)
     parser.add_argument("answers", type=Path)
     parser.add_argument("--full-range", action="store_true")
-    parser.add_argument("--score", type=float, required=True)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--score", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=0)
     given = parser.parse_args(argv)
     one_core()
     with np.load(given.pictures) as opened:
         pictures = [opened[name] for name in sorted(opened.files)]
-    given.answers.write_text(json.dumps(_answer_as_mediapipe(pictures, given.full_range, given.score, given.rounds)))
+    openers: dict[str, Callable[[], Callable[[Any], list[list[float]]]]] = {
+        "mediapipe": lambda: _mediapipe(given.full_range, given.score),
+        "haar": _haar,
+        "yunet": lambda: _yunet(given.model, given.score),
+    }
+    faces_of = openers[given.peer]()
+    faces = [faces_of(picture) for picture in pictures]
+    each_ms = cpu_ms_each([faces_of], pictures, given.rounds)[0] if given.rounds else []
+    given.answers.write_text(json.dumps({"faces": faces, "each_ms": each_ms}, default=float))
     return 0
 
 

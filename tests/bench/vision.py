@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from agent.camera import VISION_SIZE
 from agent.camera.footage import PICTURE_SUFFIXES, read_pictures
 from agent.vision import FACE_MODELS, Vision, open_vision
 from agent.vision.faces import FaceFinder, FaceSpec
+from agent.vision.runtime import TfliteModel
 from tests.bench import peers
 
 Picture = NDArray[np.uint8]
@@ -132,7 +134,7 @@ def follow(vision: Vision, films: list[list[Picture]], rounds: int) -> tuple[lis
     """For each picture of `films`, each film followed at FPS from its beginning: the least CPU ms over the rounds, the
     bare inferences' ms, and whether a face was visible."""
     models_of = vision.tflite_models()
-    bare = [peers.cpu_ms([lambda _, model=model: model.invoke()], [None] * 20, rounds)[0] for model in models_of]
+    bare = peers.cpu_ms([partial(_invoke, model) for model in models_of], [None] * 20, rounds)
     least: list[float] = []
     for _ in range(rounds):
         spent, floor, faces = [], [], []
@@ -148,6 +150,10 @@ def follow(vision: Vision, films: list[list[Picture]], rounds: int) -> tuple[lis
                 faces.append(bool(seen.faces))
         least = spent if not least else [min(pair) for pair in zip(least, spent, strict=True)]
     return least, floor, faces
+
+
+def _invoke(model: TfliteModel, _: object) -> None:
+    model.invoke()
 
 
 def costs(films: list[list[Picture]], rounds: int) -> dict[str, Cost]:
