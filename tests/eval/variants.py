@@ -4,10 +4,10 @@ does that was chosen on other film. A row here is all that a new step needs."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import models
-from agent.vision import FACE_MODELS, Vision, open_vision
+from agent.vision import open_vision
+from agent.vision.look import LookSpec
 from tests.eval.looks import VisionLike
 
 
@@ -31,19 +31,35 @@ def desk() -> VisionLike:
     return open_vision()
 
 
-def _with_score(face_model: str, score: float) -> Callable[[], VisionLike]:
-    spec = FACE_MODELS[face_model]
-    return lambda: Vision(models.checked(spec.model), spec._replace(score=score))
+def _looking(changes: dict[str, Any], face_model: str = "full_range") -> Callable[[], VisionLike]:
+    """The desk's vision with `changes` of its LookSpec, or with another leader."""
+    return lambda: open_vision(face_model, look_spec=LookSpec(**changes))
 
 
+ALONE: dict[str, Any] = {"memory_ms": 0, "tiles": 0, "scan_every": 1}
+"""One model, one look: nothing followed, nothing remembered."""
+CLOSE_UPS = ALONE | {"nothing": 0.66, "seen": 0.66}
+VOTE = {"tiles": 0, "scan_every": 1}
 VARIANTS = (
-    Variant("full range alone (the desk)", lambda: open_vision("full_range")),
-    Variant("short range alone", lambda: open_vision("short_range")),
+    Variant("short range alone, from 0.5", _looking(ALONE | {"floor": 0.5, "sure": 0.5}, "short_range")),
+    Variant("full range alone, from 0.6", _looking(ALONE | {"floor": 0.6, "sure": 0.6})),
+    Variant("full range, close-ups where it is not sure", _looking(CLOSE_UPS)),
+    Variant("... and landmarks where these leave it open", _looking(ALONE)),
+    Variant("... and a vote over half a second", _looking(VOTE)),
+    Variant("... and tiles where no face is large", _looking({"scan_every": 1})),
+    Variant("... and close-ups that follow between scans (the desk)", _looking({})),
+    Variant("the desk, led by short range", _looking({"sure": 0.9}, "short_range")),
 )
+
+
+def _grid(name: str, field: str, *values: float) -> Grid:
+    used = f"{LookSpec._field_defaults[field]:g}"
+    return Grid(name, used, {f"{value:g}": _looking({field: value}) for value in values})
+
+
 GRIDS = (
-    Grid(
-        "least score of the full range model",
-        "0.60",
-        {f"{score:.2f}": _with_score("full_range", score) for score in (0.60, 0.65, 0.70, 0.75)},
-    ),
+    _grid("score that needs no second look", "sure", 0.80, 0.85, 0.90),
+    _grid("score of the second look that is a face", "seen", 0.66, 0.69, 0.72, 0.75),
+    _grid("score that keeps a followed face", "keep", 0.70, 0.75, 0.80),
+    _grid("looks from scan to scan", "scan_every", 1, 2, 3, 4),
 )
