@@ -116,7 +116,8 @@ class Vision:
         self.look.look(rgb, up_ms)
         tracks = self.look.tracks.all
         visible = [track for track in tracks if track.is_visible]
-        still = self._still.look(rgb, visible, up_ms, is_frozen=bool(scene.is_frozen))
+        may_tell = not (scene.is_frozen or scene.is_low_light)
+        still = self._still.look(rgb, visible, up_ms, may_tell=may_tell)
         counted = [track for track in visible if track.n not in still and self._zones.counts(track.box)]
         counted.sort(key=lambda track: -track.score)
         doubt = max((track.score for track in tracks if track not in counted), default=0.0)
