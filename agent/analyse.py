@@ -123,6 +123,7 @@ class _File:
 
     def run(self) -> Iterable[float]:
         """Do the work, yielding the second after each sample."""
+        self._vision.forget_view()
         try:
             for second, rgb in read_pictures(self._path, self._fps):
                 up_ms = round(second * 1000)

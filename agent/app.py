@@ -81,6 +81,7 @@ class Desk:
             self._take_changes,
             self.clock,
             settings.vision_fps,
+            self.vision.forget_view,
         )
         self.recorder = Recorder(
             self.segments_folder,
@@ -276,6 +277,7 @@ class Desk:
             camera_since_up_ms=wanted_up_ms,
             last_frame_up_ms=seen.last_frame_up_ms,
             camera_trouble=seen.camera_trouble,
+            is_frozen=seen.is_frozen,
             sitting_since_up_ms=sitting_up_ms and wanted_up_ms and max(sitting_up_ms, wanted_up_ms),
             last_written_up_ms=None if written_ns is None else written_ns // 1_000_000,
             recording_trouble=progress.trouble,
@@ -368,18 +370,19 @@ class Desk:
         standing = self.faults.standing()
         is_stopped = any(change.kind is wire.FaultKind.RECORDING_STOPPED for change in standing)
         written_ns = progress.last_written_up_ns
-        observation = None if seen.look is None else seen.look.observation
         return wire.Heartbeat(
             boot=self.records.boot,
             now=now,
             is_clock_ok=self.clock.is_ok(),
             state="waiting" if sitting is None else "stopped" if is_stopped else "recording",
             sitting="" if sitting is None else sitting.sitting,
-            faces=None if observation is None else len(observation.faces),
-            is_covered=None if observation is None else observation.scene.is_covered,
+            faces=None if seen.look is None else len(seen.look.observation.faces),
+            is_covered=seen.is_covered,
+            is_low_light=seen.is_low_light,
+            is_frozen=seen.is_frozen,
             capture_fps=seen.capture_fps,
             vision_fps=seen.vision_fps,
-            vision_ms=None if observation is None else observation.vision_ms,
+            vision_ms=None if seen.look is None else seen.look.observation.vision_ms,
             frames_dropped=progress.frames_dropped,
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,

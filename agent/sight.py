@@ -55,10 +55,24 @@ class Seen(Struct, frozen=True, kw_only=True):
     observations_in_window: int
     look: Look | None
 
+    # what the newest look says of the camera; None without one
+
+    @property
+    def is_covered(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_covered
+
+    @property
+    def is_low_light(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_low_light
+
+    @property
+    def is_frozen(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_frozen
+
 
 class Sight:
     """`open_camera` makes a camera, not yet started; `observe` is vision's; `feed` gets every frame; `on_changes` gets
-    what the judge says, with the picture it was said of."""
+    what the judge says, with the picture it was said of; `forget_view` is vision's, for when a sitting begins."""
 
     def __init__(
         self,
@@ -68,13 +82,15 @@ class Sight:
         on_changes: Callable[[list[AlertChange], NDArray[np.uint8]], None],
         clock: Clock,
         fps: float,
+        forget_view: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
-        self._clock = clock
+        self._clock, self._forget_view = clock, forget_view
         self._every_ms = 1000 / fps
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._judge: Judge | None = None
+        self._is_new_view = False
         self._frames: deque[int] = deque(maxlen=WINDOW_MS)
         self._looks: deque[int] = deque(maxlen=WINDOW_MS)
         self._last_look: Look | None = None
@@ -93,10 +109,12 @@ class Sight:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None:
-        """Judge from now on by `rules`; alerts are numbered from `first_n`."""
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = True) -> None:
+        """Judge from now on by `rules`; alerts are numbered from `first_n`. With `is_new_view` the camera has moved
+        when it looks elsewhere than now; without, when it looks elsewhere than before."""
         with self._lock:
             self._judge = Judge(rules, first_n=first_n)
+            self._is_new_view = self._is_new_view or is_new_view
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         """No more judging: what stood is cleared; and the number the next alert would have had."""
@@ -164,6 +182,9 @@ class Sight:
             self._stopping.wait((due_ms - now_ms) / 1000)
 
     def _analyse(self, picture: Picture) -> None:
+        if self._is_new_view:  # here, because vision belongs to this thread
+            self._is_new_view = False
+            self._forget_view()
         try:
             observation = self._observe(picture.rgb, picture.up_ns // _NS_PER_MS, self._clock.utc_ms_at(picture.up_ns))
         except Exception as error:  # whatever a model or a picture does, recording and the next look go on

@@ -136,6 +136,7 @@ DEFAULT_RULES = (
     Rule(kind=AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3, threshold=0.6),
     Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5, threshold=0.6),
     Rule(kind=AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2),
+    Rule(kind=AlertKind.CAMERA_MOVED, raise_s=5, clear_s=5, threshold=0.05),
 )
 """What a sitting is judged by unless its plan says otherwise. 0.6 is the full-range model's own floor, and better than
 0.5 for the short-range one (`models/README.md`)."""
@@ -435,6 +436,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     sitting: Label = ""
     faces: Count | None = None
     is_covered: bool | None = None
+    is_low_light: bool | None = None
+    is_frozen: bool | None = None
     capture_fps: float | None = None
     vision_fps: float | None = None
     vision_ms: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
-from agent.core.observation import Observation
+from agent.core.observation import Face, Observation
 from agent.vision.faces import FULL_RANGE_SPARSE, SHORT_RANGE, FaceFinder, FaceSpec
 from agent.vision.runtime import VisionProblem
 from agent.vision.scene import SceneLook
@@ -52,8 +52,22 @@ class Vision:
         begun_s = self._clock_s()
         faces = self.finder.find(rgb)
         # the model's own small input serves the scene too: no second scaling of the frame
-        scene = self._scene.look(self.finder.small)
+        scene = self._scene.look(self.finder.small, up_ms, faces)
         return Observation(up_ms, utc_ms, faces, scene, (self._clock_s() - begun_s) * 1000)
+
+    def learn_view(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Take the mean of `pictures`, as for `observe` and of one view, as the one that later pictures are held
+        against. Ten or more take out a noisy sensor's noise. Raises as `observe` does."""
+        faces: list[Face] = []
+        smalls = []
+        for rgb in pictures:
+            faces += self.finder.find(rgb)
+            smalls.append(self.finder.small.copy())
+        self._scene.learn_view(smalls, faces)
+
+    def forget_view(self) -> None:
+        """The view of the next few seconds becomes the reference that later ones are held against."""
+        self._scene.view.forget()
 
 
 def open_vision(

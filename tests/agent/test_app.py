@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import models
 from agent import host
 from agent.app import Desk
 from agent.config import Settings
 from agent.messaging.link import _Message
+from agent.wire import FaultKind
+from tests.agent.vision_kit import files_folder
 from tests.brokers import Broker
 from tests.support import wait_for
 
@@ -19,11 +22,22 @@ from tests.support import wait_for
 @pytest.fixture
 def desk(tmp_path: Path, mosquitto_broker: Broker) -> Iterator[Desk]:
     """A running desk in a thread of this process, connected."""
+    yield from running(tmp_path, mosquitto_broker, "demo:steady")
+
+
+@pytest.fixture
+def desk_before_a_still(tmp_path: Path, mosquitto_broker: Broker) -> Iterator[Desk]:
+    """The same with a camera that gives one picture again and again."""
+    still = models.checked("portrait_hopper", files_folder())
+    yield from running(tmp_path, mosquitto_broker, f"footage:{still}")
+
+
+def running(tmp_path: Path, mosquitto_broker: Broker, camera_device: str) -> Iterator[Desk]:
     made = Desk(
         Settings(
             unit="test.desk-01",
             storage_path=tmp_path / "desk",
-            camera_device="demo:steady",
+            camera_device=camera_device,
             broker_port=mosquitto_broker.port,
             storage_low_bytes=0,
             record_width=320,
@@ -46,6 +60,15 @@ def test_a_link_that_failed_is_made_anew(desk: Desk) -> None:
     wait_for(lambda: failed.failure)
     wait_for(lambda: desk.link is not failed and desk.link.connected_since)
     assert not desk.stopping.is_set()
+
+
+def test_a_frozen_camera_is_a_fault(desk_before_a_still: Desk) -> None:
+    """The same picture, time stamps going on: raised by itself, and told with every heartbeat."""
+    desk = desk_before_a_still
+    wait_for(lambda: [fault.kind for fault in desk.faults.standing() if fault.kind is FaultKind.CAMERA_FROZEN])
+    beat = desk._heartbeat(desk.clock.now(), [], desk.sight.seen(), desk.recorder.progress())
+    assert (beat.is_frozen, beat.is_covered, beat.is_low_light) == (True, False, False)
+    assert FaultKind.CAMERA_FROZEN in {fault.kind for fault in beat.faults}
 
 
 def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
