@@ -122,6 +122,7 @@ class _File:
 
     def run(self) -> Iterable[float]:
         """Do the work, yielding the second after each sample."""
+        self._vision.forget_view()
         try:
             for second, rgb in read_pictures(self._path, self._fps):
                 self._look(second, rgb)

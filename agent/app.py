@@ -95,6 +95,7 @@ class Desk:
             settings.vision_fps,
             self.diary,
             mask=self.blinds.rgb,
+            forget_view=self.vision.forget_view,
         )
         self._pace_keeper = pace.PaceKeeper(settings.vision_fps)
         self._pace = pace.Pace(settings.vision_fps, settings.vision_fps)
@@ -319,6 +320,7 @@ class Desk:
             camera_since_up_ms=wanted_up_ms,
             last_frame_up_ms=seen.last_frame_up_ms,
             camera_trouble=seen.camera_trouble,
+            is_frozen=seen.is_frozen,
             sitting_since_up_ms=sitting_up_ms and wanted_up_ms and max(sitting_up_ms, wanted_up_ms),
             last_written_up_ms=None if written_ns is None else written_ns // 1_000_000,
             recording_trouble=progress.trouble,

@@ -72,6 +72,7 @@ def heartbeat_of(
     standing = tuple(wire.StandingFault(kind=fault.kind, began=fault.began, detail=fault.detail) for fault in faults)
     is_stopped = any(fault.kind is wire.FaultKind.RECORDING_STOPPED for fault in standing)
     observation = None if seen.look is None else seen.look.observation
+    scene = None if observation is None else observation.scene
     return wire.Heartbeat(
         boot=maker.boot,
         now=now,
@@ -79,7 +80,9 @@ def heartbeat_of(
         state="waiting" if sitting is None else "stopped" if is_stopped else "recording",
         sitting="" if sitting is None else sitting.sitting,
         faces=None if observation is None else len(observation.faces),
-        is_covered=None if observation is None else observation.scene.is_covered,
+        is_covered=None if scene is None else scene.is_covered,
+        is_low_light=None if scene is None else scene.is_low_light,
+        is_frozen=None if scene is None else scene.is_frozen,
         capture_fps=seen.capture_fps,
         vision_fps=seen.vision_fps,
         vision_ms=None if observation is None else observation.vision_ms,

@@ -67,11 +67,26 @@ class Seen(Struct, frozen=True, kw_only=True):
     observations_in_window: int
     look: Look | None
 
+    # what the newest look says of the camera; None without one
+
+    @property
+    def is_covered(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_covered
+
+    @property
+    def is_low_light(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_low_light
+
+    @property
+    def is_frozen(self) -> bool | None:
+        return None if self.look is None else self.look.observation.scene.is_frozen
+
 
 class Sight:
     """`open_camera` makes a camera, not yet started; `observe` is vision's; `feed` gets every frame; `on_changes` gets
     what the judge says, with the picture it was said of; `watch`, when given, hears the judge. `mask` gives each
-    picture as it may be seen: before anybody looks at it, and without writing into the one it was given."""
+    picture as it may be seen: before anybody looks at it, and without writing into the one it was given. `forget_view`
+    is vision's, for when a sitting begins."""
 
     def __init__(
         self,
@@ -83,13 +98,15 @@ class Sight:
         fps: float,
         watch: Watch | None = None,
         mask: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda rgb: rgb,
+        forget_view: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
-        self._mask, self._clock, self._watch = mask, clock, watch
+        self._mask, self._clock, self._watch, self._forget_view = mask, clock, watch, forget_view
         self._every_ms = 1000 / fps
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._judge: Judge | None = None
+        self._is_new_view = False
         self._frames: deque[int] = deque(maxlen=WINDOW_MS)
         self._looks: deque[tuple[int, float]] = deque(maxlen=WINDOW_MS)
         self._last_look: Look | None = None
@@ -108,11 +125,13 @@ class Sight:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None:
-        """Judge from now on by `rules`; alerts are numbered from `first_n`."""
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = True) -> None:
+        """Judge from now on by `rules`; alerts are numbered from `first_n`. With `is_new_view` the camera has moved
+        when it looks elsewhere than now; without, when it looks elsewhere than before."""
         with self._lock:
             self._judge = Judge(rules, first_n=first_n)
             self._tell_watch(lambda watch: watch.judge_by(rules, first_n, self._clock.now()))
+            self._is_new_view = self._is_new_view or is_new_view
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         """No more judging: what stood is cleared; and the number the next alert would have had."""
@@ -189,6 +208,9 @@ class Sight:
             self._stopping.wait((due_ms - now_ms) / 1000)
 
     def _analyse(self, picture: Picture) -> None:
+        if self._is_new_view:  # here, because vision belongs to this thread
+            self._is_new_view = False
+            self._forget_view()
         try:
             rgb = self._mask(picture.rgb)
             utc_ms = self._clock.utc_ms_at(picture.up_ns)

@@ -37,7 +37,7 @@ class Recording(Protocol):
 class Judging(Protocol):
     """What is needed of the sight."""
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None: ...
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = ...) -> None: ...
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]: ...
 
@@ -150,7 +150,7 @@ class SittingKeeper:
         if self.current is not None:
             self._end_judging(self.current, now)
             self.current = sitting
-            self._judging.judge_by(sitting.rules, self._next_alert)
+            self._judging.judge_by(sitting.rules, self._next_alert, is_new_view=False)
             return
         self._recorded_ms, self._recorded_until = self._memory.recorded(sitting.sitting)
         self._open_since_up_ms, self._is_first_segment, self._is_cut_due = now.up_ms, True, True

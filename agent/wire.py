@@ -137,6 +137,7 @@ DEFAULT_RULES = (
     Rule(kind=AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3, witnesses=Witnesses(unreferenced_s=20)),
     Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5),
     Rule(kind=AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2),
+    Rule(kind=AlertKind.CAMERA_MOVED, raise_s=5, clear_s=5, threshold=0.05),
 )
 """What a sitting is judged by unless its plan says otherwise; `agent/README.md` has the reasons. A face that counts has
 a score of at least 0.7 already (`agent.vision.look`): the threshold is for plans that want to be stricter."""
@@ -546,6 +547,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     sitting: Label = ""
     faces: Count | None = None
     is_covered: bool | None = None
+    is_low_light: bool | None = None
+    is_frozen: bool | None = None
     capture_fps: float | None = None
     vision_fps: float | None = None
     vision_ms: float | None = None

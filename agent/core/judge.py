@@ -87,7 +87,7 @@ def _see_seat(wanted: SeatState) -> Callable[[Observation, Rule], Sight]:
 
 
 def _see_more_than_one_face(observation: Observation, rule: Rule) -> Sight:
-    if observation.scene.is_covered:
+    if observation.scene.is_covered or observation.scene.is_frozen:
         return _CANNOT_TELL
     if len(observation.faces) < 2:
         return Sight(False)
@@ -99,11 +99,17 @@ def _see_camera_covered(observation: Observation, rule: Rule) -> Sight:
     return Sight(observation.scene.is_covered)
 
 
+def _see_camera_moved(observation: Observation, rule: Rule) -> Sight:
+    shift = observation.scene.shift
+    return _CANNOT_TELL if shift is None else Sight(shift >= rule.threshold)
+
+
 CONDITIONS: dict[AlertKind, Callable[[Observation, Rule], Sight]] = {
     AlertKind.SEAT_EMPTY: _see_seat(SeatState.EMPTY),
     AlertKind.FACE_NOT_VISIBLE: _see_seat(SeatState.SOMEBODY),
     AlertKind.MORE_THAN_ONE_FACE: _see_more_than_one_face,
     AlertKind.CAMERA_COVERED: _see_camera_covered,
+    AlertKind.CAMERA_MOVED: _see_camera_moved,
 }
 """The kinds this version can judge. A rule of another kind is left alone; `Judge.unjudged` names it."""
 

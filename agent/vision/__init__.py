@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -29,9 +29,9 @@ FACE_MODELS = {"full_range": FULL_RANGE_SPARSE, "short_range": SHORT_RANGE}
 """The models that may lead, by the names that the settings use."""
 CLOSEUP, LANDMARKS = "face_detection_short_range", "face_landmark"
 PERSON, BODY = "selfie_segmentation", "pose_detection"
-SMALL = (192, 108)
-"""Width and height of the picture by which the scene is judged: sampled, not averaged, so that the sensor's noise, by
-which a still scene differs from a frozen camera, survives, and at a fifth of the cost."""
+SMALL_SIDE = 192
+"""Longer side of the picture by which the scene is judged: sampled, not averaged, so that the sensor's noise, by which
+a still scene differs from a frozen camera, survives, and at a fifth of the cost."""
 
 
 class Vision:
@@ -84,6 +84,16 @@ class Vision:
         self._still.reset()
         self._scene = SceneLook()
 
+    def learn_view(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Take the mean of `pictures`, as for `observe` and of one view, as the one that later pictures are held
+        against. Ten or more take out a noisy sensor's noise. Raises as `observe` does."""
+        faces = [face for rgb in pictures for face in self.look.finder.find(rgb)]
+        self._scene.learn_view([_small(rgb) for rgb in pictures], faces)
+
+    def forget_view(self) -> None:
+        """The view of the next few seconds becomes the reference that later ones are held against."""
+        self._scene.view.forget()
+
     def use_reference(self, data: bytes | None) -> None:
         """Compare the seat with what `seat.reference` once was, encoded; with None, or another version's, with none."""
         self._given = (None if data is None else decode_reference(data),)
@@ -96,8 +106,9 @@ class Vision:
         begun_s = self._clock_s()
         check_picture(rgb)
         self._take_wishes()
-        scene = self._scene.look(np.asarray(cv2.resize(rgb, SMALL, interpolation=cv2.INTER_LINEAR), np.uint8))
+        scene = self._scene.look(_small(rgb), up_ms)
         faces, doubt = self._faces(rgb, up_ms, scene)
+        scene = self._scene.against_view(scene, faces, up_ms)
         seat = self._ask(rgb, up_ms, scene, is_face_visible=bool(faces))
         return Observation(up_ms, utc_ms, faces, scene, (self._clock_s() - begun_s) * 1000, seat, doubt)
 
@@ -130,6 +141,14 @@ class Vision:
             self.seat.leave()
             return None
         return self.seat.look(rgb, up_ms, is_said_empty=self.is_said_empty)
+
+
+def _small(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture by which the scene is judged."""
+    height, width = rgb.shape[:2]
+    scale = SMALL_SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _clipped(track: Track) -> Face | None:

@@ -219,6 +219,8 @@ def _conditions(
         found.append(Condition(2, State.FAULT, "Not recording"))
     if present is Presence.LATE:
         found.append(Condition(4, State.ATTENTION, "Late", seat["heartbeat_utc_ms"]))
+    if heartbeat and heartbeat.is_low_light and not heartbeat.is_covered and present not in GONE:
+        found.append(Condition(4, State.ATTENTION, "Low light"))
     standing = {alert["incident_id"] for alert in alerts}
     found += [
         Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])

@@ -40,13 +40,16 @@ def empty() -> NDArray[np.uint8]:
 
 
 def film(path: Path, script: list[tuple[float, NDArray[np.uint8]]]) -> Path:
-    """A film of (seconds, picture) after another, ten pictures a second."""
+    """A film of (seconds, picture) after another, ten pictures a second, each with a sensor's noise: without it, it
+    would be the film of a frozen camera."""
+    chance = np.random.default_rng(5)
     with av.open(str(path), "w") as made:
-        stream = made.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": "5"})
+        stream = made.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": "5", "crf": "16"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
         for seconds, picture in script:
             for _ in range(round(seconds * FPS)):
-                made.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                noisy = np.clip(picture + chance.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+                made.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
         made.mux(stream.encode())
     return path
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import models
 from agent import app, host, wire
 from agent.app import Desk
 from agent.config import Settings
@@ -22,18 +23,19 @@ from agent.core.replay import judged_again, said
 from agent.messaging.link import _Message
 from agent.records import Records
 from agent.wire import AlertKind, Heartbeat, Observed, Plan, PlannedSitting, Record, Rule
+from tests.agent.vision_kit import files_folder
 from tests.brokers import Broker
 from tests.support import wait_for
 
 
 @contextmanager
-def running(folder: Path, broker: Broker) -> Iterator[Desk]:
+def running(folder: Path, broker: Broker, camera_device: str = "demo:steady") -> Iterator[Desk]:
     """A running desk in a thread of this process, connected."""
     made = Desk(
         Settings(
             unit="test.desk-01",
             storage_path=folder,
-            camera_device="demo:steady",
+            camera_device=camera_device,
             broker_port=broker.port,
             storage_low_bytes=0,
             is_clock_trusted=True,
@@ -65,6 +67,15 @@ def test_a_link_that_failed_is_made_anew(desk: Desk) -> None:
     wait_for(lambda: failed.failure)
     wait_for(lambda: desk.link is not failed and desk.link.connected_since)
     assert not desk.stopping.is_set()
+
+
+def test_a_frozen_camera_is_a_fault(tmp_path: Path, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same picture, time stamps going on: raised by itself, and told with every heartbeat."""
+    still = models.checked("portrait_hopper", files_folder())
+    with running(tmp_path / "desk", mosquitto_broker, f"footage:{still}") as desk:
+        beats = heard(desk, monkeypatch)
+        wait_for(lambda: beats and wire.FaultKind.CAMERA_FROZEN in {fault.kind for fault in beats[-1].faults})
+        assert (beats[-1].is_frozen, beats[-1].is_covered, beats[-1].is_low_light) == (True, False, False)
 
 
 def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +208,29 @@ def test_an_impossible_rule_costs_no_recording_and_is_a_fault(desk: Desk) -> Non
     desk.records.save_plan(wire.encode(msgspec.structs.replace(sound, number=3)))
     wait_for(lambda: not refused())
     assert desk.sitting.current is not None
+
+
+def test_the_desk_learns_its_empty_seat_by_the_plan_and_keeps_it(
+    tmp_path: Path, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan says for how long nobody is there; what was learned then is on the card, and the next start has it at
+    once. Without it the heartbeat says that there is none."""
+    folder = tmp_path / "desk"
+    opens_utc_ms = host.Clock().now().utc_ms + 100_000
+    with running(folder, mosquitto_broker, f"demo:leaves@{opens_utc_ms}") as desk:
+        beats = heard(desk, monkeypatch)
+        wait_for(lambda: beats)
+        assert beats[-1].has_reference is False
+        now_ms = desk.clock.now().utc_ms
+        sitting = msgspec.structs.replace(
+            sitting_now(desk), empty_from_utc_ms=now_ms - 1_000, empty_until_utc_ms=now_ms + 600_000
+        )
+        desk.records.save_plan(wire.encode(wire.Plan(number=1, sittings=(sitting,))))
+        wait_for(lambda: beats[-1].has_reference)
+        wait_for((folder / "empty-seat").exists)
+    with running(folder, mosquitto_broker) as desk:
+        beats = heard(desk, monkeypatch)
+        wait_for(lambda: beats and beats[-1].has_reference)
 
 
 def luma_of(segment: Path) -> NDArray[np.uint8]:

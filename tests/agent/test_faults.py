@@ -139,6 +139,30 @@ def test_a_recording_that_stopped_names_its_own_trouble_first() -> None:
     assert found[FaultKind.RECORDING_STOPPED] == "nothing recorded for 10.0 s: the encoder ended"
 
 
+def test_a_frozen_camera_is_raised_within_its_dwell_and_cleared_when_it_lives() -> None:
+    """5 s of the same picture, a reading every half second; a camera that comes back for a second stays frozen, and
+    while nobody can tell, nothing changes."""
+    board, changes = FaultBoard(), []
+    script = [(3, False), (4.5, True), (1, False), (8, True), (1.5, False), (3, True), (4, None), (6, False)]
+    up_ms = 100_000
+    for seconds, is_frozen in script:
+        for _ in range(round(seconds * 2)):
+            readings = msgspec.structs.replace(
+                WELL, up_ms=up_ms, is_frozen=is_frozen, last_frame_up_ms=up_ms, last_written_up_ms=up_ms
+            )
+            changes += board.step(now(up_ms), conditions(readings, LIMITS))
+            up_ms += 500
+    assert told(changes) == [
+        (FaultKind.CAMERA_FROZEN, FaultState.RAISED),
+        (FaultKind.CAMERA_FROZEN, FaultState.CLEARED),
+    ]
+    raised, cleared = changes
+    assert (raised.began.up_ms, raised.raised.up_ms) == (108_500, 113_500)
+    assert cleared.cleared is not None
+    assert cleared.cleared.up_ms == 127_000
+    assert raised.detail == "the picture does not change"
+
+
 def test_a_reading_that_fails_cannot_be_told() -> None:
     """None is not fine and not wrong: the kind is left out."""
     unread = {"free_bytes": None, "temperature_c": None, "is_power_low": None, "is_clock_ok": None, "is_frozen": None}

@@ -142,6 +142,64 @@ def test_a_covered_camera_suspends_the_face_rules() -> None:
     assert told(changes) == [(COVERED.kind, State.RAISED), (COVERED.kind, State.CLEARED)]
 
 
+def test_a_frozen_camera_suspends_the_count_of_faces() -> None:
+    """A picture that does not change says nothing about now: two faces in it neither raise nor, one, clear."""
+    judge = Judge((TWO_FACES,))
+    frozen = Scene(brightness=120.0, detail=40.0, is_covered=False, is_frozen=True)
+
+    def freeze(began_ms: int, *scores: float) -> list[AlertChange]:
+        looks = (look(up_ms, *scores) for up_ms in range(began_ms, began_ms + 10_000, 200))
+        return [change for each in looks for change in judge.step(msgspec.structs.replace(each, scene=frozen))]
+
+    assert freeze(0, 0.9, 0.9) == []
+    assert told([c for ms in range(10_000, 14_000, 200) for c in judge.step(look(ms, 0.9, 0.9))]) == [
+        (TWO_FACES.kind, State.RAISED)
+    ]
+    assert [change.state for change in freeze(14_000, 0.9)] == []
+    assert [change.kind for change in judge.standing()] == [TWO_FACES.kind]
+
+
+def shifted(judge: Judge, script: list[tuple[float, float | None]]) -> list[AlertChange]:
+    """Run (seconds, shift) after another at 5 observations a second, a face always in view."""
+    changes, up_ms = [], 200
+    for seconds, shift in script:
+        scene = Scene(brightness=120.0, detail=40.0, is_covered=False, shift=shift)
+        for _ in range(round(seconds * 5)):
+            changes += judge.step(msgspec.structs.replace(look(up_ms, 0.9), scene=scene))
+            up_ms += 200
+    return changes
+
+
+def test_a_moved_camera_is_one_alert_until_it_looks_there_again() -> None:
+    """By the default rule: raised after 5 s of another view, cleared after 5 s of the right one."""
+    raised, cleared = shifted(Judge(DEFAULT_RULES), [(10, 0.0), (20, 0.12), (10, 0.0)])
+    assert (raised.kind, raised.state, cleared.state) == (AlertKind.CAMERA_MOVED, State.RAISED, State.CLEARED)
+    assert (raised.began.up_ms, raised.raised.up_ms) == (10_200, 15_200)
+    assert cleared.cleared is not None
+    assert cleared.cleared.up_ms == 35_200
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [(60, 0.049)],
+        [(10, 0.0), (4.8, 1.0), (0.2, 0.0), (4.8, 1.0), (10, 0.0)],
+        [(10, 0.0), (60, None)],
+    ],
+)
+def test_a_nudge_a_short_turn_and_the_unknown_are_no_move(script: list[tuple[float, float | None]]) -> None:
+    """Less than the least shift, for less than the dwell, or not to be told."""
+    assert shifted(Judge(DEFAULT_RULES), script) == []
+
+
+def test_a_moved_camera_that_can_no_longer_be_told_stands() -> None:
+    """Turned to a wall and then in the dark: it was not seen to be over. The least shift is the rule's own."""
+    far = Rule(kind=AlertKind.CAMERA_MOVED, raise_s=2, clear_s=2, threshold=0.3)
+    judge = Judge((far,))
+    assert told(shifted(judge, [(5, 0.29), (3, 1.0), (90, None)])) == [(far.kind, State.RAISED)]
+    assert [change.kind for change in judge.standing()] == [far.kind]
+
+
 def test_a_short_suspension_neither_counts_nor_loses_the_dwell() -> None:
     """Empty 6 s, covered 1 s, empty again: raised later by the covered time, and began where it began."""
     (raised,) = watch(Judge((SEAT_EMPTY,)), [(1, (0.9,)), (6, ()), (1, None), (6, ())])
@@ -260,10 +318,10 @@ def test_the_end_of_the_sitting_clears_what_stands_and_forgets_the_rest() -> Non
 def test_rules_off_or_without_a_condition_judge_nothing() -> None:
     """A rule switched off is silent; a kind this version cannot judge is named; of two of a kind the later holds."""
     off = Rule(kind=AlertKind.CAMERA_COVERED, raise_s=0, clear_s=0, is_on=False)
-    moved = Rule(kind=AlertKind.CAMERA_MOVED, raise_s=0, clear_s=0)
+    button = Rule(kind=AlertKind.HELP_REQUESTED, raise_s=0, clear_s=0)
     soon = Rule(kind=AlertKind.SEAT_EMPTY, raise_s=1, clear_s=1)
-    judge = Judge((SEAT_EMPTY, soon, off, moved))
-    assert judge.unjudged == (AlertKind.CAMERA_MOVED,)
+    judge = Judge((SEAT_EMPTY, soon, off, button))
+    assert judge.unjudged == (AlertKind.HELP_REQUESTED,)
     assert told(watch(judge, [(2, None), (2, ())])) == [(AlertKind.SEAT_EMPTY, State.RAISED)]
 
 
@@ -353,4 +411,8 @@ def test_every_condition_can_be_met_and_not_met(kind: AlertKind) -> None:
     """No row of the table is dead."""
     rule = Rule(kind=kind, raise_s=0, clear_s=0)
     views = [look(1), look(1, 0.9), look(1, 0.9, 0.9), look(1, is_covered=True), look(1, seat=SOMEBODY)]
+    views += [
+        msgspec.structs.replace(look(1), scene=Scene(brightness=120.0, detail=40.0, is_covered=False, shift=shift))
+        for shift in (0.0, 1.0)
+    ]
     assert {CONDITIONS[kind](view, rule).is_met for view in views} >= {True, False}

@@ -104,11 +104,24 @@ class Watched:
         self.cameras: list[FakeCamera] = []
         self.frames: list[MainFrame] = []
         self.told: list[AlertChange] = []
+        self.forgot: list[tuple[int, str]] = []
         self.when_told: Callable[[], None] = lambda: None
         self._start_errors = list(start_errors)
         self.noted: list[object] = []
         self.when_noted: Callable[[], None] = lambda: None
-        self.sight = Sight(self.open, self.eyes.observe, self.frames.append, self.take, self.clock, fps=5, watch=self)
+        self.sight = Sight(
+            self.open,
+            self.eyes.observe,
+            self.frames.append,
+            self.take,
+            self.clock,
+            fps=5,
+            watch=self,
+            forget_view=self.forget_view,
+        )
+
+    def forget_view(self) -> None:
+        self.forgot.append((self.eyes.looks, threading.current_thread().name))
 
     def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None:
         self.noted.append((rules, first_n))
@@ -258,6 +271,22 @@ def test_alerts_are_numbered_on_over_changed_rules(started: Watched) -> None:
     started.show(7)
     wait_for(lambda: len(started.told) == 2)
     assert (started.told[1].n, started.told[1].state) == (5, State.RAISED)
+
+
+def test_a_new_sitting_makes_a_new_view_the_right_one(started: Watched) -> None:
+    """Before the first look of a sitting vision is told to forget, in the thread that looks; changed rules, a new
+    camera and the sittings' end are no reason to."""
+    assert started.forgot == []
+    started.show(1)
+    started.sight.judge_by((EMPTY,), 1)
+    started.show(2)
+    assert started.forgot == [(1, "sight")]
+    started.sight.judge_by((EMPTY,), 1, is_new_view=False)
+    started.show(1)
+    started.sight.end_judging(started.clock.now())
+    started.camera().end(CameraLost("unplugged"))
+    started.show(2, number=2)
+    assert started.forgot == [(1, "sight")]
 
 
 def test_an_alert_survives_a_lost_camera(started: Watched) -> None:

@@ -81,9 +81,10 @@ class Judging:
     def __init__(self) -> None:
         self.rules: tuple[Rule, ...] | None = None
         self.first_n = self.next_n = 0
+        self.is_new_view = False
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int) -> None:
-        self.rules, self.first_n, self.next_n = rules, first_n, first_n
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = True) -> None:
+        self.rules, self.first_n, self.next_n, self.is_new_view = rules, first_n, first_n, is_new_view
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         if self.rules is None:
@@ -241,12 +242,15 @@ def test_changed_rules_take_effect_without_a_break_in_the_recording() -> None:
     touched."""
     desk = Desk(Memory(plan(FIRST)))
     desk.keeper.follow(at(1), True)
+    views = [desk.judging.is_new_view]
     desk.judging.next_n = 2
     moved = msgspec.structs.replace(FIRST, rules=(RULE,), seat="A2", end_utc_ms=T0_MS + 2 * HOUR_MS)
     desk.memory.kept_plan = plan(moved, number=2)
     desk.keeper.follow(at(10), True)
     assert desk.changes == [(1, "cleared", "A1")]
     assert (desk.judging.rules, desk.judging.first_n) == ((RULE,), 2)
+    views.append(desk.judging.is_new_view)
+    assert views == [True, False], "a camera that has moved has still moved"
     assert desk.recorder.calls == ["begin maths-1", "cut"]
     assert desk.keeper.current == moved
     assert desk.keeper.since_up_ms == at(1).up_ms

@@ -101,6 +101,19 @@ def test_each_state_has_its_word() -> None:
     }
 
 
+def test_low_light_stands_beside_what_the_desk_does() -> None:
+    """It is reported, as long as the desk is heard of; a covered camera is not called dark as well."""
+    rows = [
+        seat(1, heartbeat=beat(is_low_light=True, is_covered=False)),
+        seat(2, heartbeat=beat(is_low_light=True, is_covered=True)),
+        seat(3, heartbeat=beat(is_low_light=True), age_ms=60_000),
+        seat(4, heartbeat=beat(is_low_light=False)),
+    ]
+    found = board(rows)
+    assert states(found)["A1"] == ("attention", "Low light")
+    assert "Low light" not in str([found.tiles[key] for key in ("s2", "s3", "s4")])
+
+
 def test_the_worst_comes_first() -> None:
     rows = [seat(number) for number in range(1, 7)]
     rows[1] = seat(2, age_ms=60_000)
