@@ -20,8 +20,15 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 MEDIAPIPE = ("mediapipe==0.10.21",)
 """The last one whose wheel carries the models the desk uses; it stops at Python 3.12."""
-TFLITE_RUNTIME = ("tflite-runtime==2.14.0", "numpy<2", "msgspec>=0.19", "opencv-python-headless>=4.10,<5")
-"""tflite-runtime ended at Python 3.11 and breaks with numpy 2; OpenCV 5 asks for numpy 2."""
+TFLITE_RUNTIME = (
+    "tflite-runtime==2.14.0",
+    "numpy<2",
+    "msgspec>=0.19",
+    "cryptography>=43",
+    "opencv-python-headless>=4.10,<5",
+)
+"""tflite-runtime ended at Python 3.11 and breaks with numpy 2; OpenCV 5 asks for numpy 2. The rest is what vision and
+the language import."""
 
 
 class PeerProblem(Exception):
