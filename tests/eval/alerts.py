@@ -7,7 +7,7 @@ condition is surely not true lies within its dwell, or when it stands much longe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -110,10 +110,18 @@ def due(found: Iterable[Stretch], dwell_s: float) -> list[Stretch]:
     return [stretch for stretch in found if stretch.end_s - stretch.begin_s > dwell_s + 1e-6]
 
 
-def raised_for(stretch: Stretch, kind: AlertKind, alerts: Iterable[Raised]) -> float | None:
-    """Seconds from the stretch's beginning until an alert of `kind` that is about it was raised; None: never."""
-    about = [a for a in alerts if a.kind is kind and stretch.begin_s <= a.raised_s <= stretch.end_s + _HALF_S]
-    return min((alert.raised_s - stretch.begin_s for alert in about), default=None)
+def raised_for(
+    stretch: Stretch, kind: AlertKind, alerts: Iterable[Raised], false: Container[Raised] = ()
+) -> float | None:
+    """Seconds from the stretch's beginning until an alert of `kind` that is about it was raised; None: never. One that
+    rightly stands from before, through the whole stretch, has told it already: 0. Of those in `false` none does."""
+    mine = [alert for alert in alerts if alert.kind is kind]
+    for alert in mine:
+        is_standing = alert.raised_s < stretch.begin_s and (alert.cleared_s is None or alert.cleared_s >= stretch.end_s)
+        if is_standing and alert not in false:
+            return 0.0
+    about = [a.raised_s for a in mine if stretch.begin_s <= a.raised_s <= stretch.end_s + _HALF_S]
+    return min(about) - stretch.begin_s if about else None
 
 
 def is_false(alert: Raised, instants: Instants, clear_s: float) -> bool:

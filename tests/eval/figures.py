@@ -175,26 +175,25 @@ def _seat_run(title: str, films: Sequence[Item], states: States, looks: Looks) -
     due: list[SeatStretch] = []
     wrong: list[FalseAlert] = []
     for film in films:
-        raised = alerts.judged((look.observation for look in looks[film.stem]), rules)
         instants = states[film.stem]
+        raised = alerts.judged((look.observation for look in looks[film.stem]), rules)
+        false = _false(raised, instants, rules)
         for rule in (rule for rule in rules if rule.kind in CONDITIONS):
             for stretch in alerts.due(alerts.stretches(rule.kind, instants, film.duration_s), rule.raise_s):
-                after_s = alerts.raised_for(stretch, rule.kind, raised)
+                after_s = alerts.raised_for(stretch, rule.kind, raised, false)
                 due.append(SeatStretch(film.stem, str(rule.kind), stretch.begin_s, stretch.end_s, after_s))
-        wrong += _wrong(film, raised, instants, rules)
+        wrong += _named(film, false)
     unjudged = tuple(str(rule.kind) for rule in rules if rule.kind not in CONDITIONS)
     return SeatRun(title, len(films), alerts.SCORED_DWELL_S, unjudged, tuple(due), tuple(wrong))
 
 
-def _wrong(
-    film: Item, raised: Iterable[alerts.Raised], instants: alerts.Instants, rules: Iterable[Rule]
-) -> list[FalseAlert]:
+def _false(raised: Iterable[alerts.Raised], instants: alerts.Instants, rules: Iterable[Rule]) -> list[alerts.Raised]:
     clear_s = {rule.kind: rule.clear_s for rule in rules}
-    return [
-        FalseAlert(film.stem, str(alert.kind), alert.began_s, alert.raised_s, alert.cleared_s)
-        for alert in raised
-        if alerts.is_false(alert, instants, clear_s[alert.kind])
-    ]
+    return [alert for alert in raised if alerts.is_false(alert, instants, clear_s[alert.kind])]
+
+
+def _named(film: Item, false: Iterable[alerts.Raised]) -> list[FalseAlert]:
+    return [FalseAlert(film.stem, str(a.kind), a.began_s, a.raised_s, a.cleared_s) for a in false]
 
 
 def kinds(items: Sequence[Item], states: States, looks: Looks) -> tuple[KindRun, ...]:
@@ -205,7 +204,7 @@ def kinds(items: Sequence[Item], states: States, looks: Looks) -> tuple[KindRun,
     rows = []
     for rule in rules:
         mine = {film: [a for a in raised[film.stem] if a.kind is rule.kind] for film in films}
-        wrong = [false for film, own in mine.items() for false in _wrong(film, own, states[film.stem], rules)]
+        wrong = [false for film, own in mine.items() for false in _named(film, _false(own, states[film.stem], rules))]
         unknown = sum(not alerts.is_known(alert, states[film.stem]) for film, own in mine.items() for alert in own)
         untrue_s = sum(alerts.untrue_seconds(rule.kind, states[film.stem]) for film in films)
         count = sum(map(len, mine.values()))

@@ -74,7 +74,7 @@ def begin(vision: VisionLike) -> None:
 
 
 def look_through(
-    vision: VisionLike, pictures: Sequence[Taken], rounds: int = 1, lesson: bytes | None = None
+    vision: VisionLike, pictures: Sequence[Taken], rounds: int = 1, lesson: object | None = None
 ) -> list[Look]:
     """Look at all `pictures` in order, `rounds` times over from a fresh state each; of a look's times the least counts,
     for what else runs on the machine can only add. `lesson` is a reference that `learned` gave."""
@@ -96,10 +96,11 @@ def look_through(
     return looks
 
 
-# The one place that knows how a reference of the empty seat is learned and given.
+# The one place that knows how a reference of the empty seat is learned and given: `vision.is_said_empty`, and
+# `reference` and `use` of `vision.seat`.
 
 
-def learned(vision: VisionLike, empty: Sequence[Taken]) -> bytes | None:
+def learned(vision: VisionLike, empty: Sequence[Taken]) -> object | None:
     """The reference of the empty seat that `vision` learns when it is told that nobody is in the pictures `empty`,
     shown one after the other until it has one; None when it learns nothing from them."""
     teachable: Any = vision
@@ -111,7 +112,7 @@ def learned(vision: VisionLike, empty: Sequence[Taken]) -> bytes | None:
         for number in range(MOST_LESSONS):
             up_ms = round((number + 0.5) * 1000 / FPS)
             vision.observe(empty[number % len(empty)].rgb, up_ms, up_ms)
-            found: bytes | None = teachable.reference
+            found: object | None = teachable.seat.reference
             if found is not None:
                 return found
     finally:
@@ -119,7 +120,7 @@ def learned(vision: VisionLike, empty: Sequence[Taken]) -> bytes | None:
     return None
 
 
-def _give(vision: VisionLike, lesson: bytes | None) -> None:
+def _give(vision: VisionLike, lesson: object | None) -> None:
     teachable: Any = vision
     if lesson is not None:
-        teachable.use_reference(lesson)
+        teachable.seat.use(lesson)

@@ -252,7 +252,7 @@ def cost(quality: Quality) -> str:
     """The whole beside the bare models and the peers."""
     rows = []
     for each in quality.cost:
-        runs = ", ".join(f"{count:.2f} x `{name}`" for name, count in each.runs.items())
+        runs = ", ".join(f"{count:.2f} x `{name}`" for name, count in each.runs.items() if count >= 0.005)
         ratio = f"{each.whole_ms / each.bare_ms:.2f}" if each.bare_ms else NONE
         rows.append([each.title, str(each.looks), ms(each.whole_ms), ms(each.bare_ms), ratio, runs])
     desk = table(["the desk", "looks", "whole vision, ms", "bare, ms", "whole / bare", "models run a look"], rows)

@@ -34,12 +34,17 @@ def test_stretches_are_only_as_long_as_is_sure() -> None:
 
 
 def test_a_stretch_is_told_when_an_alert_of_its_kind_is_raised_in_it() -> None:
-    """The first such alert counts; one raised before or after, or of another kind, is not about it."""
+    """The first such alert counts; one raised after, of another kind, or cleared meanwhile is not about it; one that
+    stands from before to its end is."""
     stretch = Stretch(10.0, 20.0)
-    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(6, 9), empty(10.2, 13.4), empty(15, 18)]) == (
+    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(6, 9, 9.5), empty(10.2, 13.4), empty(15, 18)]) == (
         pytest.approx(3.4)
     )
     assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(18, 21)]) is None
+    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(4, 7, 11)]) is None
+    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(4, 7, 21)]) == 0
+    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(4, 7)]) == 0
+    assert alerts.raised_for(stretch, AlertKind.SEAT_EMPTY, [empty(4, 7)], [empty(4, 7)]) is None
     assert alerts.raised_for(stretch, AlertKind.MORE_THAN_ONE_FACE, [empty(10.2, 13.4)]) is None
 
 

@@ -63,25 +63,32 @@ def footage(drawn: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(drawn, tmp_path / "footage"))
 
 
+class LearnerSeat:
+    """The reference of a made-up vision: how bright the seat is when nobody is there."""
+
+    def __init__(self) -> None:
+        self.reference: int | None = None
+
+    def use(self, reference: int) -> None:
+        self.reference = reference
+
+
 class Learner:
     """A made-up vision that sees no face, and knows an empty seat by the reference it was given."""
 
     def __init__(self) -> None:
         self.is_said_empty = False
-        self.reference: bytes | None = None
-        self._shown = 0
+        self.reset()
 
     def reset(self) -> None:
-        self.reference, self._shown = None, 0
-
-    def use_reference(self, data: bytes | None) -> None:
-        self.reference = data
+        self.seat, self._shown = LearnerSeat(), 0
 
     def observe(self, rgb: Picture, up_ms: int, utc_ms: int) -> Observation:
         self._shown += self.is_said_empty
         if self._shown == 7:
-            self.reference = bytes([int(rgb.mean())])
-        changed = None if self.reference is None else float(abs(rgb.mean() - self.reference[0]) > 5)
+            self.seat.use(int(rgb.mean()))
+        reference = self.seat.reference
+        changed = None if reference is None else float(abs(rgb.mean() - reference) > 5)
         seat = Seat(person=0.5, change=changed)
         return Observation(up_ms, utc_ms, (), Scene(100, 40, is_covered=False), seat=seat)
 
@@ -172,7 +179,7 @@ def test_a_reference_is_learned_from_the_first_empty_second_and_given_afresh(dra
     assert {look.observation.seat for look in run.looked.taught["nobody"]} == {Seat(person=0.5, change=0.0)}
     assert {look.observation.seat for look in run.looked.desk["nobody"]} == {Seat(person=0.5)}
     pictures = pictures_of(items[0])
-    assert learned(vision, pictures[:5]) == bytes([int(pictures[1].rgb.mean())])
+    assert learned(vision, pictures[:5]) == int(pictures[1].rgb.mean())
     assert learned(vision, []) is None
     tables = {seat.title: seat.by_witness for seat in run.quality().seat}
     heard = tables["the same films, with their first empty second as the reference"]
