@@ -52,6 +52,7 @@ def analyse(
     models_folder: Path | None = None,
     *,
     logs: Path | None = None,
+    empty: Path | None = None,
     face_model: str = "full_range",
     console: Console | None = None,
 ) -> int:
@@ -61,7 +62,8 @@ def analyse(
     pixels and `score` 0..1, and the whole `observation`. `alerts` becomes file stem -> alerts with `began_s`,
     `raised_s` and `cleared_s`, the last null for one that stood when the file ended. A still picture is judged at
     once, without dwell. `rules` is a file for `read_rules`. `logs` is a folder that gets an observation log of each
-    file, for `agent.replay`.
+    file, for `agent.replay`. `empty` is a folder with pictures of empty seats: the one with a film's stem is what that
+    film's seat looks like when nobody is there.
 
     Returns 0, or 1 when anything could not be read or written; each such file is one line on `console`
     (default: the terminal's error stream), and the others are still done.
@@ -70,8 +72,7 @@ def analyse(
     try:
         chosen = DEFAULT_RULES if rules is None else read_rules(rules)
         vision = open_vision(face_model, models_folder)
-        for target in filter(None, (out, alerts)):
-            write_json(target, {})  # now, and not after an hour's work, is the time to find that it cannot be written
+        _check_places((out, alerts), empty)
     except (BadRules, ModelProblem, VisionProblem, OSError) as error:
         _complain(say, str(error))
         return 1
@@ -86,7 +87,7 @@ def analyse(
             if path.stem in samples:
                 problems.append(f"{path}: another file of this call has the same name, left out")
             else:
-                look = _File(path, vision, chosen, fps)
+                look = _File(path, vision, chosen, fps, _empty_seat_of(path, empty))
                 for second in look.run():
                     progress.update(whole, now=f"{path.name} {second:.0f} s")
                 if logs is not None:
@@ -106,13 +107,32 @@ def analyse(
     return 1 if problems else 0
 
 
+def _check_places(targets: Iterable[Path | None], empty: Path | None) -> None:
+    """Now, and not after an hour's work, is the time to find that a file cannot be written. Raises OSError."""
+    if empty is not None and not empty.is_dir():
+        raise NotADirectoryError(f"{empty}: no folder of pictures of empty seats")
+    for target in filter(None, targets):
+        write_json(target, {})
+
+
+def _empty_seat_of(path: Path, folder: Path | None) -> Path | None:
+    """The picture in `folder` that shows the seat of the film `path` empty."""
+    if folder is None:
+        return None
+    return next(
+        (folder / (path.stem + s) for s in sorted(PICTURE_SUFFIXES) if (folder / (path.stem + s)).exists()), None
+    )
+
+
 class _File:
     """One film or picture: its samples, alerts and what went wrong with it."""
 
-    def __init__(self, path: Path, vision: Vision, rules: tuple[Rule, ...], fps: float) -> None:
+    def __init__(
+        self, path: Path, vision: Vision, rules: tuple[Rule, ...], fps: float, empty: Path | None = None
+    ) -> None:
         self.samples: list[Sample] = []
         self.problem: str | None = None
-        self._path, self._vision, self._fps = path, vision, fps
+        self._path, self._vision, self._fps, self._empty = path, vision, fps, empty
         is_still = path.suffix.lower() in PICTURE_SUFFIXES
         # at a rate so low that neighbouring samples lie further apart, they still are neighbours
         by = JudgeBy(rules=rules, first_n=1, is_still=is_still, max_gap_s=max(MAX_GAP_S, 1.5 / fps))
@@ -122,8 +142,11 @@ class _File:
 
     def run(self) -> Iterable[float]:
         """Do the work, yielding the second after each sample."""
-        self._vision.forget_view()
+        self._vision.reset()
         try:
+            if self._empty is not None:
+                _, rgb = next(iter(read_pictures(self._empty, self._fps)))
+                self._vision.seat.learn(as_the_desk_sees(rgb))
             for second, rgb in read_pictures(self._path, self._fps):
                 self._look(second, rgb)
                 yield second

@@ -69,6 +69,9 @@ def check() -> None:
 @click.option("--fps", default=5.0, show_default=True, type=click.FloatRange(0.1, 60), help="looks a second")
 @click.option("--rules", type=click.Path(path_type=Path), help="a TOML or JSON file of rules instead of the defaults")
 @click.option("--log", "logs", type=click.Path(path_type=Path), help="a folder for observation logs, to replay")
+@click.option(
+    "--empty", type=click.Path(path_type=Path), help="a folder of pictures of the empty seats, by film's stem"
+)
 @click.option("--models", "models_folder", type=click.Path(path_type=Path), help="where the fetched models lie")
 def analyse(
     files: tuple[Path, ...],
@@ -77,13 +80,16 @@ def analyse(
     fps: float,
     rules: Path | None,
     logs: Path | None,
+    empty: Path | None,
     models_folder: Path | None,
 ) -> None:
     """Run vision and judge over films and pictures, as fast as it goes."""
     from agent.analyse import analyse as analyse_files
 
     with _in_one_line():
-        code = analyse_files(list(files), out, alerts, fps=fps, rules=rules, logs=logs, models_folder=models_folder)
+        code = analyse_files(
+            list(files), out, alerts, fps=fps, rules=rules, logs=logs, empty=empty, models_folder=models_folder
+        )
     sys.exit(code)
 
 

@@ -114,7 +114,7 @@ class Witnesses(Struct, frozen=True, kw_only=True):
     `agent.core.observation.Seat`. `unreferenced_s` is what a rule about the seat waits longer while there is no
     reference of the empty seat to compare with."""
 
-    person: Share = 0.015
+    person: Share = 0.02
     pose: Share = 0.6
     change: Share = 0.07
     unreferenced_s: Seconds = 0

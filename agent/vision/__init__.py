@@ -140,7 +140,9 @@ class Vision:
         if is_face_visible or scene.is_covered or scene.is_frozen:
             self.seat.leave()
             return None
-        return self.seat.look(rgb, up_ms, is_said_empty=self.is_said_empty)
+        seat = self.seat.look(rgb, up_ms, is_said_empty=self.is_said_empty)
+        # nobody is to be missed while the plan says that nobody is there yet
+        return None if self.is_said_empty else seat
 
 
 def _small(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

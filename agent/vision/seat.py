@@ -145,6 +145,10 @@ class SeatWatch:
             bits = np.unpackbits(np.frombuffer(reference.person, np.uint8))
             self._own_person = bits.reshape(GRID[1], GRID[0]).astype(bool)
 
+    def learn(self, rgb: Rgb) -> None:
+        """Take `rgb`, a picture of the empty seat, as the reference at once. Raises VisionProblem."""
+        self._adopt(thumbnail(rgb), self.person.look(rgb), self.body.look(rgb))
+
     def look(self, rgb: Rgb, up_ms: int, *, is_said_empty: bool = False) -> Seat | None:
         """What the witnesses say of `rgb`, captured at `up_ms`, in which no face is visible. `is_said_empty`: by the
         plan nobody is there yet. Between two questions the last answer holds. Raises VisionProblem."""

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from hub.core import review
+from hub.core import explain, review
 from hub.core.access import Action
 from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
 from hub.store import incidents as store
@@ -92,6 +92,7 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         desk=review.DESK,
         began={alert["alert"]: alert["began_utc_ms"] for alert in incident.alerts},
         counts_faces=incident.row["kind"] in FACE_KINDS,
+        evidence=explain.numbers,
         words=words_of(ALERT_WORDS, incident.row["kind"]),
         notice=notice,
         typed=typed,

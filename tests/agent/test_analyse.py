@@ -123,6 +123,26 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
+def test_a_film_may_bring_a_picture_of_its_empty_seat(tmp_path: Path) -> None:
+    """Given by the film's name, the seat is compared from the first look on, and the rule does not wait for it; the
+    next film knows nothing of it."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rules]]\nkind = "seat_empty"\nraise_s = 1\nclear_s = 1\n[rules.witnesses]\nunreferenced_s = 60\n'
+    )
+    (tmp_path / "empty").mkdir()
+    still(tmp_path / "empty" / "known.png", empty())
+    films = [film(tmp_path / f"{name}.mp4", [(3.0, empty())]) for name in ("known", "new")]
+    status, samples, alerts, said = run(tmp_path, films, rules=rules, empty=tmp_path / "empty")
+    assert (status, said) == (0, "")
+    assert [len(alerts[name]) for name in ("known", "new")] == [1, 0]
+    changes = {name: {sample["observation"]["seat"]["change"] for sample in samples[name]} for name in samples}
+    assert changes["new"] == {None}
+    assert max(changes["known"]) <= 0.01
+    status, *_, said = run(tmp_path, films, empty=tmp_path / "nowhere")
+    assert (status, "no folder of pictures of empty seats" in said) == (1, True)
+
+
 def test_a_picture_is_judged_at_once(tmp_path: Path) -> None:
     """One sample at 0 and no dwell: an empty room and two faces raise, one face does not; box in its own pixels."""
     pair = np.concatenate([portrait(name)[:512, :512] for name in PORTRAITS], axis=1)
