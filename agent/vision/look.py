@@ -1,11 +1,10 @@
 """One look at a picture for faces: the full-range model leads, the short-range one is asked again about what is not
 beyond doubt, the landmark model where these two leave it open, and a vote over the last looks decides.
 
-The full-range model finds nearly every face at a low score, and gives that score to backs of heads as well. The
-short-range model, shown nothing but the place in question, tells the two apart where its own range ends at the whole
-frame: it sees each face as large as on a laptop. The landmark model, which is to lay eyes, nose and mouth over the
-place, tells when there are none: both others take a clock on the wall for a face. `models/README.md` has what each step
-brings and costs.
+The full-range model finds nearly every face, but gives a small or turned one no better a score than the back of a head.
+The short-range model knows the difference, though only for faces that are large in its picture: so it is shown nothing
+but the place in question, enlarged. A clock on the wall deceives both; the landmark model, which has to lay eyes, nose
+and mouth over the place, says when there are none. `models/README.md` has what each step brings and costs.
 """
 
 from __future__ import annotations
@@ -25,35 +24,41 @@ Rgb = NDArray[np.uint8]
 
 
 class LookSpec(NamedTuple):
-    """How a look decides; all scores 0..1.
-
-    What the leading model scores below `floor` is nothing, from `sure` on it is a face without a second look. In
-    between, the place is shown to the short-range model in squares of `closeups` times the box, and the mean of all
-    scores counts: below `nothing` it is none, from `seen` on a face, and in between the landmark model decides, by
-    `landmarks`. At most `most_closeups` places are looked at twice, the likeliest first: a crowd must not cost a whole
-    core. The leading model runs at every `scan_every`-th look; in between, faces that are beyond doubt are followed by
-    one closeup each, as long as it scores `keep` or more and there are not more than `most_followed`: more would cost
-    as much as scanning. A face that was found lately and not again stays while a closeup of where it was scores `hold`.
-    Where no face is as tall as `large` (a share of the frame) the leading model also scans `tiles`
-    squares side by side every `tiles_every_ms`, in which small faces are large enough for it; a candidate at a desk is
-    large, so a desk that is attended pays nothing for it. `memory_ms`: see `agent.core.tracks`.
-    """
+    """How a look decides. Scores are 0..1; each was chosen on labelled film and scored on other film (leave-one-out in
+    `models/README.md`)."""
 
     floor: float = 0.3
+    """What the leading model scores lower is nothing."""
     sure: float = 0.85
-    nothing: float = 0.5
-    seen: float = 0.72
-    landmarks: float = 0.8
+    """From here on it is a face without a second look."""
     closeups: tuple[float, ...] = (2.0, 3.0)
+    """Sides of the squares shown to the short-range model at the second look, as multiples of the box. The mean of
+    its scores and the leading model's is what counts."""
+    nothing: float = 0.5
+    """Below this mean there is no face."""
+    seen: float = 0.72
+    """From here on there is one; in between the landmark model decides. On labelled film no back of a head and no
+    clock came above 0.68."""
+    landmarks: float = 0.8
+    """The least flag of the landmark model that makes a face of it."""
     most_closeups: int = 6
+    """So many places are looked at twice, the likeliest first: a crowd must not cost a whole core."""
     scan_every: int = 3
-    most_followed: int = 2
+    """The leading model runs at every third look, sooner when anything is in doubt; in between faces are followed."""
     keep: float = 0.75
+    """The least score of the one closeup by which a face is followed."""
+    most_followed: int = 2
+    """More would cost as much as scanning."""
     hold: float = 0.65
+    """A face that was found lately stays while a closeup of where it was scores this much."""
     tiles: int = 3
+    """The leading model also scans so many squares side by side, in which small faces are large enough for it ..."""
     tiles_every_ms: int = 1_000
     large: float = 0.15
+    """... while no face is taller than this, as a share of the frame. A candidate's is: a desk that is attended pays
+    nothing for tiles."""
     memory_ms: int = MEMORY_MS
+    """See `agent.core.tracks`."""
 
 
 CLOSEUP_FLOOR = 0.2
