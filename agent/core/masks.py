@@ -86,11 +86,12 @@ def _touched(polygon: Sequence[Point], columns: int, rows: int) -> list[Span]:
     for (x0, y0), (x1, y1) in _edges(scaled):
         (top_x, top), (end_x, end) = sorted(((x0, y0), (x1, y1)), key=lambda point: point[1])
         slope = (end_x - top_x) / (end - top) if end > top else 0.0
-        for row in range(floor(top), max(ceil(end), floor(top) + 1)):
+        # a point on the line between two cells lies in the one after it: hence floor + 1, not ceil
+        for row in range(floor(top), floor(end) + 1):
             ends = (top_x, end_x)
             if end > top:
                 ends = (top_x + (max(top, row) - top) * slope, top_x + (min(end, row + 1) - top) * slope)
-            spans.append((row, floor(min(ends)), ceil(max(ends))))
+            spans.append((row, floor(min(ends)), floor(max(ends)) + 1))
         for row in range(ceil(top) - 1, ceil(end) - 1):  # those whose end, row + 1, has top <= row + 1 < end
             crossings.setdefault(row, []).append((top_x + (row + 1 - top) * slope, 1 if y0 < y1 else -1))
     for row, crossed in crossings.items():
@@ -99,7 +100,7 @@ def _touched(polygon: Sequence[Point], columns: int, rows: int) -> list[Span]:
         for (x, turn), (next_x, _) in pairwise(crossed):
             winding += turn
             if winding:
-                spans.append((row, floor(x), ceil(next_x)))
+                spans.append((row, floor(x), floor(next_x) + 1))
     return spans
 
 

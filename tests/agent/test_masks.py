@@ -123,6 +123,12 @@ def test_every_private_point_and_its_neighbours_are_hidden(
         assert cells[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].all(), (x, y)
 
 
+def test_a_corner_between_two_cells_hides_both_and_those_around() -> None:
+    """A point on the line between two cells lies in the second one."""
+    cells = cells_of(Zones((mask((0, 0), (0, 1), (0.5, 0)),)), 4, 2)
+    assert cells[:, 1:4].all(), cells
+
+
 def test_corners_on_the_rows_own_lines_open_no_hole() -> None:
     """A side with a corner at each of many rows' ends: rounding must not lose the inside between them."""
     levels = [number / 10 for number in range(1, 10)]
