@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from agent import host, wire
 from agent.blinds import Blinds
 from agent.config import Settings
-from agent.core import bodies, faults, pace, patterns, schedule
+from agent.core import bodies, faults, pace, patterns
 from agent.core.judge import AlertChange, State
-from agent.core.observation import Observation
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, panel_pins
 from agent.diary import Diary
+from agent.eyes import Eyes
 from agent.heartbeat import desk_state, heartbeat_of, seat_now
 from agent.messaging.link import Link, LinkSettings
 from agent.observations import ObservationLog
@@ -39,8 +39,6 @@ from agent.scribe import Scribe
 from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
-from agent.vision import open_vision
-from agent.vision.seat import Reference, encode_reference
 from agent.vision.still import LIVE_SIZE, jpeg_within
 from agent.wire import Command, CommandKind, Instant, PlannedSitting
 
@@ -66,20 +64,19 @@ class Desk:
     """The parts of one desk, joined. `run` until `stopping` is set."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open what must be there. Raises ModelProblem, VisionProblem, BadSetting, PanelProblem, RecordsError or
+        """Open what must be there. Raises BadSetting, PanelProblem, RecordsError or
         OSError, each with one line that says what to do."""
         self.settings = settings
         self.stopping = threading.Event()
         self.clock = host.Clock(is_trusted=settings.is_clock_trusted)
         open_camera(settings)
-        self.vision = open_vision(settings.face_model, settings.models_path)
         self.segments_folder = settings.storage_path / "segments"
         self.segments_folder.mkdir(parents=True, exist_ok=True)
         self._held = host.hold(settings.storage_path)
         self.records = Records(settings.storage_path, settings.unit)
-        self.vision.use_reference(kept_reference(settings.storage_path))
-        self._kept_reference: Reference | None = None
-        self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.vision.model_sha256)
+        self.eyes = Eyes(settings.face_model, settings.models_path, lambda: self.sitting, self._keep_reference)
+        self.eyes.use_reference(kept_reference(settings.storage_path))
+        self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
         self.panel = Panel(panel_pins(settings), self._take_press)
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
@@ -88,14 +85,14 @@ class Desk:
         self.diary = Diary(lambda: self.sitting.current, self.observations, self._put, settings.unit, self.maker)
         self.sight = Sight(
             lambda: open_camera(settings),
-            self._observe,
+            self.eyes.observe,
             lambda frame: self.sitting.take_frame(frame),
             self._take_changes,
             self.clock,
             settings.vision_fps,
             self.diary,
             mask=self.blinds.rgb,
-            forget_view=self.vision.forget_view,
+            forget_view=self.eyes.forget_view,
         )
         self._pace_keeper = pace.PaceKeeper(settings.vision_fps)
         self._pace = pace.Pace(settings.vision_fps, settings.vision_fps)
@@ -174,7 +171,7 @@ class Desk:
                 is_clean=previous.is_clean,
                 software=SOFTWARE,
                 model_sha256=self.maker.model_sha256,
-                models=tuple(wire.ModelFile(name=name, sha256=sha256) for name, sha256 in self.vision.models.items()),
+                models=tuple(wire.ModelFile(name=name, sha256=sha256) for name, sha256 in self.eyes.models.items()),
             ),
             now,
         )
@@ -215,18 +212,8 @@ class Desk:
     def _put(self, body: wire.Body, now: Instant, still: bytes | None = None) -> None:
         self.scribe.put(body, now, self.clock.is_ok(), still)
 
-    def _observe(self, rgb: NDArray[np.uint8], up_ms: int, utc_ms: int) -> Observation:
-        """In the sight thread."""
-        self.vision.zones = self.sitting.zones()
-        is_trusted = self.clock.is_ok()
-        self.vision.is_said_empty = schedule.seat_said_empty(self.records.plan(), utc_ms, is_trusted) is not None
-        observation = self.vision.observe(rgb, up_ms, utc_ms)
-        reference = self.vision.seat.reference
-        if reference is not None and reference is not self._kept_reference:
-            self._kept_reference = reference
-            data = encode_reference(reference)
-            self.scribe.do(lambda: keep_reference(self.settings.storage_path, data))
-        return observation
+    def _keep_reference(self, data: bytes) -> None:
+        self.scribe.do(lambda: keep_reference(self.settings.storage_path, data))
 
     def _take_changes(self, changes: list[AlertChange], rgb: NDArray[np.uint8]) -> None:
         sitting = self.sitting.current
@@ -326,6 +313,7 @@ class Desk:
             recording_trouble=progress.trouble,
             analysis_since_up_ms=wanted_up_ms,
             observations_in_window=seen.observations_in_window,
+            vision_trouble=seen.vision_trouble,
             free_bytes=host.free_bytes(self.segments_folder),
             storage_trouble=progress.trouble if progress.trouble != "encoder" else None,
             records_trouble=self.records.trouble,
@@ -395,5 +383,5 @@ class Desk:
             lamp=self.panel.lamp(),
             head=self.scribe.head,
             plan=self.records.plan(),
-            has_reference=self.vision.seat.reference is not None,
+            has_reference=self.eyes.has_reference,
         )

@@ -16,7 +16,8 @@ from agent.core import bodies, gaps, schedule
 from agent.core.judge import AlertChange
 from agent.core.masks import Zones, zones_in_force
 from agent.core.segments import ClosedSegment
-from agent.wire import Alert, Body, Gap, GapCause, Instant, Plan, PlannedSitting, Rule, SittingState
+from agent.core.timeline import seat_rule
+from agent.wire import Alert, Body, Gap, GapCause, Instant, Plan, PlannedSitting, Rule, SittingState, Witnesses
 
 FIRST_SEGMENT_MS = 1_500
 """The first segment of a run is a short one: when it is closed, the gap before it is known and told."""
@@ -100,6 +101,17 @@ class SittingKeeper:
             zones = zones_in_force(plan, current)
             self._zones = (plan, current, zones)
         return zones
+
+    def witnesses(self) -> Witnesses:
+        """The thresholds by which the seat is judged now."""
+        return seat_rule(() if self.current is None else self.current.rules).witnesses
+
+    def is_said_empty(self, utc_ms: int) -> bool:
+        """Whether the plan says that nobody is at the seat. Never while a sitting is on: who sits in it must not be
+        learned as the empty seat of the next."""
+        if self.current is not None:
+            return False
+        return schedule.seat_said_empty(self._memory.plan(), utc_ms, self._is_clock_trusted) is not None
 
     def take_frame(self, frame: MainFrame) -> None:
         """Every captured picture; recorded only in a sitting."""

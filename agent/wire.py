@@ -133,14 +133,16 @@ class Rule(Struct, frozen=True, kw_only=True):
     witnesses: Witnesses = Witnesses()
 
 
+LEAST_SHIFT = 0.05
+"""A twentieth of the width: more than a desk shakes."""
 DEFAULT_RULES = (
     Rule(kind=AlertKind.SEAT_EMPTY, raise_s=10, clear_s=3, witnesses=Witnesses(unreferenced_s=20)),
     Rule(kind=AlertKind.MORE_THAN_ONE_FACE, raise_s=3, clear_s=5),
     Rule(kind=AlertKind.CAMERA_COVERED, raise_s=3, clear_s=2),
-    Rule(kind=AlertKind.CAMERA_MOVED, raise_s=5, clear_s=5, threshold=0.05),
+    Rule(kind=AlertKind.CAMERA_MOVED, raise_s=5, clear_s=5, threshold=LEAST_SHIFT),
 )
 """What a sitting is judged by unless its plan says otherwise; `agent/README.md` has the reasons. A face that counts has
-a score of at least 0.7 already (`agent.vision.look`): the threshold is for plans that want to be stricter."""
+a score of at least 0.65 already (`agent.vision.look`): the threshold is for plans that want to be stricter."""
 
 
 MAX_MASKS = 16
@@ -209,6 +211,14 @@ def rules_in(text: bytes, *, is_toml: bool) -> tuple[Rule, ...]:
     return rules
 
 
+def written_rule(given: Any) -> Any:
+    """`given`, a rule as somebody wrote it, with the threshold of its kind where it names none: for a shift of the view
+    half the picture is no default."""
+    if isinstance(given, dict) and "threshold" not in given and given.get("kind") == AlertKind.CAMERA_MOVED:
+        return given | {"threshold": LEAST_SHIFT}
+    return given
+
+
 def masks_in(text: bytes, *, is_toml: bool) -> tuple[Mask, ...]:
     """The masks that a person wrote into a file: JSON, a list of masks; or TOML, `[[masks]]` tables. As `rules_in`."""
     masks: tuple[Mask, ...] = _written("masks", text, is_toml, Mask)
@@ -226,7 +236,7 @@ def _written(name: str, text: bytes, is_toml: bool, kind: type[Struct]) -> Any:
         unknown = sorted(set().union(*(_unknown_fields(kind, each) for each in listed)))
         if unknown:
             raise BadMessage(f"unknown in a {name.removesuffix('s')}: {', '.join(unknown)}")
-        return msgspec.convert(listed, tuple[kind, ...])  # type: ignore[valid-type]
+        return msgspec.convert([written_rule(each) for each in listed], tuple[kind, ...])  # type: ignore[valid-type]
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise BadMessage(str(error)[:300]) from None
 

@@ -174,6 +174,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     analysis_since_up_ms: int | None = None
     observations_in_window: int | None = None
     """Observations made in the last `Limits.analysis_window_ms`."""
+    vision_trouble: str | None = None
     free_bytes: int | None = None
     storage_trouble: str | None = None
     records_trouble: str | None = None
@@ -233,7 +234,8 @@ def _analysis_stopped(readings: Readings, limits: Limits) -> Told:
         return _CANNOT_TELL
     if readings.observations_in_window >= limits.observations_in_window:
         return None
-    return f"{readings.observations_in_window} looks in {limits.analysis_window_ms / 1000:.0f} s"
+    cause = f": {readings.vision_trouble}" if readings.vision_trouble else ""
+    return f"{readings.observations_in_window} looks in {limits.analysis_window_ms / 1000:.0f} s{cause}"
 
 
 def _storage_low(readings: Readings, limits: Limits) -> Told:

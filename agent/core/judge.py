@@ -126,6 +126,7 @@ class _Track:
         self._max_gap_ms = max_gap_ms
         self._began: Instant | None = None
         self._counted_ms = 0
+        self._wait_ms = 0.0
         self._told_up_ms = 0
         self._is_suspended = False
         self._faces = 0
@@ -153,7 +154,7 @@ class _Track:
         age_ms = observation.up_ms - self._told_up_ms
         if self._began is None or age_ms > self._max_gap_ms:
             self._began = Instant(observation.utc_ms, observation.up_ms)
-            self._counted_ms = 0
+            self._counted_ms, self._wait_ms = 0, 0.0
             if self.standing is None:
                 self._faces, self._score = 0, None
         elif not self._is_suspended:
@@ -162,7 +163,9 @@ class _Track:
             now = Instant(observation.utc_ms, observation.up_ms)
             return self.clear(now) if self._counted_ms >= self._clear_ms else None
         self._note(sight)
-        is_long_enough = self._counted_ms >= self._raise_ms + sight.wait_s * 1000
+        # what was missing when the dwell began was missing: to learn it on the way makes nothing surer
+        self._wait_ms = max(self._wait_ms, sight.wait_s * 1000)
+        is_long_enough = self._counted_ms >= self._raise_ms + self._wait_ms
         return self._raise(observation, self._began, next_n) if is_long_enough else None
 
     def _raise(self, observation: Observation, began: Instant, n: int) -> AlertChange:

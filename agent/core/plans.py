@@ -102,7 +102,7 @@ def _read_rule(kind: str, given: Any) -> Rule | str:
     if kind not in _KINDS:
         return "no such kind"
     try:
-        rule = msgspec.convert(given, Rule)
+        rule = msgspec.convert(wire.written_rule(given), Rule)
     except (msgspec.ValidationError, OverflowError) as error:
         words, _, place = str(error).partition(" - at `$.")
         return f"{place.rstrip('`')}: {words}" if place else words

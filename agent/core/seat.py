@@ -27,9 +27,11 @@ def seat_state(observation: Observation, rule: Rule) -> SeatState:
         return SeatState.UNKNOWN
     if any(face.score >= rule.threshold for face in observation.faces):
         return SeatState.FACE
+    if scene.is_low_light:  # a face may be missed: neither nobody nor somebody without a face can be said
+        return SeatState.UNKNOWN
     if observation.faces or _is_anybody_there(observation, rule.witnesses):
         return SeatState.SOMEBODY
-    if observation.seat is None or scene.is_low_light:
+    if observation.seat is None:
         return SeatState.UNKNOWN
     return SeatState.EMPTY
 

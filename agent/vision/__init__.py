@@ -29,6 +29,9 @@ FACE_MODELS = {"full_range": FULL_RANGE_SPARSE, "short_range": SHORT_RANGE}
 """The models that may lead, by the names that the settings use."""
 CLOSEUP, LANDMARKS = "face_detection_short_range", "face_landmark"
 PERSON, BODY = "selfie_segmentation", "pose_detection"
+CLOSE = 0.25
+"""Share of the picture from which on a person without a face hides the room: behind a back it cannot be told whether
+the camera has moved."""
 SMALL_SIDE = 192
 """Longer side of the picture by which the scene is judged: sampled, not averaged, so that the sensor's noise, by which
 a still scene differs from a frozen camera, survives, and at a fifth of the cost."""
@@ -108,8 +111,9 @@ class Vision:
         self._take_wishes()
         scene = self._scene.look(_small(rgb), up_ms)
         faces, doubt = self._faces(rgb, up_ms, scene)
-        scene = self._scene.against_view(scene, faces, up_ms)
         seat = self._ask(rgb, up_ms, scene, is_face_visible=bool(faces))
+        if seat is None or (seat.person or 0) < CLOSE:
+            scene = self._scene.against_view(scene, faces, up_ms)
         return Observation(up_ms, utc_ms, faces, scene, (self._clock_s() - begun_s) * 1000, seat, doubt)
 
     def _take_wishes(self) -> None:
@@ -118,7 +122,7 @@ class Vision:
             self.seat.use(reference)
         if self._zones is not self.zones:
             self._zones = self.zones
-            self.seat.ignored = np.array(self._zones.ignored_grid(*GRID), bool)
+            self.seat.mask(np.array(self._zones.ignored_grid(*GRID), bool))
 
     def _faces(self, rgb: NDArray[np.uint8], up_ms: int, scene: Scene) -> tuple[tuple[Face, ...], float]:
         """The faces that count, clipped to the frame, best first; and the best score of those that do not."""

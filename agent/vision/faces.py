@@ -63,8 +63,6 @@ class Detections(NamedTuple):
 
 
 _NO_VALUES, _NO_SCORES = np.zeros((0, _VALUES), np.float32), np.zeros(0, np.float32)
-_SHAPES = 4
-"""Shapes of frames whose letterboxes are kept."""
 
 
 def anchor_centres(spec: FaceSpec) -> Floats:
@@ -186,8 +184,7 @@ class FaceFinder:
         self._decoding = _decoding(spec.size)
         count = len(self._anchors)
         self.model = TfliteModel(model, (1, spec.size, spec.size, 3), ((1, count, _VALUES), (1, count, 1)))
-        self._letterboxes: dict[tuple[int, ...], Letterbox] = {}
-        self._letterbox: Letterbox | None = None
+        self._letterbox = Letterbox(spec.size)
         # the sigmoid is monotonic: comparing raw values spares computing it for two thousand anchors
         self._least_raw = np.float32(math.log(spec.score / (1 - spec.score)))
 
@@ -207,33 +204,20 @@ class FaceFinder:
 
     def detect(self, rgb: NDArray[np.uint8]) -> Detections:
         """As `find`, with key points and as arrays, not clipped."""
-        letterbox = self._fit(rgb)
-        _to_input(letterbox.content, self._content_input)
+        if self._letterbox.fit(rgb):
+            self.model.input.fill(-1)
+            self._content_input = self.model.input[0, self._letterbox.rows, self._letterbox.columns]
+        _to_input(self._letterbox.content, self._content_input)
         values, scores = self._infer()
-        points = letterbox.to_frame(values.reshape(-1, _VALUES // 2, 2))
+        points = self._letterbox.to_frame(values.reshape(-1, _VALUES // 2, 2))
         return _detections(points, scores)
 
     def detect_square(self, square: NDArray[np.uint8]) -> Detections:
-        """As `detect`, of a picture (size, size, 3) that needs no fitting."""
-        self._letterbox = None
+        """As `detect`, of a picture (size, size, 3) that needs no fitting. One finder is asked one way or the other:
+        the bars that `detect` relies on are not put back."""
         _to_input(square, self.model.input[0])
         values, scores = self._infer()
         return _detections(values.reshape(-1, _VALUES // 2, 2), scores)
-
-    def _fit(self, rgb: NDArray[np.uint8]) -> Letterbox:
-        """The letterbox for frames of this shape with `rgb` in it; whole frames and their tiles come in turns, and to
-        make one anew costs as much as to scan."""
-        letterbox = self._letterboxes.get(getattr(rgb, "shape", ()))
-        if letterbox is None:
-            letterbox = Letterbox(self.spec.size)
-        letterbox.fit(rgb)
-        if letterbox is not self._letterbox:
-            if len(self._letterboxes) >= _SHAPES:
-                self._letterboxes.clear()
-            self._letterboxes[rgb.shape] = self._letterbox = letterbox
-            self.model.input.fill(-1)
-            self._content_input = self.model.input[0, letterbox.rows, letterbox.columns]
-        return letterbox
 
     def _infer(self) -> tuple[Floats, Floats]:
         """Values (n, 16) in fractions of the square and scores (n,) of the faces in the model's input, best first."""

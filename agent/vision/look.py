@@ -24,8 +24,8 @@ Rgb = NDArray[np.uint8]
 
 
 class LookSpec(NamedTuple):
-    """How a look decides. Scores are 0..1; each was chosen on labelled film and scored on other film (leave-one-out in
-    `models/README.md`)."""
+    """How a look decides. Scores are 0..1, chosen on labelled film; `models/README.md` says what those that matter most
+    are worth on film they were not chosen on (leave-one-out)."""
 
     floor: float = 0.3
     """What the leading model scores lower is nothing."""
@@ -43,20 +43,15 @@ class LookSpec(NamedTuple):
     """The least flag of the landmark model that makes a face of it."""
     most_closeups: int = 6
     """So many places are looked at twice, the likeliest first: a crowd must not cost a whole core."""
-    scan_every: int = 3
-    """The leading model runs at every third look, sooner when anything is in doubt; in between faces are followed."""
+    scan_every_ms: int = 500
+    """The leading model runs at the first look after so long, which at five looks a second is every third, and sooner
+    when anything is in doubt; in between faces are followed."""
     keep: float = 0.75
     """The least score of the one closeup by which a face is followed."""
     most_followed: int = 2
     """More would cost as much as scanning."""
     hold: float = 0.65
     """A face that was found lately stays while a closeup of where it was scores this much."""
-    tiles: int = 3
-    """The leading model also scans so many squares side by side, in which small faces are large enough for it ..."""
-    tiles_every_ms: int = 1_000
-    large: float = 0.15
-    """... while no face is taller than this, as a share of the frame. A candidate's is: a desk that is attended pays
-    nothing for tiles."""
     memory_ms: int = MEMORY_MS
     """See `agent.core.tracks`."""
 
@@ -78,18 +73,27 @@ class Closeup:
         one. The model is shown a square of `scale` times the box, black beyond the frame."""
         height, width = rgb.shape[:2]
         centre_x, centre_y = (box[0] + box[2] / 2) * width, (box[1] + box[3] / 2) * height
-        side = max(box[2] * width, box[3] * height, 1.0) * scale
-        zoom = SHORT_RANGE.size / side
-        shift = SHORT_RANGE.size / 2
-        warp = np.array([[zoom, 0, shift - centre_x * zoom], [0, zoom, shift - centre_y * zoom]], np.float32)
-        cv2.warpAffine(rgb, warp, (SHORT_RANGE.size, SHORT_RANGE.size), dst=self._square)
+        side = max(1, round(max(box[2] * width, box[3] * height) * scale))
+        left, top = round(centre_x - side / 2), round(centre_y - side / 2)
+        self._cut(rgb, left, top, side)
         best = _middle_one(self._finder.detect_square(self._square), 0.5 / scale)
         if best is None:
             return 0.0, box
         score, (x, y, w, h) = best
-        left, top = centre_x - side / 2, centre_y - side / 2
         found = ((left + x * side) / width, (top + y * side) / height, w * side / width, h * side / height)
         return score, found
+
+    def _cut(self, rgb: Rgb, left: int, top: int, side: int) -> None:
+        """Fill the square from `side` pixels of `rgb`. A plain resize where it lies within the frame: at a third of the
+        cost of a warp, which counts beside so small a model."""
+        size = SHORT_RANGE.size
+        height, width = rgb.shape[:2]
+        if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
+            cv2.resize(rgb[top : top + side, left : left + side], (size, size), dst=self._square)
+            return
+        zoom = size / side
+        warp = np.array([[zoom, 0, -left * zoom], [0, zoom, -top * zoom]], np.float32)
+        cv2.warpAffine(rgb, warp, (size, size), dst=self._square)
 
 
 class _Candidate(NamedTuple):
@@ -115,6 +119,11 @@ def _middle_one(found: Detections, reach: float) -> tuple[float, Box] | None:
     return None
 
 
+def _is_free(box: Box, sightings: list[Sighting]) -> bool:
+    """Whether none of `sightings` is at `box`."""
+    return all(overlap(box, sighting.box) < SAME for sighting in sightings)
+
+
 class FaceLook:
     """Finds the visible faces, look after look. `reset` before another camera or film; one thread."""
 
@@ -132,23 +141,22 @@ class FaceLook:
 
     def reset(self) -> None:
         self.tracks.reset()
-        self._since_scan = 0
-        self._tiled_up_ms: int | None = None
+        self._scanned_up_ms: int | None = None
 
     def look(self, rgb: Rgb, up_ms: int) -> None:
         """Bring `tracks` to what `rgb`, uint8 (height, width, 3), captured at `up_ms`, shows. Raises VisionProblem."""
-        sightings = self._followed(rgb)
+        sightings = self._followed(rgb, up_ms)
         if sightings is None:
-            sightings = self._scanned(rgb, up_ms)
-            self._since_scan = 0
+            sightings = self._scanned(rgb)
+            self._scanned_up_ms = up_ms
         self.tracks.step(up_ms, sightings)
 
-    def _followed(self, rgb: Rgb) -> list[Sighting] | None:
+    def _followed(self, rgb: Rgb, up_ms: int) -> list[Sighting] | None:
         """The faces of the last look where they are now; None when the whole picture must be scanned."""
-        self._since_scan += 1
         tracks = self.tracks.all
         is_clear = 1 <= len(tracks) <= self.spec.most_followed and all(track.is_visible for track in tracks)
-        if self._since_scan >= self.spec.scan_every or not is_clear:
+        is_due = self._scanned_up_ms is None or not 0 <= up_ms - self._scanned_up_ms < self.spec.scan_every_ms
+        if is_due or not is_clear:
             return None
         sightings = []
         for track in tracks:
@@ -158,13 +166,10 @@ class FaceLook:
             sightings.append(Sighting(box, score, is_seen=True, is_sure=True))
         return sightings
 
-    def _scanned(self, rgb: Rgb, up_ms: int) -> list[Sighting]:
-        found = _candidates(self.finder.detect(rgb)) + self._tiled(rgb, up_ms)
+    def _scanned(self, rgb: Rgb) -> list[Sighting]:
         sightings: list[Sighting] = []
         second_looks = 0
-        for candidate in sorted(found, key=lambda each: -each.score):
-            if any(overlap(candidate.box, other.box) >= SAME for other in sightings):
-                continue
+        for candidate in _candidates(self.finder.detect(rgb)):
             if candidate.score >= self.spec.sure:
                 sightings.append(Sighting(candidate.box, candidate.score, is_seen=True, is_sure=True))
             elif second_looks < self.spec.most_closeups:
@@ -182,30 +187,12 @@ class FaceLook:
             return Sighting(candidate.box, score, is_seen=False)
         return Sighting(candidate.box, (score + flag) / 2, is_seen=True)
 
-    def _tiled(self, rgb: Rgb, up_ms: int) -> list[_Candidate]:
-        """What the leading model finds in the tiles, when they are due."""
-        is_due = self._tiled_up_ms is None or not 0 <= up_ms - self._tiled_up_ms < self.spec.tiles_every_ms
-        if not is_due or any(track.box[3] >= self.spec.large and track.is_visible for track in self.tracks.all):
-            return []
-        self._tiled_up_ms = up_ms
-        height, width = rgb.shape[:2]
-        side, room = min(height, width), max(height, width) - min(height, width)
-        found = []
-        for number in range(self.spec.tiles):
-            start = room * number // max(1, self.spec.tiles - 1)
-            left, top = (start, 0) if width >= height else (0, start)
-            for (x, y, w, h), score, eyes in _candidates(self.finder.detect(rgb[top : top + side, left : left + side])):
-                box = ((x * side + left) / width, (y * side + top) / height, w * side / width, h * side / height)
-                if box[3] < self.spec.large:
-                    found.append(_Candidate(box, score, (eyes * side + (left, top)) / (width, height)))
-        return found
-
     def _missed(self, rgb: Rgb, sightings: list[Sighting]) -> list[Sighting]:
         """A face that was found lately and that the leading model did not find again is looked at where it was."""
         again = []
         for track in self.tracks.all:
-            if track.was_seen and all(overlap(track.box, sighting.box) < SAME for sighting in sightings):
+            if track.was_seen and _is_free(track.box, sightings):
                 score, box = self.closeup.look(rgb, track.box, self.spec.closeups[0])
-                if score >= self.spec.hold:
+                if score >= self.spec.hold and _is_free(box, sightings):
                     again.append(Sighting(box, score, is_seen=True))
         return again

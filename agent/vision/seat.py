@@ -5,10 +5,13 @@ them is clean alone: metal and laid tables look like persons, a torso without a 
 was left with the chair pushed back is not the seat that was learned. So:
 
 - A cell that segmentation takes for a person on the empty seat itself is not heard, nor is a body found there.
-- The reference is learned while the plan says that the seat is empty, from a view that stands still.
+- The reference is learned while the plan says that the seat is empty, from a view that stands still: in seconds when
+  the two models see nobody, after a minute without the slightest movement when they see somebody, for that is
+  furniture.
 - It follows the light slowly as long as all witnesses agree that nobody is there.
-- A seat that is empty to the two models and stands still for ADOPT_MS is a seat as it was left: a person who writes,
-  breathes or sleeps moves more than the camera's noise. It becomes the reference.
+- A seat that is empty to the two models and stands still for ADOPT_MS is a seat as it was left, and becomes the
+  reference. Standing still alone proves nothing, people do so for seconds: the two models must agree all the while, and
+  the view is held against that of the beginning, so that slow movement shows.
 """
 
 from __future__ import annotations
@@ -35,14 +38,18 @@ ADOPT_MS = 20_000
 LEARN_MS = 2_000
 """How long the view must stand still before it is learned in the plan's empty time: someone who sets up the room
 walks through sooner."""
+FURNITURE_MS = 60_000
 STILL = 0.01
-"""Share of cells that may differ from half a second before in a view that stands still; see `changed`."""
+"""Share of cells that may differ from the beginning in a view that stands still; see `changed`."""
 FOLLOW = 0.02
 """How much of the reference is renewed at each agreement: with two a second, a change of light is followed in half a
 minute."""
 _ENERGY = np.float32(800)
 _SAME = np.float32(0.5)
 _WINDOW = (5, 5)
+_SPILL = np.ones((7, 7), np.uint8)
+"""So far beyond a mask its edge reaches into `changed`: half a window and the kernel of the gradient."""
+_GREY = 127
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +98,11 @@ def changed(before: Grey, now: Grey) -> Cells:
     return np.asarray((2 * common + _ENERGY) < _SAME * (energy + _ENERGY))
 
 
+def _share(cells: Cells, may: Cells) -> float:
+    """How many of the cells that `may` be spoken of are in `cells`, 0..1."""
+    return round(float((cells & may).sum()) / max(1, int(may.sum())), 3)
+
+
 class Person(Protocol):
     """Which cells show a person: `agent.vision.person.PersonCells`."""
 
@@ -111,16 +123,25 @@ class Body(Protocol):
 
 class SeatWatch:
     """Asks the witnesses while no face shows, and keeps the reference. One camera, one thread; `reset` before another
-    view. `nobody` has the thresholds below which the two models say nobody for the reference's own sake; what the judge
-    makes of what they say is the rule's."""
+    view. `nobody` has the thresholds below which the two models say nobody: the sitting's own, so that what is asked is
+    what its rule decides by."""
 
     def __init__(self, person: Person, body: Body, nobody: Witnesses | None = None) -> None:
         self.person, self.body = person, body
-        nobody = nobody or Witnesses()
-        self._least_share, self._least_body = nobody.person, nobody.pose
-        self.ignored: Cells = np.zeros((GRID[1], GRID[0]), bool)
-        """Cells that no witness may speak of: the plan's masks."""
+        self.nobody = nobody or Witnesses()
+        self._ignored: Cells = np.zeros((GRID[1], GRID[0]), bool)
+        self._unheard = self._ignored
         self.reset()
+
+    def mask(self, ignored: Cells) -> None:
+        """From now on no witness speaks of the cells `ignored`, the plan's masks; and the reference forgets them: what
+        is private must not stay on the card."""
+        self._ignored = ignored
+        self._unheard = np.asarray(cv2.dilate(ignored.astype(np.uint8), _SPILL), bool)
+        if self.reference is not None:
+            grey = np.frombuffer(self.reference.grey, np.uint8).copy()
+            grey[ignored.ravel()] = 0
+            self.use(msgspec.structs.replace(self.reference, grey=grey.tobytes()))
 
     def reset(self) -> None:
         """Forget everything, the reference too."""
@@ -133,8 +154,8 @@ class SeatWatch:
         """A face is visible: the witnesses are not needed, and what stood still is over."""
         self._seat: Seat | None = None
         self._asked_up_ms: int | None = None
-        self._last: Grey | None = None
-        self._still_since_up_ms: int | None = None
+        self._anchor: Grey | None = None
+        self._still_since_up_ms = 0
 
     def use(self, reference: Reference | None) -> None:
         """Compare with `reference` from now on."""
@@ -147,7 +168,7 @@ class SeatWatch:
 
     def learn(self, rgb: Rgb) -> None:
         """Take `rgb`, a picture of the empty seat, as the reference at once. Raises VisionProblem."""
-        self._adopt(thumbnail(rgb), self.person.look(rgb), self.body.look(rgb))
+        self._adopt(thumbnail(rgb), self.person.look(rgb), self.body.look(self._without_ignored(rgb)))
 
     def look(self, rgb: Rgb, up_ms: int, *, is_said_empty: bool = False) -> Seat | None:
         """What the witnesses say of `rgb`, captured at `up_ms`, in which no face is visible. `is_said_empty`: by the
@@ -155,57 +176,66 @@ class SeatWatch:
         if self._asked_up_ms is not None and 0 <= up_ms - self._asked_up_ms < ASK_EVERY_MS:
             return self._seat
         if self._asked_up_ms is None or not 0 <= up_ms - self._asked_up_ms <= STALE_MS:
-            self._last, self._still_since_up_ms = None, None
+            self._anchor = None
         self._asked_up_ms = up_ms
         now = thumbnail(rgb)
         cells = self.person.look(rgb)
-        person = self._share(cells & ~self._own_person)
-        body = self.body.look(rgb) if person < self._least_share or is_said_empty else None
-        change = None if self._grey is None else self._share(changed(self._grey, now))
-        self._follow(now, cells, person, body, change, up_ms, is_said_empty=is_said_empty)
-        self._seat = Seat(person, self._heard(body), change)
+        person = _share(cells & ~self._own_person, ~self._ignored)
+        body = self.body.look(self._without_ignored(rgb)) if person < self.nobody.person or is_said_empty else None
+        change = None if self._grey is None else _share(changed(self._grey, now), ~self._unheard)
+        heard = self._heard(body)
+        is_nobody = person < self.nobody.person and (heard is None or heard < self.nobody.pose)
+        self._stand(now, up_ms, may_stand=is_said_empty or is_nobody)
+        if self._anchor is not None:
+            self._follow(now, cells, body, change, up_ms, is_said_empty=is_said_empty, is_nobody=is_nobody)
+        self._seat = Seat(person, heard, change)
         return self._seat
 
-    def _share(self, cells: Cells) -> float:
-        """Of the cells that may be spoken of, 0..1."""
-        may = ~self.ignored
-        return round(float((cells & may).sum()) / max(1, int(may.sum())), 3)
+    def _without_ignored(self, rgb: Rgb) -> Rgb:
+        """`rgb` with plain grey where nobody may be spoken of: a neighbour is no body at this seat."""
+        if not self._ignored.any():
+            return rgb
+        height, width = rgb.shape[:2]
+        hidden = cv2.resize(self._ignored.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        seen = rgb.copy()
+        seen[hidden.astype(bool)] = _GREY
+        return seen
 
     def _heard(self, body: float | None) -> float | None:
         """A model that takes the empty seat itself for a body cannot witness here."""
-        is_deaf = self.reference is not None and self.reference.body >= self._least_body
+        is_deaf = self.reference is not None and self.reference.body >= self.nobody.pose
         return None if body is None or is_deaf else round(body, 3)
+
+    def _stand(self, now: Grey, up_ms: int, *, may_stand: bool) -> None:
+        """Note since when the view stands still, or that it does not."""
+        if not may_stand:
+            self._anchor = None
+        elif self._anchor is None or _share(changed(self._anchor, now), ~self._unheard) > STILL:
+            self._anchor, self._still_since_up_ms = now, up_ms
 
     def _follow(
         self,
         now: Grey,
         cells: Cells,
-        person: float,
         body: float | None,
         change: float | None,
         up_ms: int,
         *,
         is_said_empty: bool,
+        is_nobody: bool,
     ) -> None:
         """Learn, renew or adopt the reference, as this file's head says."""
-        is_still = self._last is not None and self._share(changed(self._last, now)) <= STILL
-        self._last = now
-        heard = self._heard(body)
-        is_nobody = person < self._least_share and (heard is None or heard < self._least_body)
-        if not is_still or not (is_said_empty or is_nobody):
-            self._still_since_up_ms = None
-            return
-        if self._still_since_up_ms is None:
-            self._still_since_up_ms = up_ms
+        wait_ms = ADOPT_MS if not is_said_empty else LEARN_MS if is_nobody else FURNITURE_MS
         if self._grey is not None and change is not None and change <= STILL:
             self._grey += FOLLOW * (now - self._grey)
-        elif up_ms - self._still_since_up_ms >= (LEARN_MS if is_said_empty else ADOPT_MS):
+        elif up_ms - self._still_since_up_ms >= wait_ms:
             self._adopt(now, cells, body)
 
     def _adopt(self, now: Grey, cells: Cells, body: float | None) -> None:
+        grey = np.where(self._ignored, 0, np.clip(np.rint(now), 0, 255)).astype(np.uint8)
         self.use(
             Reference(
-                grey=np.clip(np.rint(now), 0, 255).astype(np.uint8).tobytes(),
+                grey=grey.tobytes(),
                 person=np.packbits(cells).tobytes(),
                 body=0.0 if body is None else body,
             )

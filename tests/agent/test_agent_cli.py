@@ -78,7 +78,8 @@ def test_a_camera_of_a_kind_that_is_not_there_yet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
 def test_a_model_that_is_not_the_pinned_one_is_refused(tmp_path: Path, damage: str) -> None:
-    """One byte is enough: a verdict must be explainable by the model's hash a year later."""
+    """One byte is enough: a verdict must be explainable by the model's hash a year later. The desk's check names the
+    file; the desk itself records without it (tests/agent/test_app.py)."""
     folder = tmp_path / "models"
     shutil.copytree(models.FILES_FOLDER, folder)
     model = folder / "face_detection_full_range_sparse.tflite"
@@ -88,9 +89,12 @@ def test_a_model_that_is_not_the_pinned_one_is_refused(tmp_path: Path, damage: s
         model.write_bytes(data)
     else:
         model.unlink()
-    done = agent(tmp_path, "run", EMS_UNIT=UNIT, EMS_MODELS_PATH=str(folder), STORAGE_PATH=str(tmp_path / "desk"))
-    assert "face_detection_full_range_sparse.tflite" in only_line(done)
-    assert not (tmp_path / "desk").exists()
+    done = agent(tmp_path, "check", EMS_UNIT=UNIT, EMS_MODELS_PATH=str(folder), STORAGE_PATH=str(tmp_path / "desk"))
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if line.split()[1] == "model")
+    assert line.startswith("FAIL")
+    assert "face_detection_full_range_sparse.tflite" in line
+    assert "models.fetch" in line
 
 
 def test_the_folder_of_another_unit_is_refused(tmp_path: Path) -> None:

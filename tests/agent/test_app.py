@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,13 +30,16 @@ from tests.support import wait_for
 
 
 @contextmanager
-def running(folder: Path, broker: Broker, camera_device: str = "demo:steady") -> Iterator[Desk]:
+def running(
+    folder: Path, broker: Broker, camera_device: str = "demo:steady", models_path: Path | None = None
+) -> Iterator[Desk]:
     """A running desk in a thread of this process, connected."""
     made = Desk(
         Settings(
             unit="test.desk-01",
             storage_path=folder,
             camera_device=camera_device,
+            models_path=models_path,
             broker_port=broker.port,
             storage_low_bytes=0,
             is_clock_trusted=True,
@@ -143,7 +147,7 @@ def test_a_sitting_leaves_a_log_that_judges_as_the_desk_did(
     assert (log.header.unit, log.header.software, log.header.model_sha256) == (
         "test.desk-01",
         app.SOFTWARE,
-        desk.vision.model_sha256,
+        desk.eyes.model_sha256,
     )
     assert [rule.threshold for by in log.entries if isinstance(by, JudgeBy) for rule in by.rules] == [0.5, 1.0]
     told = said(log.entries)
@@ -223,7 +227,11 @@ def test_the_desk_learns_its_empty_seat_by_the_plan_and_keeps_it(
         assert beats[-1].has_reference is False
         now_ms = desk.clock.now().utc_ms
         sitting = msgspec.structs.replace(
-            sitting_now(desk), empty_from_utc_ms=now_ms - 1_000, empty_until_utc_ms=now_ms + 600_000
+            sitting_now(desk),
+            start_utc_ms=now_ms + 600_000,
+            end_utc_ms=now_ms + 3_600_000,
+            empty_from_utc_ms=now_ms - 1_000,
+            empty_until_utc_ms=now_ms + 600_000,
         )
         desk.records.save_plan(wire.encode(wire.Plan(number=1, sittings=(sitting,))))
         wait_for(lambda: beats[-1].has_reference)
@@ -231,6 +239,43 @@ def test_the_desk_learns_its_empty_seat_by_the_plan_and_keeps_it(
     with running(folder, mosquitto_broker) as desk:
         beats = heard(desk, monkeypatch)
         wait_for(lambda: beats and beats[-1].has_reference)
+
+
+def test_who_sits_in_one_sitting_is_not_learned_as_the_empty_seat_of_the_next(desk: Desk) -> None:
+    """The next sitting's empty time reaches into this one: it counts only when this one is over."""
+    now_ms = desk.clock.now().utc_ms
+    following = msgspec.structs.replace(
+        sitting_now(desk),
+        sitting="maths-2",
+        start_utc_ms=now_ms + 3_600_000,
+        end_utc_ms=now_ms + 7_200_000,
+        empty_from_utc_ms=now_ms - 1_000,
+        empty_until_utc_ms=now_ms + 3_600_000,
+    )
+    desk.records.save_plan(wire.encode(wire.Plan(number=1, sittings=(following,))))
+    wait_for(lambda: desk.sitting.is_said_empty(now_ms))
+    desk.records.save_plan(wire.encode(wire.Plan(number=2, sittings=(sitting_now(desk), following))))
+    wait_for(lambda: desk.sitting.current)
+    assert not desk.sitting.is_said_empty(now_ms)
+
+
+def test_without_its_models_a_desk_records_and_says_so(
+    tmp_path: Path, mosquitto_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file on the card has rotted: the sitting is recorded all the same, and the fault names the file."""
+    for name in ("astronaut.png", "grace_hopper.jpg"):  # the demo's camera needs them
+        shutil.copy(files_folder() / name, tmp_path / name)
+    with running(tmp_path / "desk", mosquitto_broker, models_path=tmp_path) as desk:
+        beats = heard(desk, monkeypatch)
+        desk.records.save_plan(wire.encode(wire.Plan(number=1, sittings=(sitting_now(desk),))))
+
+        def told() -> str:
+            return "".join(each.detail for each in beats[-1].faults if each.kind is wire.FaultKind.ANALYSIS_STOPPED)
+
+        wait_for(lambda: beats and "face_detection_full_range" in told())
+        assert "models.fetch" in told()
+        wait_for(lambda: desk.records.segments("maths-1"))
+        assert beats[-1].has_reference is False
 
 
 def luma_of(segment: Path) -> NDArray[np.uint8]:
@@ -253,7 +298,7 @@ def test_what_is_private_is_in_no_file_and_no_picture(desk: Desk) -> None:
     look = desk.sight.seen().look
     assert look is not None
     assert not look.rgb[:, :160].any()
-    assert desk.vision.zones.masks == (left,)
+    assert desk.sitting.zones().masks == (left,)
     unmasked = msgspec.structs.replace(sitting, masks=())
     desk.records.save_plan(wire.encode(wire.Plan(number=2, sittings=(unmasked,))))
     wait_for(lambda: (look := desk.sight.seen().look) is not None and look.rgb[:, :150].any())

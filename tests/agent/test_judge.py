@@ -94,6 +94,15 @@ def test_without_a_reference_the_seat_is_empty_later() -> None:
         )
 
 
+def test_a_reference_found_on_the_way_does_not_shorten_the_wait() -> None:
+    """A seat that was not known when the dwell began is told as late as one that is not known at all."""
+    rule = Rule(kind=AlertKind.SEAT_EMPTY, raise_s=3, clear_s=3, witnesses=Witnesses(unreferenced_s=4))
+    judge = Judge((rule,))
+    seats = [NOT_COMPARED] * 10 + [NOBODY] * 40
+    (raised,) = (change for n, seat in enumerate(seats) for change in judge.step(look(200 * n + 200, seat=seat)))
+    assert (raised.began.up_ms, raised.raised.up_ms) == (200, 7_200)
+
+
 def test_without_an_answer_of_the_witnesses_nothing_is_judged() -> None:
     """No face and no word of the witnesses yet: that is no empty seat."""
     judge = Judge((SEAT_EMPTY,))
@@ -106,6 +115,9 @@ def test_little_light_never_says_that_a_seat_is_empty() -> None:
     dark = Scene(brightness=14.0, detail=6.0, is_covered=False, is_low_light=True)
     for up_ms in range(200, 60_000, 200):
         assert judge.step(msgspec.structs.replace(look(up_ms), scene=dark)) == []
+    hidden = Rule(kind=AlertKind.FACE_NOT_VISIBLE, raise_s=3, clear_s=3)
+    somebody = msgspec.structs.replace(look(1, seat=SOMEBODY), scene=dark)
+    assert CONDITIONS[hidden.kind](somebody, hidden).is_met is None
     seen = msgspec.structs.replace(look(1, 0.9), scene=dark)
     assert CONDITIONS[AlertKind.SEAT_EMPTY](seen, SEAT_EMPTY).is_met is False
 

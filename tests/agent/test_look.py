@@ -21,7 +21,6 @@ from tests.agent.vision_kit import PORTRAITS, files_folder, portrait, write_mode
 Picture = NDArray[np.uint8]
 WALL = np.full((360, 640, 3), 150, np.uint8)
 WALL[250:] = 90
-PLACES = ((60, 60), (200, 180), (420, 100), (540, 240))
 
 
 def path_of(name: str) -> Path:
@@ -66,7 +65,7 @@ def test_a_face_is_found_scanned_and_then_followed() -> None:
         boxes.append(face.box)
         assert face.score >= 0.72
     scans, closeups, _ = runs(look)
-    assert scans == 3 + look.spec.tiles  # nothing was large before the first look
+    assert scans == 3
     assert closeups == 6
     assert np.ptp(np.array(boxes), axis=0).max() < 0.06
 
@@ -106,43 +105,10 @@ def test_a_clock_on_the_wall_is_no_face() -> None:
     assert runs(look)[2] > 0
 
 
-def test_small_faces_are_found_in_tiles() -> None:
-    """Four heads, each face under a tenth of the frame's height: tiles find more of them than the whole picture."""
-    crowd = wall_with(*((PORTRAITS[n % 2], left, top, 80) for n, (left, top) in enumerate(PLACES)))
-    found = {}
-    for tiles in (0, 3):
-        look = look_by(LookSpec(tiles=tiles))
-        look.look(crowd, 0)
-        found[tiles] = len(look.tracks.visible())
-    assert found[3] >= found[0] + 2, found
-
-
-def test_tiles_of_an_upright_picture_lie_on_top_of_each_other() -> None:
-    """The same, turned: a portrait-shaped picture is divided along its height."""
-    tall = np.full((640, 360, 3), 150, np.uint8)
-    tall[500:590, 100:190] = cv2.resize(portrait(PORTRAITS[0])[:512, :512], (90, 90), interpolation=cv2.INTER_AREA)
-    look = look_by()
-    look.look(tall, 0)
-    (face,) = look.tracks.visible()
-    x, y, width, height = face.box
-    assert 100 / 360 < x + width / 2 < 190 / 360
-    assert 500 / 640 < y + height / 2 < 590 / 640
-
-
-def test_a_desk_with_a_large_face_pays_for_no_tiles() -> None:
-    """Once a large face counts, no tile is scanned."""
-    look = look_by(LookSpec(scan_every=1))
-    look.look(ONE, 0)
-    before = runs(look)[0]
-    for number in range(1, 12):
-        look.look(ONE, number * 200)
-    assert runs(look)[0] == before + 11
-
-
 def test_a_crowd_costs_a_bounded_number_of_second_looks() -> None:
     """At most `most_closeups` places are looked at twice, two close-ups each."""
     crowd = wall_with(*((PORTRAITS[n % 2], 6 + 70 * (n % 9), 10 + 115 * (n // 9), 64) for n in range(27)))
-    look = look_by(LookSpec(most_closeups=3, tiles=0, sure=1.0, scan_every=1))
+    look = look_by(LookSpec(most_closeups=3, sure=1.0, scan_every_ms=0))
     look.look(crowd, 0)
     assert runs(look)[1] <= 3 * len(look.spec.closeups)
 
@@ -198,7 +164,7 @@ def test_a_model_that_answers_with_nonsense_is_named(name: str, tmp_path: Path) 
             other = type(model)(broken, model.input.shape, tuple(models.load_manifest().entry(name).outputs.values()))
             model.__dict__.update(other.__dict__)
     faint = np.clip(wall_with((PORTRAITS[0], 60, 60, 40)) // 2 + 40, 0, 255).astype(np.uint8)
-    pictures = (ONE, WALL, faint, vision_rgb(Stage("visitor", files_folder(), (1280, 720), 15.0).draw(0)))
+    pictures = (ONE, WALL, faint, vision_rgb(Stage("leaves", files_folder(), (1280, 720), 15.0).draw(255)))
     with pytest.raises(VisionProblem, match=f"{name}.*not numbers"):  # noqa: PT012 - which picture asks it is its own affair
         for number, picture in enumerate(pictures):
             vision.observe(picture, number * 5_000, 0)

@@ -24,6 +24,7 @@ from agent.vision.runtime import TfliteModel
 from agent.vision.seat import (
     ADOPT_MS,
     ASK_EVERY_MS,
+    FURNITURE_MS,
     LEARN_MS,
     Reference,
     SeatWatch,
@@ -146,6 +147,61 @@ def test_who_walks_through_while_the_room_is_set_up_is_not_learned() -> None:
     assert seat.watch.reference is None
 
 
+def test_who_sits_still_in_the_empty_time_is_not_learned() -> None:
+    """A candidate let in early, bowed over the desk: as long as a model sees somebody, two still seconds are nothing; a
+    minute without a trace of movement is furniture."""
+    for what in ("person", "body"):
+        seat = Watched()
+        if what == "person":
+            seat.person.cells = some_cells(300)
+        else:
+            seat.body.score = 0.9
+        seat.see(with_person(room()), 40_000, is_said_empty=True)
+        seat.see(with_person(room(), 252), 40_000, is_said_empty=True)
+        assert not has_reference(seat)
+        seat.see(with_person(room(), 252), 25_000, is_said_empty=True)
+        assert has_reference(seat)
+
+
+def test_slow_movement_is_no_stillness() -> None:
+    """Each half second differs from the last by nothing that counts, and still it is not the view of the beginning."""
+    seat = Watched()
+    for step in range(ADOPT_MS // STEP_MS + 10):
+        seat.see(with_person(room(), 200 + step * 2), STEP_MS)
+    assert not has_reference(seat)
+
+
+def test_a_neighbour_in_a_mask_is_no_body_at_this_seat() -> None:
+    """The body detector is shown plain grey where a mask lies, and the picture itself stays as it was."""
+    seat = Watched()
+    shown: list[Picture] = []
+    seat.body.look = lambda rgb: shown.append(rgb) or 0.1  # type: ignore[method-assign,func-returns-value]
+    left = Mask(kind="ignore", points=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+    seat.watch.mask(np.array(Zones((left,)).ignored_grid(*GRID)))
+    view = room()
+    before = view.copy()
+    seat.watch.look(view, 1_000)
+    assert (shown[0][:, :320] == 127).all()
+    assert (shown[0][:, 320:] == view[:, 320:]).all()
+    assert (view == before).all()
+
+
+def test_a_private_mask_drawn_later_is_no_change_and_leaves_the_reference() -> None:
+    """Its black edge counts for nothing, and what the reference knew of the place is forgotten."""
+    seat = Watched()
+    seat.see(room(), LEARN_MS + 2 * STEP_MS, is_said_empty=True)
+    corner = Zones((Mask(kind="private", points=((0.1, 0.1), (0.4, 0.1), (0.4, 0.6), (0.1, 0.6))),))
+    ignored = np.array(corner.ignored_grid(*GRID))
+    seat.watch.mask(ignored)
+    black = room()
+    black[36:216, 64:256] = 0
+    change = seat.see(black, STEP_MS).change
+    assert change is not None
+    assert change <= 0.02
+    assert seat.watch.reference is not None
+    assert not np.frombuffer(seat.watch.reference.grey, np.uint8)[ignored.ravel()].any()
+
+
 def test_a_face_ends_what_stood_still() -> None:
     """`leave` is called when a face shows: the dwell of learning starts anew, the reference stays."""
     seat = Watched()
@@ -241,7 +297,7 @@ def test_furniture_that_looks_like_a_person_is_not_heard() -> None:
     somebody beside them is."""
     seat = Watched()
     seat.person.cells, seat.body.score = some_cells(500), 0.9
-    seat.see(room(), LEARN_MS + 2 * STEP_MS, is_said_empty=True)
+    seat.see(room(), FURNITURE_MS + 2 * STEP_MS, is_said_empty=True)
     assert seat.see(room(), STEP_MS) == Seat(0.0, None, 0.0)
     seat.person.cells = some_cells(600)
     assert seat.see(room(), STEP_MS).person == round(100 / 2304, 3)
@@ -251,9 +307,8 @@ def test_masked_cells_are_not_spoken_of() -> None:
     """What lies in a mask neither is a person nor has changed."""
     seat = Watched()
     seat.see(room(), LEARN_MS + 2 * STEP_MS, is_said_empty=True)
-    seat.watch.ignored = np.array(
-        Zones((Mask(kind="ignore", points=((0, 0), (1, 0), (1, 1), (0, 1))),)).ignored_grid(*GRID)
-    )
+    everything = Mask(kind="ignore", points=((0, 0), (1, 0), (1, 1), (0, 1)))
+    seat.watch.mask(np.array(Zones((everything,)).ignored_grid(*GRID)))
     seat.person.cells = some_cells(2304)
     assert seat.see(with_person(room()), STEP_MS) == Seat(0.0, 0.1, 0.0)
 

@@ -36,17 +36,16 @@ def _looking(changes: dict[str, Any], face_model: str = "full_range") -> Callabl
     return lambda: open_vision(face_model, look_spec=LookSpec(**changes))
 
 
-ALONE: dict[str, Any] = {"memory_ms": 0, "tiles": 0, "scan_every": 1}
+ALONE: dict[str, Any] = {"memory_ms": 0, "scan_every_ms": 0}
 """One model, one look: nothing followed, nothing remembered."""
 CLOSE_UPS = ALONE | {"nothing": 0.66, "seen": 0.66}
-VOTE = {"tiles": 0, "scan_every": 1}
+VOTE = {"scan_every_ms": 0}
 VARIANTS = (
     Variant("short range alone, from 0.5", _looking(ALONE | {"floor": 0.5, "sure": 0.5}, "short_range")),
     Variant("full range alone, from 0.6", _looking(ALONE | {"floor": 0.6, "sure": 0.6})),
     Variant("full range, close-ups where it is not sure", _looking(CLOSE_UPS)),
     Variant("... and landmarks where these leave it open", _looking(ALONE)),
     Variant("... and a vote over half a second", _looking(VOTE)),
-    Variant("... and tiles where no face is large", _looking({"scan_every": 1})),
     Variant("... and close-ups that follow between scans (the desk)", _looking({})),
     Variant("the desk, led by short range", _looking({"sure": 0.9}, "short_range")),
 )
@@ -61,5 +60,5 @@ GRIDS = (
     _grid("score that needs no second look", "sure", 0.80, 0.85, 0.90),
     _grid("score of the second look that is a face", "seen", 0.66, 0.69, 0.72, 0.75),
     _grid("score that keeps a followed face", "keep", 0.70, 0.75, 0.80),
-    _grid("looks from scan to scan", "scan_every", 1, 2, 3, 4),
+    _grid("milliseconds from scan to scan", "scan_every_ms", 0, 300, 500, 700),
 )
