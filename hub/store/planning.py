@@ -115,12 +115,13 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
     for unit in sorted(seats.keys() | planned):
         seat = seats.get(unit)
         ahead = () if seat is None else tuple(_planned(row, seat) for row in sittings[seat["room_id"]])
+        masks = () if seat is None else _masks_of(seat)  # with no sitting ahead too: live pictures are always taken
         known: Row | None = QUERIES.plan_of(connection, unit=unit)
-        if known is not None and msgspec.json.decode(known["payload"], type=Plan).sittings == ahead:
+        if known is not None and _says(known, ahead, masks):
             continue
         number = max((known["number"] if known is not None else 0) + 1, now_utc_ms // 1000)
         try:
-            payload = wire.encode(Plan(number=number, sittings=ahead)).decode()
+            payload = wire.encode(Plan(number=number, sittings=ahead, masks=masks)).decode()
         except wire.BadMessage as error:
             raise CannotPlan(
                 f"the plan of {unit} has {len(ahead)} sittings and is too large ({error}): plan fewer of them ahead, "
@@ -129,6 +130,15 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
         QUERIES.save_plan(connection, unit=unit, number=number, payload=payload)
         changed.append(unit)
     return changed
+
+
+def _says(known: Row, sittings: tuple[PlannedSitting, ...], masks: tuple[Mask, ...]) -> bool:
+    plan = msgspec.json.decode(known["payload"], type=Plan)
+    return (plan.sittings, plan.masks) == (sittings, masks)
+
+
+def _masks_of(seat: Row) -> tuple[Mask, ...]:
+    return msgspec.json.decode(seat["masks"], type=tuple[Mask, ...])
 
 
 def _planned(sitting: Row, seat: Row) -> PlannedSitting:
@@ -141,7 +151,7 @@ def _planned(sitting: Row, seat: Row) -> PlannedSitting:
         end_utc_ms=sitting["end_utc_ms"],
         mode=Mode(sitting["mode"]),
         rules=msgspec.json.decode(sitting["rules"], type=tuple[Rule, ...]),
-        masks=msgspec.json.decode(seat["masks"], type=tuple[Mask, ...]),
+        masks=_masks_of(seat),
         empty_from_utc_ms=sitting["empty_from_utc_ms"],
         empty_until_utc_ms=sitting["empty_until_utc_ms"],
     )

@@ -150,6 +150,27 @@ def test_a_broken_mask_or_time_refuses_the_plan(changes: dict[str, Any], words: 
 
 
 @pytest.mark.parametrize(
+    "masks",
+    [
+        [{**SQUARE, "points": [[0, 0], [1, 1]]}],
+        [{**SQUARE, "points": [[0, 0], [1, 1], [0.5, 0.5]]}],
+        [{**SQUARE, "points": [[0, 0], [1, 0], [0, float("nan")]]}],
+        [{**SQUARE, "kind": "secret"}],
+        [SQUARE] * 17,
+        None,
+    ],
+)
+def test_a_broken_mask_of_the_seat_refuses_the_plan(masks: Any) -> None:
+    """As one of a sitting does, also when no sitting is planned; a sound one is read."""
+    for sittings in ([], [SITTING]):
+        with pytest.raises(BadMessage, match="mask") as caught:
+            read_plan(json.dumps({"number": 7, "sittings": sittings, "masks": masks}).encode())
+        assert "\n" not in str(caught.value)
+        sound = json.dumps({"number": 7, "sittings": sittings, "masks": [SQUARE] * 16}).encode()
+        assert [mask.kind for mask in read_plan(sound).plan.masks] == ["private"] * 16
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
