@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.core.judge import CONDITIONS, Judge
-from agent.core.plans import read_plan
+from agent.core.plans import number_in, read_plan
 from agent.wire import DEFAULT_RULES, AlertKind, BadMessage, Rule
 from tests.wire_values import GOLDEN
 
@@ -192,6 +192,16 @@ def test_what_is_no_plan_is_refused(data: bytes) -> None:
     with pytest.raises(BadMessage) as caught:
         read_plan(data)
     assert len(str(caught.value)) < 400
+    number_in(data)
+
+
+def test_a_refused_plan_may_still_tell_its_number() -> None:
+    """Whatever else is wrong with it; one that is no plan's number is none."""
+    assert number_in(payload(masks=None)) == 7
+    assert number_in(b'{"number": 0, "sittings": NaN}') == 0
+    for number in (b"-1", b"1.5", b"NaN", b"true", b'"7"', b"null", b"1e3", b"9007199254740993", b"1" * 5000):
+        assert number_in(b'{"number": ' + number + b"}") is None
+    assert number_in(b'{"number": 1}' + b" " * wire.MAX_MESSAGE_BYTES) is None
 
 
 ANY = st.recursive(
