@@ -355,7 +355,8 @@ def test_masks_that_cannot_be_leave_the_seats_own(hall: Run, store: Store, tmp_p
 
 
 def test_a_time_of_empty_seats_that_cannot_be_is_refused(hall: Run, store: Store) -> None:
-    """Half of it, both ways of saying it at once, or an end before its begin; and a seat that is not there."""
+    """Half of it, both ways of saying it at once, an end before its begin or after the sitting's start, when a desk
+    would learn the candidate; and a seat that is not there."""
     early, late = "2037-05-31T08:30Z", "2037-05-31T08:40Z"
     for words, code in (
         (("--empty-from", early), 2),
@@ -363,6 +364,7 @@ def test_a_time_of_empty_seats_that_cannot_be_is_refused(hall: Run, store: Store
         (("--empty-minutes", "5", "--empty-until", late), 2),
         (("--empty-minutes", "0"), 2),
         (("--empty-from", late, "--empty-until", early), 1),
+        (("--empty-from", early, "--empty-until", "2037-05-31T09:01Z"), 1),
         (("--rules", "none.toml"), 2),
     ):
         assert hall("sitting", "plan", "Maths", *TIMES, *words).exit_code == code, words
