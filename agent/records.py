@@ -81,7 +81,7 @@ class Records(CardDatabase):
         self._head: tuple[int, int, str] | None = None
         clean_boot = 0
         self._plan: wire.Plan | None = None
-        self._refusal: tuple[str, ...] = ()
+        self._refusal: plans.Refusal | None = None
         self._refused_rules: tuple[str, ...] = ()
         self._sitting = ""
         with self._reading() as db:
@@ -100,7 +100,7 @@ class Records(CardDatabase):
             try:
                 self._plan, self._refused_rules = plans.read_plan(body.encode())
             except wire.BadMessage as error:  # an older version took it: the hub sends it again at the next connect
-                self._refusal = (f"the plan on the card is refused, no plan holds: {error}",)
+                self._refusal = plans.Refusal("the plan on the card", str(error))
 
     def _fill(self, db: Database) -> None:
         db.execute("INSERT INTO desk (id, unit) VALUES (1, ?)", (self._unit,))
@@ -260,15 +260,15 @@ class Records(CardDatabase):
 
     def save_plan(self, payload: bytes) -> bool:
         """Keep a newer plan as the hub wrote it; False, and nothing changed, for one that is not newer than the one
-        kept. Raises BadMessage for one that is refused as a whole: the one kept holds on."""
+        kept. Raises BadMessage for one that is refused as a whole: the one kept holds, told until one newer comes."""
         with self._lock:
             try:
                 read = plans.read_plan(payload)
             except wire.BadMessage as error:
-                kept = "no plan" if self._plan is None else f"plan {self._plan.number}"
-                self._refusal = (f"a new plan is refused, {kept} holds: {error}",)
+                self._refusal = plans.refusal_of(payload, str(error), self._plan, self._refusal)
                 raise
-            self._refusal = ()
+            if self._refusal is not None and read.plan.number > self._refusal.number:
+                self._refusal = None
             if self._plan is not None and read.plan.number <= self._plan.number:
                 return False
             self._plan, self._refused_rules = read
@@ -280,7 +280,8 @@ class Records(CardDatabase):
 
     def plan_refusals(self) -> tuple[str, ...]:
         """What of the hub's newest plan is not followed: all of it, or rules of the one that is."""
-        return self._refusal + self._refused_rules
+        whole = () if self._refusal is None else (self._refusal.told(self._plan),)
+        return whole + self._refused_rules
 
     def plan(self) -> wire.Plan | None:
         """The newest plan, None before the first."""

@@ -190,10 +190,11 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
 
 class Plan(Struct, frozen=True, kw_only=True):
     """All a desk has to do until it hears otherwise. `number` rises with every change, an older one is ignored.
-    An empty plan means: no recording."""
+    A plan without sittings means: no recording. `masks`, the seat's, are in force at all times, sitting or not."""
 
     number: Count
     sittings: Annotated[tuple[PlannedSitting, ...], Meta(max_length=64)] = ()
+    masks: Annotated[tuple[Mask, ...], Meta(max_length=MAX_MASKS)] = ()
     v: int = VERSION
 
 

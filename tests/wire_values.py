@@ -210,6 +210,13 @@ _MASKED_PLAN = wire.Plan(
         ),
     ),
 )
+_SEAT_MASKS_PLAN = wire.Plan(
+    number=14,
+    masks=(
+        wire.Mask(kind="private", points=((0.7, 0.1), (1.0, 0.1), (0.85, 0.625))),
+        wire.Mask(kind="ignore", points=((0.0, 0.0), (0.25, 0.0), (0.25, 0.5), (0.0, 0.5))),
+    ),
+)
 
 GOLDEN: tuple[Golden, ...] = (
     *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
@@ -243,6 +250,7 @@ GOLDEN: tuple[Golden, ...] = (
     ),
     Golden("down-plan.json", "down", "plan", _PLAN),
     Golden("down-plan-masks.json", "down", "plan", _MASKED_PLAN),
+    Golden("down-plan-seat-masks.json", "down", "plan", _SEAT_MASKS_PLAN),
     Golden(
         "down-command.json",
         "down",

@@ -114,11 +114,14 @@ def _widened(spans: Iterable[Span], columns: int, rows: int) -> list[Span]:
 
 
 def zones_in_force(plan: Plan | None, current: PlannedSitting | None) -> Zones:
-    """The masks that hold now: those that the newest plan gives the sitting that is on, whether or not the desk has
-    followed that plan yet; those it began with when the plan has it no more; between sittings all that the plan has,
-    since whoever wants a corner of the room private means it for the pictures before the start as well."""
+    """The masks that hold now, each once: the seat's, which the newest plan has for all times, and then those that it
+    gives the sitting that is on, whether or not the desk has followed that plan yet; those the sitting began with when
+    the plan has it no more; between sittings all that the plan has, since whoever wants a corner of the room private
+    means it for the pictures before the start as well."""
+    of_seat = () if plan is None else plan.masks
     sittings = () if plan is None else plan.sittings
     if current is not None:
         newest = (sitting for sitting in sittings if sitting.sitting == current.sitting)
         sittings = (next(newest, current),)
-    return Zones(tuple(dict.fromkeys(mask for sitting in sittings for mask in sitting.masks)))
+    of_sittings = (mask for sitting in sittings for mask in sitting.masks)
+    return Zones(tuple(dict.fromkeys((*of_seat, *of_sittings))))

@@ -24,6 +24,29 @@ _DEFAULTS: dict[str, Rule] = {rule.kind: rule for rule in wire.DEFAULT_RULES}
 _KINDS: frozenset[str] = frozenset(AlertKind)
 
 
+class Refusal(NamedTuple):
+    """A plan that is not followed. Only one with a higher `number` answers it: an older one that is delivered once more
+    does not mean that the hub's newest is followed. -1 when any answers it."""
+
+    what: str
+    why: str
+    number: int = -1
+
+    def told(self, held: Plan | None) -> str:
+        """One line; `held` is the plan that is followed instead."""
+        holds = "no plan" if held is None else f"plan {held.number}"
+        return f"{self.what} is refused, {holds} holds: {self.why}"
+
+
+def refusal_of(payload: bytes, why: str, held: Plan | None, before: Refusal | None) -> Refusal:
+    """What to tell of a plan refused because of `why`, while `held` is followed and `before` is told: of two refused
+    the one with the higher number. One that tells no number is answered by whatever is newer than `held`."""
+    number = number_in(payload)
+    if number is None:
+        number = -1 if held is None else held.number
+    return Refusal("a new plan", why, number) if before is None or number >= before.number else before
+
+
 class ReadPlan(NamedTuple):
     """`refused` has a line for each rule of the plan whose place its default has taken."""
 
@@ -52,6 +75,17 @@ def read_plan(payload: bytes) -> ReadPlan:
             refused += [f"{line} (sitting {sitting.sitting})" for line in told]
         judged.append(sitting)
     return ReadPlan(msgspec.structs.replace(plan, sittings=tuple(judged)), tuple(refused))
+
+
+def number_in(payload: bytes) -> int | None:
+    """The number of a plan that is refused, None when it tells none that a plan can have."""
+    if len(payload) > wire.MAX_MESSAGE_BYTES:
+        return None
+    try:
+        given: Any = json.loads(payload.decode())
+        return msgspec.convert(given.get("number") if isinstance(given, dict) else None, wire.Count)
+    except (ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+        return None
 
 
 def _take_rules(sitting: Any) -> Any:

@@ -27,8 +27,6 @@ DEFAULT_DESKS = 6
 OPENING_MS = 15_000
 """Six desks on two cores show their first picture within three seconds; the rest is for slower machines, and for
 learning the empty seats."""
-SHORT_OPENING_MS = 9_000
-"""The same in a sitting that goes on: gone before the empty seat of the opening would be an alert."""
 STORAGE_LOW_BYTES = 1_000_000_000
 
 
@@ -211,11 +209,16 @@ def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:
 
 
 def empty_time(store: Store, desks: list[DemoDesk], now_ms: int) -> Stretch | None:
-    """When the demo's seats are empty, counted from the start of its desks. None when one desk shows anything but a
-    scene: nobody knows what a film or a camera sees then."""
+    """When the demo's seats are empty, counted from the start of its desks; a start into the opening before keeps to
+    that one. None in a sitting that goes on, whose desks know their empty seats, and when one desk shows anything but
+    a scene: nobody knows what a film or a camera sees then."""
     if not all(desk.is_scene for desk in desks):
         return None
-    return now_ms, now_ms + (SHORT_OPENING_MS if planning.is_running(store, ROOM, now_ms) else OPENING_MS)
+    sitting = planning.sitting_at(store, ROOM, now_ms + OPENING_MS)
+    if sitting is None:
+        return now_ms, now_ms + OPENING_MS
+    begin_ms, end_ms = sitting["empty_from_utc_ms"], sitting["empty_until_utc_ms"]
+    return (begin_ms, end_ms) if end_ms is not None and end_ms > now_ms else None
 
 
 def seat_new_units(store: Store, expected: list[DemoDesk], now_ms: int, empty: Stretch | None) -> None:

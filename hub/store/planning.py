@@ -71,11 +71,14 @@ def plan_sitting(
     empty: Stretch | None = None,
 ) -> list[str]:
     """Make the sitting and plan it for every unit in its room; answers those units. In `empty` the room is set up and
-    nobody admitted yet. Raises CannotPlan."""
+    nobody admitted yet: it is over when the sitting starts. Raises CannotPlan."""
     if end_utc_ms <= start_utc_ms:
         raise CannotPlan("the sitting must end after it starts")
     if empty is not None and empty[1] <= empty[0]:
         raise CannotPlan("the time of the empty seats must end after it begins")
+    if empty is not None and empty[1] > start_utc_ms:
+        # a desk would learn the candidate as its empty seat
+        raise CannotPlan("the time of the empty seats must end before the sitting starts, or with it")
     found: Row | None = QUERIES.room_id_of(connection, name=room)
     if found is None:
         raise CannotPlan(f"no room is called {room!r}")
@@ -115,12 +118,13 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
     for unit in sorted(seats.keys() | planned):
         seat = seats.get(unit)
         ahead = () if seat is None else tuple(_planned(row, seat) for row in sittings[seat["room_id"]])
+        masks = () if seat is None else _masks_of(seat)  # with no sitting ahead too: live pictures are always taken
         known: Row | None = QUERIES.plan_of(connection, unit=unit)
-        if known is not None and msgspec.json.decode(known["payload"], type=Plan).sittings == ahead:
+        if known is not None and _says(known, ahead, masks):
             continue
         number = max((known["number"] if known is not None else 0) + 1, now_utc_ms // 1000)
         try:
-            payload = wire.encode(Plan(number=number, sittings=ahead)).decode()
+            payload = wire.encode(Plan(number=number, sittings=ahead, masks=masks)).decode()
         except wire.BadMessage as error:
             raise CannotPlan(
                 f"the plan of {unit} has {len(ahead)} sittings and is too large ({error}): plan fewer of them ahead, "
@@ -129,6 +133,15 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
         QUERIES.save_plan(connection, unit=unit, number=number, payload=payload)
         changed.append(unit)
     return changed
+
+
+def _says(known: Row, sittings: tuple[PlannedSitting, ...], masks: tuple[Mask, ...]) -> bool:
+    plan = msgspec.json.decode(known["payload"], type=Plan)
+    return (plan.sittings, plan.masks) == (sittings, masks)
+
+
+def _masks_of(seat: Row) -> tuple[Mask, ...]:
+    return msgspec.json.decode(seat["masks"], type=tuple[Mask, ...])
 
 
 def _planned(sitting: Row, seat: Row) -> PlannedSitting:
@@ -141,18 +154,18 @@ def _planned(sitting: Row, seat: Row) -> PlannedSitting:
         end_utc_ms=sitting["end_utc_ms"],
         mode=Mode(sitting["mode"]),
         rules=msgspec.json.decode(sitting["rules"], type=tuple[Rule, ...]),
-        masks=msgspec.json.decode(seat["masks"], type=tuple[Mask, ...]),
+        masks=_masks_of(seat),
         empty_from_utc_ms=sitting["empty_from_utc_ms"],
         empty_until_utc_ms=sitting["empty_until_utc_ms"],
     )
 
 
-def is_running(store: Store, room: str, now_ms: int) -> bool:
-    """Whether a sitting is on in the room."""
+def sitting_at(store: Store, room: str, utc_ms: int) -> Row | None:
+    """The sitting that is on in the room at that moment, None when there is none."""
     with store.read() as connection:
         found: Row | None = QUERIES.room_id_of(connection, name=room)
-        rows = () if found is None else QUERIES.sittings_not_over(connection, room_id=found["room_id"], now=now_ms)
-        return any(row["start_utc_ms"] <= now_ms for row in rows)
+        rows = () if found is None else QUERIES.sittings_not_over(connection, room_id=found["room_id"], now=utc_ms)
+        return next((row for row in rows if row["start_utc_ms"] <= utc_ms), None)
 
 
 def keep_sitting(
@@ -167,23 +180,20 @@ def keep_sitting(
     empty: Stretch | None = None,
 ) -> None:
     """See to it that a sitting runs in `room` now, or from the end of `empty` on, and that its units have it in their
-    plans, with `empty` as the time of their empty seats. Writes only when something is missing, so that it may be
-    asked every second."""
+    plans; a sitting that it has to plan gets `empty` as the time of its empty seats. Writes only when something is
+    missing, so that it may be asked every second."""
     begin_ms = now_ms if empty is None else max(now_ms, empty[1])
     with store.read() as connection:
         seated = [row for row in QUERIES.seats_with_unit(connection) if row["room"] == room]
         if not seated:
             return
         ahead = list(QUERIES.sittings_not_over(connection, room_id=seated[0]["room_id"], now=now_ms))
-        kept = [row for row in ahead if row["start_utc_ms"] <= begin_ms]
-        stale = [row["sitting"] for row in kept if empty is not None and row["empty_from_utc_ms"] != empty[0]]
+        is_kept = any(row["start_utc_ms"] <= begin_ms for row in ahead)
         lacking = [row["unit"] for row in seated if not _has_all(QUERIES.plan_of(connection, unit=row["unit"]), ahead)]
-    if kept and not lacking and not stale:
+    if is_kept and not lacking:
         return
     with store.write() as connection:
-        for sitting in stale:
-            QUERIES.put_empty_time(connection, sitting=sitting, **_empty_columns(empty))
-        if kept:
+        if is_kept:
             replan(connection, now_ms)
         else:
             plan_sitting(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -305,3 +306,29 @@ def test_what_is_private_is_in_no_file_and_no_picture(desk: Desk) -> None:
     desk.recorder.cut()
     second = wait_for(lambda: desk.records.segments("maths-1")[1:])[-1]
     wait_for(lambda: luma_of(desk.segments_folder / second.closed.name)[-1, :, :150].mean() > 60)
+
+
+def test_what_is_private_is_in_no_picture_without_a_sitting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan without sittings carries the seat's masks: black in what vision gets and in the live still, no film."""
+    stills: list[wire.Still] = []
+    publish = desk.link.publish_still
+
+    def hear(still: wire.Still) -> bool:
+        stills.append(still)
+        return publish(still)
+
+    monkeypatch.setattr(desk.link, "publish_still", hear)
+    left = wire.Mask(kind="private", points=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
+    desk.records.save_plan(wire.encode(wire.Plan(number=1, masks=(left,))))
+    stills.clear()
+    # the first one heard from now on may have been masked a moment before the plan came
+    wait_for(lambda: len(stills) > 1)
+    luma = cv2.imdecode(np.frombuffer(stills[1].jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert luma is not None
+    width = luma.shape[1]
+    assert luma[:, : width // 2 - 8].max() < 40
+    assert luma[:, width // 2 + 8 :].mean() > 60
+    wait_for(lambda: (look := desk.sight.seen().look) is not None and not look.rgb[:, :160].any())
+    assert desk.vision.zones.masks == (left,)
+    assert desk.sitting.current is None
+    assert not desk.records.segments()

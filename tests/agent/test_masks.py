@@ -181,3 +181,14 @@ def test_the_newest_plan_says_which_masks_hold() -> None:
     assert zones_in_force(plan, planned("b")).masks == (SECOND, THIRD)
     assert zones_in_force(plan, None).masks == (SECOND, THIRD)
     assert zones_in_force(None, None).masks == ()
+
+
+def test_the_seats_masks_hold_at_all_times() -> None:
+    """With no sitting planned, in one, and in one that the plan has no more; its own masks come after them, each
+    once."""
+    empty = Plan(number=2, masks=(THIRD, FIRST))
+    assert zones_in_force(empty, None).masks == (THIRD, FIRST)
+    assert zones_in_force(empty, planned("a", SECOND, FIRST)).masks == (THIRD, FIRST, SECOND)
+    plan = Plan(number=3, sittings=(planned("a", SECOND), planned("b", THIRD)), masks=(FIRST,))
+    assert zones_in_force(plan, None).masks == (FIRST, SECOND, THIRD)
+    assert zones_in_force(plan, planned("a")).masks == (FIRST, SECOND)

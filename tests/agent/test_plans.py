@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.core.judge import CONDITIONS, Judge
-from agent.core.plans import read_plan
+from agent.core.plans import number_in, read_plan
 from agent.wire import DEFAULT_RULES, AlertKind, BadMessage, Rule
 from tests.wire_values import GOLDEN
 
@@ -150,6 +150,27 @@ def test_a_broken_mask_or_time_refuses_the_plan(changes: dict[str, Any], words: 
 
 
 @pytest.mark.parametrize(
+    "masks",
+    [
+        [{**SQUARE, "points": [[0, 0], [1, 1]]}],
+        [{**SQUARE, "points": [[0, 0], [1, 1], [0.5, 0.5]]}],
+        [{**SQUARE, "points": [[0, 0], [1, 0], [0, float("nan")]]}],
+        [{**SQUARE, "kind": "secret"}],
+        [SQUARE] * 17,
+        None,
+    ],
+)
+def test_a_broken_mask_of_the_seat_refuses_the_plan(masks: Any) -> None:
+    """As one of a sitting does, also when no sitting is planned; a sound one is read."""
+    for sittings in ([], [SITTING]):
+        with pytest.raises(BadMessage, match="mask") as caught:
+            read_plan(json.dumps({"number": 7, "sittings": sittings, "masks": masks}).encode())
+        assert "\n" not in str(caught.value)
+        sound = json.dumps({"number": 7, "sittings": sittings, "masks": [SQUARE] * 16}).encode()
+        assert [mask.kind for mask in read_plan(sound).plan.masks] == ["private"] * 16
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
@@ -171,6 +192,16 @@ def test_what_is_no_plan_is_refused(data: bytes) -> None:
     with pytest.raises(BadMessage) as caught:
         read_plan(data)
     assert len(str(caught.value)) < 400
+    number_in(data)
+
+
+def test_a_refused_plan_may_still_tell_its_number() -> None:
+    """Whatever else is wrong with it; one that is no plan's number is none."""
+    assert number_in(payload(masks=None)) == 7
+    assert number_in(b'{"number": 0, "sittings": NaN}') == 0
+    for number in (b"-1", b"1.5", b"NaN", b"true", b'"7"', b"null", b"1e3", b"9007199254740993", b"1" * 5000):
+        assert number_in(b'{"number": ' + number + b"}") is None
+    assert number_in(b'{"number": 1}' + b" " * wire.MAX_MESSAGE_BYTES) is None
 
 
 ANY = st.recursive(

@@ -416,7 +416,49 @@ def test_a_refused_plan_leaves_the_one_before(tmp_path: Path) -> None:
         (told,) = records.plan_refusals()
         assert "plan 3 holds" in told
         assert "points" in told
+        records.save_plan(a_plan(5))
+        assert records.plan_refusals() == ()
+
+
+@pytest.mark.parametrize("number", [5, None, -1, False, 2**60, "5"])
+def test_a_plan_that_comes_again_is_no_answer_to_a_refused_one(tmp_path: Path, number: object) -> None:
+    """The hub's newest plan is still not followed, whatever older or equal one is delivered once more; which is held
+    is told as it is. Where the refused one has no number, any newer than the one held answers it."""
+    refused = msgspec.json.decode(a_plan(5, masks=[{"kind": "private", "points": [[0, 0], [1, 1]]}]))
+    refused["number"] = number
+    with Records(tmp_path, UNIT) as records:
         records.save_plan(a_plan(3))
+        with pytest.raises(wire.BadMessage):
+            records.save_plan(msgspec.json.encode(refused))
+        for again in (3, 2, 3):
+            assert not records.save_plan(a_plan(again))
+            assert "plan 3 holds" in records.plan_refusals()[0]
+        assert records.save_plan(a_plan(4))
+        if number == 5:
+            assert "plan 4 holds" in records.plan_refusals()[0]
+            assert not records.save_plan(a_plan(4))
+            assert len(records.plan_refusals()) == 1
+            assert records.save_plan(a_plan(6))
+        assert records.plan_refusals() == ()
+
+
+def test_an_old_refused_plan_does_not_outlive_a_newer_one(tmp_path: Path) -> None:
+    """Of several refused the newest number counts; one that is older than the plan held takes nothing from it."""
+    broken = [{"kind": "private", "points": [[0, 0], [1, 1]]}]
+    with Records(tmp_path, UNIT) as records:
+        records.save_plan(a_plan(3))
+        for number in (6, 4):
+            with pytest.raises(wire.BadMessage):
+                records.save_plan(a_plan(number, masks=broken))
+        records.save_plan(a_plan(5))
+        assert len(records.plan_refusals()) == 1
+        records.save_plan(a_plan(7))
+        assert records.plan_refusals() == ()
+        for payload in (a_plan(6, masks=broken), b"{"):
+            with pytest.raises(wire.BadMessage):
+                records.save_plan(payload)
+        assert len(records.plan_refusals()) == 1
+        records.save_plan(a_plan(8))
         assert records.plan_refusals() == ()
 
 

@@ -445,6 +445,17 @@ def test_a_private_mask_holds_from_when_it_is_known() -> None:
     assert desk.keeper.zones().masks == ()
 
 
+def test_the_seats_masks_need_no_sitting() -> None:
+    """A plan without sittings hides what is private, and goes on hiding it when a sitting has come and gone."""
+    desk = Desk(Memory(plan()))
+    for number, sittings in enumerate(((), (FIRST,), ()), start=1):
+        desk.memory.kept_plan = msgspec.structs.replace(plan(*sittings, number=number), masks=(LEFT,))
+        assert desk.keeper.zones().masks == (LEFT,)
+        desk.keeper.follow(at(number), True)
+        assert (desk.keeper.current is not None) is bool(sittings)
+        assert desk.keeper.zones().masks == (LEFT,)
+
+
 def test_changed_masks_are_no_break_in_the_recording() -> None:
     """A plan that differs in its masks alone goes on in the same file."""
     desk = Desk(Memory(plan(FIRST)))

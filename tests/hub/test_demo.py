@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from agent.wire import DEFAULT_RULES, AlertKind, Heartbeat, Instant, Lamp, Plan
+from agent.wire import Heartbeat, Instant, Lamp, Plan
 from hub.demo import centre
 from hub.demo.centre import CannotStart, Centre, DemoDesk
 from hub.demo.children import Child, stop_in_order
@@ -160,7 +160,8 @@ def test_settings_of_this_terminal_do_not_reach_the_children(tmp_path: Path, mon
 
 def test_a_scene_and_its_plan_agree_on_when_the_seat_is_empty(tmp_path: Path, store: Store) -> None:
     """The sitting is planned once, begins when the seats are empty no more, and says so to the desks, whose scenes get
-    the same instant; a start into a sitting that goes on says it anew, for a time too short to be an alert."""
+    the same instant; a start into that opening keeps to it, and one into a sitting that goes on says no such time: it
+    would be of the seats of candidates."""
     desks = [DemoDesk(name="desk-01", seat="A1", camera="demo:steady")]
     now_ms = 1_800_000_000_000
     with store.write() as connection:
@@ -174,15 +175,22 @@ def test_a_scene_and_its_plan_agree_on_when_the_seat_is_empty(tmp_path: Path, st
     assert planned(store) == empty
     made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
     assert made.desk_environ(desks[0], empty[1])["CAMERA_DEVICE"] == f"demo:steady@{empty[1]}"
-    again_ms = now_ms + 600_000
-    again = centre.empty_time(store, desks, again_ms)
-    assert again == (again_ms, again_ms + centre.SHORT_OPENING_MS)
-    for later_ms in (900, 2_000):
-        centre.seat_new_units(store, desks, again_ms + later_ms, again)
-    assert [row["sitting"] for row in rows(store, "select * from sittings")] == [sitting["sitting"]]
-    assert planned(store) == again
-    dwell_s = min(rule.raise_s for rule in DEFAULT_RULES if rule.kind is AlertKind.SEAT_EMPTY)
-    assert dwell_s * 1000 > centre.SHORT_OPENING_MS
+    for again_ms, expected in ((now_ms + 10_000, empty), (now_ms + centre.OPENING_MS, None), (now_ms + 600_000, None)):
+        again = centre.empty_time(store, desks, again_ms)
+        assert again == expected
+        for later_ms in (900, 2_000):
+            centre.seat_new_units(store, desks, again_ms + later_ms, again)
+        assert [row["sitting"] for row in rows(store, "select * from sittings")] == [sitting["sitting"]]
+        assert planned(store) == empty
+    over_ms = sitting["end_utc_ms"] - 5_000
+    late = centre.empty_time(store, desks, over_ms)
+    assert late == (over_ms, over_ms + centre.OPENING_MS)
+    for later_ms in (900, 6_000, 16_000):
+        centre.seat_new_units(store, desks, over_ms + later_ms, late)
+    first, second = rows(store, "select * from sittings order by start_utc_ms")
+    assert (first["empty_from_utc_ms"], first["empty_until_utc_ms"]) == empty
+    assert second["start_utc_ms"] == late[1]
+    assert planned(store) == late
 
 
 def planned(store: Store) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ from agent import wire
 from agent.core.plans import read_plan
 from hub.cli import main
 from hub.passwords import is_right
-from hub.store import Store, people
+from hub.store import Store, people, planning
 from tests.brokers import Broker, free_port
 from tests.hub.desk import Desk, segment
 from tests.hub.hubs import rows, value
@@ -276,7 +276,31 @@ def test_masks_stay_with_the_seat(hall: Run, store: Store, tmp_path: Path) -> No
     assert len(moved.sittings[0].masks) == 2
     assert hall("seat", "masks", "Hall", "1", "--none").exit_code == 0
     bare = wire.decode_down("plan", value(store, "select payload from plans where unit = 'c1.d2'").encode())
-    assert bare.sittings[0].masks == ()
+    assert (bare.sittings[0].masks, bare.masks) == ((), ())
+
+
+def test_masks_need_no_sitting(hall: Run, store: Store, tmp_path: Path) -> None:
+    """They reach the desk's plan with no sitting ahead, change it by themselves, stay when the sittings are over, and
+    leave with the unit."""
+    before = plan_of(store)
+    assert before.sittings == ()
+    assert hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS)).exit_code == 0
+    plan = plan_of(store)
+    assert plan.number > before.number
+    assert (plan.sittings, [mask.kind for mask in plan.masks]) == ((), ["ignore", "private"])
+    again = hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS))
+    assert "0 plans changed" in again.output
+    hall("sitting", "plan", "Maths", *TIMES)
+    assert plan_of(store).sittings[0].masks == plan_of(store).masks == plan.masks
+    with store.write() as connection:
+        planning.replan(connection, START_MS * 2)
+    assert (plan_of(store).sittings, plan_of(store).masks) == ((), plan.masks)
+    assert hall("seat", "masks", "Hall", "1", "--none").exit_code == 0
+    assert plan_of(store).masks == ()
+    hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS))
+    hall("unit", "add", "c1.d2", "--public-key", "1" * 64)
+    hall("seat", "add", "Hall", "1", "--unit", "c1.d2")
+    assert plan_of(store).masks == ()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +355,8 @@ def test_masks_that_cannot_be_leave_the_seats_own(hall: Run, store: Store, tmp_p
 
 
 def test_a_time_of_empty_seats_that_cannot_be_is_refused(hall: Run, store: Store) -> None:
-    """Half of it, both ways of saying it at once, or an end before its begin; and a seat that is not there."""
+    """Half of it, both ways of saying it at once, an end before its begin or after the sitting's start, when a desk
+    would learn the candidate; and a seat that is not there."""
     early, late = "2037-05-31T08:30Z", "2037-05-31T08:40Z"
     for words, code in (
         (("--empty-from", early), 2),
@@ -339,6 +364,7 @@ def test_a_time_of_empty_seats_that_cannot_be_is_refused(hall: Run, store: Store
         (("--empty-minutes", "5", "--empty-until", late), 2),
         (("--empty-minutes", "0"), 2),
         (("--empty-from", late, "--empty-until", early), 1),
+        (("--empty-from", early, "--empty-until", "2037-05-31T09:01Z"), 1),
         (("--rules", "none.toml"), 2),
     ):
         assert hall("sitting", "plan", "Maths", *TIMES, *words).exit_code == code, words

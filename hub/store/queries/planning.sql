@@ -29,10 +29,6 @@ insert into sittings
 values
     (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms);
 
--- name: put_empty_time(sitting, empty_from_utc_ms, empty_until_utc_ms)!
-update sittings set empty_from_utc_ms = :empty_from_utc_ms, empty_until_utc_ms = :empty_until_utc_ms
-where sitting = :sitting;
-
 -- name: sitting_by_name(sitting)^
 select sittings.*, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;
 
