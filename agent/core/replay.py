@@ -1,7 +1,8 @@
 """What-if: a sitting judged again from its log, by its own rules or by others, beside what was said at the time.
 
 By its own rules the log is judged exactly as it was: a judge begun and ended wherever the desk's was, so what comes out
-is what was. By other rules one judge runs through the log: that the plan changed on the way changes nothing now.
+is what was. By other rules one judge runs through the log: that the plan changed on the way changes nothing now, and
+only an end that no observation follows is one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def judged_again(entries: Sequence[Entry], rules: Iterable[Rule] | None = None) 
     """What a judge says to these entries, change by change; by `rules`, or by those it was judged by. Where the log
     breaks off without an end, what stands stays standing."""
     wanted = None if rules is None else tuple(rules)
-    last_end = max((at for at, entry in enumerate(entries) if isinstance(entry, Ended)), default=-1)
+    last_look = max((at for at, entry in enumerate(entries) if isinstance(entry, Observation)), default=-1)
     judge: Judge | None = None
     changes: list[AlertChange] = []
     for at, entry in enumerate(entries):
@@ -34,7 +35,7 @@ def judged_again(entries: Sequence[Entry], rules: Iterable[Rule] | None = None) 
             judge = Judge(chosen, entry.is_still, first_n=entry.first_n, max_gap_s=entry.max_gap_s)
         elif isinstance(entry, Observation) and judge is not None:
             changes += judge.step(entry)
-        elif isinstance(entry, Ended) and judge is not None and (wanted is None or at == last_end):
+        elif isinstance(entry, Ended) and judge is not None and (wanted is None or at > last_look):
             changes += judge.end(entry.now)
     return changes
 

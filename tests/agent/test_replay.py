@@ -12,7 +12,7 @@ import pytest
 from agent.core.judge import AlertChange, Judge, State
 from agent.core.observation import Face, Observation, Scene, Seat
 from agent.core.obslog import Encoder, Ended, Entry, Header, JudgeBy, Missed, whole_log
-from agent.core.replay import Pair, alerts_of, side_by_side
+from agent.core.replay import Pair, alerts_of, judged_again, side_by_side
 from agent.wire import DEFAULT_RULES, AlertKind, Instant, Rule
 from tests.agent.test_agent_cli import agent, only_line, said
 
@@ -206,6 +206,18 @@ def alert(n: int, began_s: int, cleared_s: int | None, kind: AlertKind = AlertKi
         cleared=cleared,
         rule=DEFAULT_RULES[0],
     )
+
+
+def test_by_other_rules_only_the_last_end_ends() -> None:
+    """The plan changes while an alert stands and the log breaks off: the alert stands through it, and to the end."""
+    before, after = sitting([(10, 2)]), sitting([(10, 2), (1, 1)], 70_000, first_n=2)
+    cut = [*before, *after[1:-2]]
+    assert [type(entry) for entry in cut if isinstance(entry, Ended | JudgeBy)] == [JudgeBy, Ended, JudgeBy]
+    (raised,) = judged_again(cut, (TWO,))
+    assert (raised.state, raised.cleared) == (State.RAISED, None)
+    *_, last = judged_again([*before, *after[1:]], (TWO,))
+    assert (last.n, last.state, last.cleared) == (1, State.CLEARED, Instant(UTC_MS + 81_000, 81_000))
+    assert [change.n for change in judged_again(before, (TWO,))] == [1, 1]
 
 
 def test_alerts_that_stood_at_one_time_are_the_same_breach() -> None:

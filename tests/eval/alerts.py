@@ -86,6 +86,8 @@ def is_true(kind: AlertKind, second: Second, state: SeatState | None) -> bool | 
         return False if second.covered else None if state is None else state is wanted
     if kind is AlertKind.MORE_THAN_ONE_FACE:
         return None if second.is_unsure else second.count > 1
+    if kind is AlertKind.CAMERA_MOVED:
+        return False if second.is_view_still else None
     return None
 
 

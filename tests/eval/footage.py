@@ -27,6 +27,7 @@ class Second(Struct, frozen=True, rename={"is_unsure": "unsure", "is_exact_unsur
 
     `is_unsure`: not to be scored. `is_exact_unsure`: two or more for certain, the number is not. `person` is the number
     of persons there, face or not; None where nobody noted it. `covered` says by what, `frozen` that the feed stood.
+    `is_view_still`: one camera that surely does not move filmed all of it; see `views.toml`.
     """
 
     count: int
@@ -38,6 +39,7 @@ class Second(Struct, frozen=True, rename={"is_unsure": "unsure", "is_exact_unsur
     person_unsure: bool = False
     covered: str | None = None
     frozen: bool = False
+    is_view_still: bool = False
 
 
 class Item(NamedTuple):

@@ -20,7 +20,7 @@ from tests.eval.footage import Item
 from tests.eval.looks import FPS, Look, Taken, VisionLike, learned, look_through, pictures_of
 from tests.eval.quality import Basis, Missing, Quality
 from tests.eval.scoring import NEAREST_S
-from tests.eval.seats import read_notes, true_states
+from tests.eval.seats import read_moving, read_notes, true_states
 from tests.eval.variants import Grid, Variant
 
 LESSON_S = 1
@@ -61,7 +61,7 @@ class Measurement:
     ) -> None:
         """`rounds`: how often each film is looked at, so that what else runs on the machine is not measured."""
         self.items = tuple(items)
-        self.states = {item.stem: true_states(item, read_notes()) for item in items}
+        self.states = {item.stem: true_states(item, read_notes(), read_moving()) for item in items}
         self.looked = Looked()
         self.peers: list[PeerLooks] = []
         self.missing: list[Missing] = []

@@ -1,9 +1,9 @@
 """Is the seat empty, is somebody there without a face, or does a face show? The truth of it, and what each witness
-makes of it alone. Pure, but for the small table beside it."""
+makes of it alone. Pure, but for the small tables beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from agent.wire import Rule
 from tests.eval.footage import Item, Second
 
 NOTES = Path(__file__).with_name("seats.toml")
+VIEWS = Path(__file__).with_name("views.toml")
 EDGE_S = 0.5
 """So near to the end of a noted stretch nothing is sure."""
 TRUE_STATES = (SeatState.EMPTY, SeatState.SOMEBODY, SeatState.FACE)
@@ -29,6 +30,15 @@ class SeatNote(Struct, frozen=True, forbid_unknown_fields=True):
 
     no_face_means: Literal["somebody", "empty"]
     empty: tuple[tuple[float, float], ...] = ()
+
+
+class _Views(Struct, frozen=True, forbid_unknown_fields=True):
+    moving: frozenset[str]
+
+
+def read_moving(path: Path = VIEWS) -> frozenset[str]:
+    """The stems of the films whose view moves or is cut; see `views.toml`."""
+    return msgspec.toml.decode(path.read_bytes(), type=_Views).moving
 
 
 def read_notes(path: Path = NOTES) -> dict[str, SeatNote]:
@@ -58,9 +68,15 @@ def _noted_state(t: float, note: SeatNote) -> SeatState | None:
     return SeatState(note.no_face_means)
 
 
-def true_states(item: Item, notes: dict[str, SeatNote]) -> list[tuple[Second, SeatState | None]]:
-    """Each second of `item` with what is true of the seat."""
-    return [(second, true_state(second, notes.get(item.stem))) for second in item.seconds]
+def true_states(
+    item: Item, notes: dict[str, SeatNote], moving: Container[str] = ()
+) -> list[tuple[Second, SeatState | None]]:
+    """Each second of `item` with what is true of the seat; of a film that is not in `moving` the view is still."""
+    is_still = item.is_film and item.stem not in moving
+    return [
+        (msgspec.structs.replace(second, is_view_still=is_still), true_state(second, notes.get(item.stem)))
+        for second in item.seconds
+    ]
 
 
 def _together(seat: Seat) -> Seat | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
+import models
 from agent.core.observation import Face, Observation, Scene
 from agent.core.seat import SeatState
 from agent.wire import AlertKind, Rule
-from tests.eval import alerts
+from tests.eval import alerts, render
 from tests.eval.alerts import Raised, Stretch
-from tests.eval.footage import Second
+from tests.eval.footage import Item, Second
+from tests.eval.quality import FalseAlert, KindRun, read_quality
+from tests.eval.seats import read_moving, true_states
 
 EMPTY, SOMEBODY, FACE = SeatState.EMPTY, SeatState.SOMEBODY, SeatState.FACE
 LETTERS: dict[str, tuple[int, SeatState | None]] = {"E": (0, EMPTY), "S": (0, SOMEBODY), "F": (1, FACE), "?": (0, None)}
@@ -66,7 +72,7 @@ def test_an_alert_is_false_when_it_began_or_stayed_without_cause(states: str, al
 
 
 def test_covered_seconds_suspend_the_seat_and_the_truth_of_others_may_be_unknown() -> None:
-    """An empty-seat alert over a covered lens is false; nobody noted whether the camera moved."""
+    """An empty-seat alert over a covered lens is false; whether a camera that is not still moved, nobody noted."""
     covered = Second(0, 0.5, covered="finger")
     assert alerts.is_true(AlertKind.SEAT_EMPTY, covered, None) is False
     assert alerts.is_true(AlertKind.CAMERA_COVERED, covered, None) is True
@@ -74,6 +80,31 @@ def test_covered_seconds_suspend_the_seat_and_the_truth_of_others_may_be_unknown
     assert not alerts.is_known(Raised(AlertKind.CAMERA_MOVED, 0.1, 3.0, None), [(covered, None)])
     assert alerts.is_true(AlertKind.MORE_THAN_ONE_FACE, Second(2, 0.5, is_unsure=True), None) is None
     assert alerts.untrue_seconds(AlertKind.SEAT_EMPTY, [(covered, None), *instants("SF?E")]) == 3
+
+
+def test_a_still_camera_has_not_moved() -> None:
+    """A film that is not named as moving vouches for its view in every second, a picture for nothing."""
+    seconds = tuple(Second(1, n + 0.5) for n in range(10))
+    film = Item("still", Path("still.mp4"), True, False, 720, 10.0, frozenset(), seconds)
+    moved = Raised(AlertKind.CAMERA_MOVED, 1.0, 6.0, None)
+    still, moving = (true_states(film, {}, names) for names in ((), ("still",)))
+    assert alerts.is_false(moved, still, clear_s=5)
+    assert alerts.untrue_seconds(AlertKind.CAMERA_MOVED, still) == 10
+    assert not alerts.is_false(moved, moving, clear_s=5)
+    assert not alerts.is_known(moved, moving)
+    assert alerts.untrue_seconds(AlertKind.CAMERA_MOVED, moving) == 0
+    assert alerts.untrue_seconds(AlertKind.CAMERA_MOVED, true_states(film._replace(is_film=False), {})) == 0
+    assert "d12_dark_theatre" in read_moving()
+
+
+def test_a_kind_without_truth_is_no_part_of_the_whole() -> None:
+    """All film must not vouch for what was never judged, nor does its row go."""
+    stored = read_quality(Path(models.__file__).with_name("quality.json"))
+    false = FalseAlert("film", "camera_covered", 0.0, 1.0, None)
+    rows = (KindRun("camera_covered", 3, 0, (false,), 60.0), KindRun("camera_moved", 7, 7, (), 0.0))
+    shown = render.kinds(msgspec.structs.replace(stored, kinds=rows)).splitlines()
+    assert [cell.strip() for cell in shown[-2].split("|")][1:4] == ["`camera_moved`", "7", "7"]
+    assert [cell.strip() for cell in shown[-1].split("|")][1:5] == ["all with a truth, over all film", "3", "0", "1"]
 
 
 def test_the_judge_says_what_a_desk_would_raise() -> None:
