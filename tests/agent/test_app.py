@@ -329,6 +329,6 @@ def test_what_is_private_is_in_no_picture_without_a_sitting(desk: Desk, monkeypa
     assert luma[:, : width // 2 - 8].max() < 40
     assert luma[:, width // 2 + 8 :].mean() > 60
     wait_for(lambda: (look := desk.sight.seen().look) is not None and not look.rgb[:, :160].any())
-    assert desk.vision.zones.masks == (left,)
+    assert desk.sitting.zones().masks == (left,)
     assert desk.sitting.current is None
     assert not desk.records.segments()

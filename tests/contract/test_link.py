@@ -269,9 +269,10 @@ def test_failing_work_is_seen(broker: Broker, tmp_path: Path) -> None:
 
     with HubSide(broker) as hub, Desk.at(broker, tmp_path, on_plan=fail).connected() as desk:
         wait_for(lambda: hub.all_of("status"))
-        hub.tell(UNIT, "plan", wire.Plan(number=3))
+        plan = wire.Plan(number=3)
+        hub.tell(UNIT, "plan", plan)
         wait_for(lambda: not desk.link.is_alive)
-        assert desk.link.failure == "RuntimeError: a plan of 32 bytes cannot be kept"
+        assert desk.link.failure == f"RuntimeError: a plan of {len(wire.encode(plan))} bytes cannot be kept"
         wait_for(lambda: [status.is_online for status in hub.all_of("status")] == [True, False])
 
 

@@ -58,7 +58,8 @@ def _grid(name: str, field: str, *values: float) -> Grid:
 
 GRIDS = (
     _grid("score that needs no second look", "sure", 0.80, 0.85, 0.90),
-    _grid("score of the second look that is a face", "seen", 0.66, 0.69, 0.72, 0.75),
+    _grid("score of the second look that is a face", "seen", 0.66, 0.72, 0.78),
+    _grid("flag of the landmark model that is a face", "landmarks", 0.5, 0.8, 0.95),
     _grid("score that keeps a followed face", "keep", 0.70, 0.75, 0.80),
-    _grid("milliseconds from scan to scan", "scan_every_ms", 0, 300, 500, 700),
+    _grid("milliseconds from scan to scan", "scan_every_ms", 0, 500, 700),
 )
