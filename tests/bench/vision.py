@@ -12,8 +12,7 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -132,10 +131,15 @@ class Cost(NamedTuple):
 
 def follow(vision: Vision, films: list[list[Picture]], rounds: int) -> tuple[list[float], list[float], list[bool]]:
     """For each picture of `films`, each film followed at FPS from its beginning: the least CPU ms over the rounds, the
-    bare inferences' ms, and whether a face was visible."""
+    bare inferences' ms, and whether a face was visible.
+
+    The bare inferences are made right after each look, every model as often as the look ran it: in a loop of their own
+    they would find their weights in the processor's caches, which between looks hold other things.
+    """
     models_of = vision.tflite_models()
-    bare = peers.cpu_ms([partial(_invoke, model) for model in models_of], [None] * 20, rounds)
     least: list[float] = []
+    floors: list[float] = []
+    faces: list[bool] = []
     for _ in range(rounds):
         spent, floor, faces = [], [], []
         for film in films:
@@ -145,15 +149,20 @@ def follow(vision: Vision, films: list[list[Picture]], rounds: int) -> tuple[lis
                 begun_ns = time.process_time_ns()
                 seen = vision.observe(picture, round(number * 1000 / FPS), 0)
                 spent.append((time.process_time_ns() - begun_ns) / 1e6)
-                runs = [model.runs - ran for model, ran in zip(models_of, before, strict=True)]
-                floor.append(sum(count * ms for count, ms in zip(runs, bare, strict=True)))
+                floor.append(_bare_ms(models_of, before))
                 faces.append(bool(seen.faces))
         least = spent if not least else [min(pair) for pair in zip(least, spent, strict=True)]
-    return least, floor, faces
+        floors = floor if not floors else [min(pair) for pair in zip(floors, floor, strict=True)]
+    return least, floors, faces
 
 
-def _invoke(model: TfliteModel, _: object) -> None:
-    model.invoke()
+def _bare_ms(models_of: Sequence[TfliteModel], before: Sequence[int]) -> float:
+    """CPU ms of the bare inference of each model, as often as it ran since its count was as in `before`."""
+    begun_ns = time.process_time_ns()
+    for model, ran in zip(models_of, before, strict=True):
+        for _ in range(model.runs - ran):
+            model.invoke()
+    return (time.process_time_ns() - begun_ns) / 1e6
 
 
 def costs(films: list[list[Picture]], rounds: int) -> dict[str, Cost]:
