@@ -40,9 +40,9 @@ def numbers(body: Mapping[str, Any]) -> list[Number]:
             waited_s = limits.get("unreferenced_s") or 0
             found.append(Number("Compared with the empty seat", "no", f"none was known; waited {waited_s:g} s longer"))
     if kind in _OF_CAMERA:
-        for name, what in (("brightness", "Mean brightness, 0 to 255"), ("detail", "Contrast, 0 to 255")):
+        for name, what in (("brightness", "Mean brightness"), ("detail", "Contrast")):
             if evidence.get(name) is not None:
-                found.append(Number(what, f"{evidence[name]:.1f}", ""))
+                found.append(Number(what, f"{evidence[name]:.1f}", "of 255"))
     if kind == "camera_moved" and evidence.get("shift") is not None:
         shift = "another view" if evidence["shift"] >= 1 else f"{evidence['shift']:.1%}"
         found.append(Number("View shifted by", shift, f"from {rule.get('threshold', 0):.1%} of the width on"))
