@@ -137,12 +137,28 @@ def test_only_the_first_picture_is_large(place: Site) -> None:
     assert place.client("Ada").get(later[-1]).mimetype == "image/jpeg"
 
 
-@pytest.mark.parametrize(("kind", "is_shown"), [("seat_empty", True), ("camera_covered", False)])
-def test_a_threshold_is_shown_where_faces_count(place: Site, kind: str, is_shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "has_threshold", "has_faces"),
+    [("more_than_one_face", True, True), ("seat_empty", True, False), ("camera_covered", False, False)],
+)
+def test_a_threshold_is_shown_where_faces_count(place: Site, kind: str, has_threshold: bool, has_faces: bool) -> None:
+    """How many faces says something only where faces are counted: an empty seat has its witnesses' evidence."""
     number = place.centre.alert("c.d1", kind)
     text = place.client("Ada").get(f"/incidents/{number}").text
-    assert ("<dt>Threshold</dt>" in text) == is_shown
-    assert ("<dt>Faces</dt>" in text) == is_shown
+    assert ("<dt>Threshold</dt>" in text) == has_threshold
+    assert ("<dt>Faces</dt>" in text) == has_faces
+
+
+def test_the_evidence_of_an_empty_seat_is_on_its_page(place: Site) -> None:
+    """What each witness said, beside the limit from which on it would have said somebody."""
+    number = place.centre.alert("c.d1", "seat_empty")
+    place.centre.execute(
+        "update alerts set body = json_set(body, '$.evidence', json('{\"person\": 0.004, \"change\": 0.013}'))"
+    )
+    text = place.client("Ada").get(f"/incidents/{number}").text
+    assert "<dt>Evidence</dt>" in text
+    assert "somebody from 2.0% on" in text
+    assert "1.3%" in text
 
 
 def test_a_threshold_that_the_desk_did_not_tell_is_a_dash(place: Site) -> None:
