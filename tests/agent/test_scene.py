@@ -252,3 +252,16 @@ def test_vision_names_its_model_and_refuses_a_missing_one(tmp_path: Path) -> Non
     with pytest.raises(models.ModelProblem, match=r"missing; run: python -m models\.fetch"):
         open_vision("full_range", tmp_path)
     assert issubclass(VisionProblem, Exception)
+
+
+def test_behind_a_back_it_is_not_told_whether_the_camera_has_moved() -> None:
+    """Somebody without a face who hides a quarter of the picture hides the room: the view is left untold."""
+    vision = open_vision("full_range", files_folder())
+    stage = Stage("steady", files_folder(), (640, 360), fps=5)
+    room = np.asarray(cv2.cvtColor(stage.draw(0), cv2.COLOR_YUV2RGB_I420), np.uint8)
+    vision.learn_view([room])
+    everything = np.ones((36, 64), bool)
+    vision.seat.person.look = lambda rgb: everything  # type: ignore[method-assign]
+    other = np.ascontiguousarray(room[::-1, ::-1])
+    seen = vision.observe(other, 0, 0)
+    assert (seen.faces, seen.scene.shift) == ((), None)

@@ -486,3 +486,13 @@ def test_a_mask_that_would_hide_nothing_is_refused(points: list[list[float]]) ->
     plan = json.loads(raw(golden))
     plan["sittings"][0]["masks"][1]["points"] = points
     assert not is_value_or_refused(golden, json.dumps(plan).encode())
+
+
+def test_a_written_rule_about_the_view_has_the_threshold_of_its_kind() -> None:
+    """Half the picture is no default for a shift; one that is named holds, and other kinds keep theirs."""
+    for more, expected in (("", wire.LEAST_SHIFT), ("threshold = 0.2\n", 0.2)):
+        text = f'[[rules]]\nkind = "camera_moved"\nraise_s = 1\nclear_s = 1\n{more}'
+        (rule,) = wire.rules_in(text.encode(), is_toml=True)
+        assert rule.threshold == expected
+    (covered,) = wire.rules_in(b'[{"kind": "camera_covered", "raise_s": 1, "clear_s": 1}]', is_toml=False)
+    assert covered.threshold == 0.5
