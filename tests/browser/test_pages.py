@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.hub.seed import Centre
 from tests.hub.website import PASSWORD, served
@@ -126,6 +128,21 @@ def test_an_alert_comes_by_itself_and_is_worked_by_keyboard(hub: tuple[str, Cent
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
     assert page.evaluate("window.isSamePage") is True
+
+
+def test_a_script_that_comes_late_misses_nothing(hub: tuple[str, Centre], visit: Visit) -> None:
+    """On a slow machine the feed may be there before the page that listens to it: the board is not lost."""
+    centre, page = hub[1], visit.log_in("Ada")
+    held: list[Route] = []
+    page.route("**/js/live.js", lambda route: held.append(route))
+    page.goto(hub[0], wait_until="commit")
+    with contextlib.suppress(PlaywrightTimeout):
+        page.wait_for_selector('body[data-feed="streaming"]', timeout=2_000)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator('body[data-feed="streaming"]')).to_be_attached()
+    centre.alert("c.d2", "more_than_one_face", still=2)
+    expect(page.locator(".queued .label")).to_have_text("A2")
 
 
 def test_two_people_at_once_do_not_overwrite_each_other(browser: Browser, hub: tuple[str, Centre]) -> None:

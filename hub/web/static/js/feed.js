@@ -91,6 +91,8 @@ setInterval(() => {
   }
 }, 1000);
 
-openStream();
+// Not before every script of the page listens: the board that the stream begins with is told once, and a page without it
+// would show changes of seats that it does not know.
+document.addEventListener("DOMContentLoaded", openStream, { once: true });
 window.addEventListener("pagehide", () => source?.close());
 window.addEventListener("pageshow", (event) => event.persisted && openStream());
