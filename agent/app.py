@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from agent import host, wire
 from agent.blinds import Blinds
 from agent.config import Settings
-from agent.core import bodies, faults, pace, patterns
+from agent.core import bodies, pace, patterns
 from agent.core.judge import AlertChange, State
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, panel_pins
 from agent.diary import Diary
+from agent.equipment import Equipment
 from agent.eyes import Eyes
 from agent.heartbeat import desk_state, heartbeat_of, seat_now
 from agent.messaging.link import Link, LinkSettings
@@ -49,9 +50,6 @@ TICK_S = 0.2
 READINGS_EVERY_MS = 500
 HEARTBEAT_EVERY_MS = 5_000
 STILL_EVERY_MS = 1_000
-CAMERA_OPENS_WITHIN_MS = 5_000
-CLOCK_STEP_MS = 500
-"""Less than this is a time server steering the clock; the faults' own limit is higher."""
 LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
 """Both leave room for the note within a message's 64 KiB."""
 STOP_WITHIN_S = 5.0
@@ -120,14 +118,18 @@ class Desk:
             self.maker,
             was_clean=self.records.previous.is_clean,
         )
-        self.faults = faults.FaultBoard()
-        self.limits = faults.Limits(free_bytes=settings.storage_low_bytes)
+        self.equipment = Equipment(
+            self.clock,
+            self.records,
+            self.sitting,
+            lambda: self.link,
+            self._put,
+            folder=self.segments_folder,
+            low_bytes=settings.storage_low_bytes,
+        )
         self._presses: deque[None] = deque()
-        self._camera_up_ms: int | None = None
         self._judged: dict[str, CommandKind] = {}
         self._failed_ticks = 0
-        self._offset_ms: int | None = None
-        self._step_ms = 0
         self._due: dict[str, int] = {}
         self._told: object = None
 
@@ -253,7 +255,7 @@ class Desk:
                 raise
 
     def _tick(self, now: Instant) -> None:
-        self._follow_clock(now)
+        self.equipment.follow_clock(now)
         if self.link.failure is not None and self._is_due("link", now, LINK_AGAIN_MS):
             self.link.stop(0)  # what was not delivered is still in the spool
             self.link = self._make_link()
@@ -265,7 +267,7 @@ class Desk:
             self.sitting.press(now)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
-            self._read_faults(now, seen, progress)
+            self.equipment.read(now, seen, progress)
             self._follow_pace(now, seen)
         self._show(now, seen, progress)
 
@@ -275,20 +277,6 @@ class Desk:
         self._due[what] = now.up_ms + every_ms
         return True
 
-    def _follow_clock(self, now: Instant) -> None:
-        offset_ms = now.utc_ms - now.up_ms
-        if self._offset_ms is not None and abs(offset_ms - self._offset_ms) > CLOCK_STEP_MS:
-            self._step_ms += offset_ms - self._offset_ms
-            self._put(wire.ClockStep(step_ms=offset_ms - self._offset_ms, is_synced=self.clock.is_ok()), now)
-        self._offset_ms = offset_ms
-
-    def _read_faults(self, now: Instant, seen: Seen, progress: Progress) -> None:
-        sitting = self.sitting.current
-        for change in self.faults.step(now, faults.conditions(self._readings(now, seen, progress), self.limits)):
-            log.warning("fault %s %s: %s", change.kind, change.state, change.detail)
-            name = "" if sitting is None else sitting.sitting
-            self._put(bodies.fault_body(change, name, self.records.boot), now)
-
     def _follow_pace(self, now: Instant, seen: Seen) -> None:
         chosen = self._pace_keeper.step(now.up_ms, seen.vision_ms, host.temperature_c())
         if chosen.fps != self._pace.fps:
@@ -296,50 +284,13 @@ class Desk:
             self.sight.look_at(chosen.fps)
         self._pace = chosen
 
-    def _readings(self, now: Instant, seen: Seen, progress: Progress) -> faults.Readings:
-        step_ms, self._step_ms = self._step_ms, 0
-        away = self.link.disconnected_since
-        written_ns = progress.last_written_up_ns
-        wanted_up_ms = self._camera_wanted_since(now, seen)
-        sitting_up_ms = self.sitting.since_up_ms
-        return faults.Readings(
-            up_ms=now.up_ms,
-            camera_since_up_ms=wanted_up_ms,
-            last_frame_up_ms=seen.last_frame_up_ms,
-            camera_trouble=seen.camera_trouble,
-            is_frozen=seen.is_frozen,
-            sitting_since_up_ms=sitting_up_ms and wanted_up_ms and max(sitting_up_ms, wanted_up_ms),
-            last_written_up_ms=None if written_ns is None else written_ns // 1_000_000,
-            recording_trouble=progress.trouble,
-            analysis_since_up_ms=wanted_up_ms,
-            observations_in_window=seen.observations_in_window,
-            vision_trouble=seen.vision_trouble,
-            free_bytes=host.free_bytes(self.segments_folder),
-            storage_trouble=progress.trouble if progress.trouble != "encoder" else None,
-            records_trouble=self.records.trouble,
-            sync_ms_worst=progress.sync_ms_worst,
-            temperature_c=host.temperature_c(),
-            is_clock_ok=self.clock.is_ok(),
-            clock_step_ms=step_ms,
-            disconnected_since_up_ms=None if away is None else away.up_ms,
-            plan_refusals=self.records.plan_refusals(),
-        )
-
-    def _camera_wanted_since(self, now: Instant, seen: Seen) -> int | None:
-        """None while the camera is being opened for the first time: that takes seconds and is no fault."""
-        if self._camera_up_ms is None:
-            is_late = now.up_ms - seen.since_up_ms > CAMERA_OPENS_WITHIN_MS
-            if seen.last_frame_up_ms is not None or seen.camera_trouble is not None or is_late:
-                self._camera_up_ms = now.up_ms
-        return self._camera_up_ms
-
     # --- what people and the hub see --------------------------------------------------------------------------------
 
     def _show(self, now: Instant, seen: Seen, progress: Progress) -> None:
         alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
         sitting, away = self.sitting.current, self.link.disconnected_since
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
-        state = desk_state(sitting, seen, alerts, self._judged, self.faults.standing(), hub_away_s)
+        state = desk_state(sitting, seen, alerts, self._judged, self.equipment.standing(), hub_away_s)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
@@ -374,7 +325,7 @@ class Desk:
             progress,
             self._pace,
             alerts,
-            self.faults.standing(),
+            self.equipment.standing(),
             is_clock_ok=self.clock.is_ok(),
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,

@@ -195,7 +195,9 @@ def test_an_impossible_rule_costs_no_recording_and_is_a_fault(desk: Desk) -> Non
     the fault says what is wrong, until a plan comes that can be followed."""
 
     def refused() -> str:
-        return "".join(change.detail for change in desk.faults.standing() if change.kind is wire.FaultKind.PLAN_REFUSED)
+        return "".join(
+            change.detail for change in desk.equipment.standing() if change.kind is wire.FaultKind.PLAN_REFUSED
+        )
 
     sound = wire.Plan(number=1, sittings=(sitting_now(desk),))
     bad = msgspec.json.decode(wire.encode(sound))
