@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from msgspec import Meta
 
 from agent.wire import UNIT_PATTERN
+from agent.wire_door import read_fingerprint
 
 
 class BadSetting(Exception):
@@ -26,11 +27,18 @@ EvenPixels = Annotated[int, Meta(ge=64, le=4096, multiple_of=2)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Field names are the variables' names in lower case, without EMS_. Pins are BCM numbers."""
 
-    unit: Annotated[str, Meta(pattern=UNIT_PATTERN)]
+    unit: Annotated[str, Meta(pattern=rf"^\Z|{UNIT_PATTERN}")] = ""
+    hub: Annotated[str, Meta(max_length=253)] = ""
+    ca_fingerprint: str = ""
+    door_port: Port = 8443
+    provisioning_path: Path | None = None
+    run_path: Path | None = None
+    panel_socket: Path | None = None
     app_env: Annotated[str, Meta(pattern="^(production|development)$")] = "production"
     storage_path: Path = Path("./var/desk")
     camera_device: Annotated[str, Meta(min_length=1)] = "0"
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Meta(pattern="^(plain|json)$")] = "plain"
     broker_host: str = "127.0.0.1"
     broker_port: Port = 1883
     broker_protocol: Annotated[int, Meta(ge=4, le=5)] = 5
@@ -49,7 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lamp_blue_pin: Pin = 22
     is_lamp_active_high: bool = True
     buzzer_pin: Pin = 23
+    buzzer: Annotated[str, Meta(pattern="^(active|tonal|none)$")] = "active"
+    is_buzzer_active_high: bool = True
     button_pin: Pin = 24
+    is_button_to_ground: bool = True
     is_clock_trusted: bool = False
 
 
@@ -76,10 +87,21 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
         for field in Settings.__struct_fields__
         if given.get(variable_of(field)) not in (None, "")
     }
-    if "unit" not in values:
-        raise BadSetting("EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07")
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+        return _checked(msgspec.convert(values, Settings, strict=False, dec_hook=_path))
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise BadSetting(f"{variable_of(place.rstrip('`'))}: {text}" if place else text) from None
+
+
+def _checked(settings: Settings) -> Settings:
+    if not (settings.unit or settings.hub or settings.provisioning_path):
+        raise BadSetting(
+            "EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07; or EMS_HUB, to enrol with"
+        )
+    if settings.ca_fingerprint:
+        try:
+            read_fingerprint(settings.ca_fingerprint)
+        except ValueError as error:
+            raise BadSetting(f"EMS_CA_FINGERPRINT: {error}") from None
+    return settings

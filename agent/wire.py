@@ -543,6 +543,17 @@ class Lamp(Struct, frozen=True, kw_only=True):
     is_buzzing: bool = False
 
 
+class ClockQuality(Struct, frozen=True, kw_only=True):
+    """How well a desk's wall clock is known. `offset_ms`: hub's clock minus desk's, asked by SNTP (RFC 4330), None when
+    the hub's time service does not answer; `round_trip_ms` of that question; `error_ms`: the kernel's own bound
+    (adjtimex `maxerror`); `source`: `hub` when the hub's time service answered, else ''."""
+
+    offset_ms: float | None = None
+    round_trip_ms: float | None = None
+    error_ms: float | None = None
+    source: Label = ""
+
+
 class Heartbeat(Struct, frozen=True, kw_only=True):
     """`I am well`, with readings; newest wins, never spooled. A number the desk cannot read is None, never 0.
 
@@ -580,6 +591,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     model_sha256: Label = ""
     has_reference: bool | None = None
     """Whether the desk knows what its seat looks like when nobody is there; without, `seat_empty` waits longer."""
+    clock: ClockQuality | None = None
+    certificate_ends_utc_ms: Ms | None = None
     v: int = VERSION
 
 
@@ -590,6 +603,9 @@ class Status(Struct, frozen=True, kw_only=True):
     is_online: bool
     public_key: Hex64
     software: Label = ""
+    machine: Label = ""
+    """The machine's own serial number. With `os_boot` it tells two machines that speak with one identity apart."""
+    os_boot: Label = ""
     v: int = VERSION
 
 

@@ -33,12 +33,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recording_format: Annotated[str, Meta(pattern="^(mp4|mkv|ts)$")] = "mp4"
     proctoring_mode: Mode = Mode.AUTOMATED
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Meta(pattern="^(plain|json)$")] = "plain"
     live_path: str = "/dev/shm/ems-live"  # noqa: S108 - a tmpfs by design: live stills are never kept
     broker_host: str = "127.0.0.1"
     broker_port: Port = 1883
     broker_protocol: Annotated[int, Meta(ge=4, le=5)] = 5
+    broker_tls: bool = False
+    ca_path: str = "./var/hub/ca"
+    hub_names: str = ""
+    unit_certificate_days: Annotated[int, Meta(ge=1, le=825)] = 90
+    door_host: str = "127.0.0.1"
+    door_port: Port = 8443
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
+    web_tls: bool = False
+    is_clock_trusted: bool = False
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
     trust_new_units: bool = False

@@ -47,8 +47,24 @@ WRONG = [
     ("EMS_BUTTON_PIN", "1e3"),
     ("EMS_IS_LAMP_ACTIVE_HIGH", "perhaps"),
     ("EMS_IS_CLOCK_TRUSTED", "2"),
+    ("EMS_HUB", "h" * 254),
+    ("EMS_CA_FINGERPRINT", "1a2b"),
+    ("EMS_CA_FINGERPRINT", "x" * 64),
+    ("EMS_DOOR_PORT", "https"),
+    ("EMS_LOG_FORMAT", "xml"),
+    ("EMS_BUZZER", "loud"),
+    ("EMS_IS_BUZZER_ACTIVE_HIGH", "perhaps"),
+    ("EMS_IS_BUTTON_TO_GROUND", "perhaps"),
 ]
-FREE_TEXT = {"storage_path", "camera_device", "broker_host", "models_path"}
+FREE_TEXT = {
+    "storage_path",
+    "camera_device",
+    "broker_host",
+    "models_path",
+    "provisioning_path",
+    "run_path",
+    "panel_socket",
+}
 
 
 @pytest.mark.parametrize(("variable", "value"), WRONG)
@@ -71,8 +87,8 @@ def test_every_setting_that_can_be_wrong_is_tried() -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"EMS_UNIT": ""}])
 def test_without_a_unit_the_line_says_what_one_looks_like(environ: dict[str, str]) -> None:
-    """The only setting without a default is asked for with an example."""
-    with pytest.raises(BadSetting, match=r"^EMS_UNIT: .*hall\.desk-07$"):
+    """The only setting that somebody must give is asked for with an example."""
+    with pytest.raises(BadSetting, match=r"^EMS_UNIT: .*hall\.desk-07; or EMS_HUB"):
         load(environ, None)
 
 

@@ -53,6 +53,10 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("EMS_BROKER_PORT", "many"),
         ("EMS_BROKER_PROTOCOL", "3"),
         ("EMS_TRUST_NEW_UNITS", "perhaps"),
+        ("EMS_BROKER_TLS", "perhaps"),
+        ("EMS_UNIT_CERTIFICATE_DAYS", "0"),
+        ("EMS_DOOR_PORT", "https"),
+        ("EMS_LOG_FORMAT", "xml"),
     ],
 )
 def test_a_wrong_value_stops_the_start_in_one_line(name: str, wrong: str) -> None:
