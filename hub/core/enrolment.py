@@ -58,8 +58,6 @@ def propose_name(centre: str, taken: Collection[str]) -> str:
     return f"{centre}.desk-{number:02}"
 
 
-def is_due(not_before_utc_ms: int, not_after_utc_ms: int, now_utc_ms: int, *, life_ms: int | None = None) -> bool:
-    """Whether a certificate should be renewed: a third of its life, or less, is left. `life_ms` is said where
-    `not_before` lies in the far past."""
-    life = not_after_utc_ms - not_before_utc_ms if life_ms is None else life_ms
-    return not_after_utc_ms - now_utc_ms <= life / 3
+def is_due(ends_utc_ms: int, life_ms: int, now_utc_ms: int) -> bool:
+    """Whether a certificate with this life should be renewed: a third of it, or less, is left."""
+    return ends_utc_ms - now_utc_ms <= life_ms / 3
