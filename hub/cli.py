@@ -16,7 +16,7 @@ from collections.abc import Callable
 import click
 
 from agent.wire import UNIT_PATTERN
-from hub import cli_plans
+from hub import cli_ca, cli_plans
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
@@ -24,16 +24,6 @@ from hub.terminal import fail, now_utc_ms, opened, read_settings
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """The hub of an exam centre."""
-
-
-@main.command()
-def init() -> None:
-    """Create the store and bring it up to date; safe to repeat."""
-    settings = read_settings()
-    was_there = settings.database_path.exists()
-    with opened(settings) as store, store.read() as connection:
-        version = connection.execute("pragma user_version").fetchone()[0]
-        click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
 
 
 @main.command()
@@ -201,6 +191,8 @@ def unit_add(name: str, public_key: str) -> None:
     click.echo(f"unit {name} {'was enrolled already' if known else 'enrolled'}")
 
 
+main.add_command(cli_ca.init)
+main.add_command(cli_ca.ca)
 main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 
