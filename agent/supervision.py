@@ -80,9 +80,10 @@ class Supervisor:
 
     def say(self, status: str) -> None:
         """One line for people, in `systemctl status`; sent when it changes."""
-        if status != self._status:
-            self._status = status
-            self._notifier.send(f"STATUS={' '.join(status.split())}")
+        line = " ".join(status.split())
+        if line != self._status:
+            self._status = line
+            self._notifier.send(f"STATUS={line}")
 
     def step(self, now: Instant) -> None:
         """One turn of the main loop: ping when it is due and every loop turns."""
