@@ -169,4 +169,6 @@ def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> No
         made = change(CaFolder(settings.ca_path), names_of(settings), store, _sound_now(store))
     for line in made:
         click.echo(f"made: {line}")
-    click.echo("broker, door and ingest take it up when they are started again" if made else "nothing to do")
+    click.echo(
+        "reload the broker, then start door and ingest again: they read it at start" if made else "nothing to do"
+    )
