@@ -110,7 +110,8 @@ def put_file(path: Path, data: bytes, *, is_secret: bool = False) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         if not is_secret:
-            os.fchmod(descriptor, 0o644)
+            with contextlib.suppress(PermissionError):  # a stick's file system may know no modes
+                os.fchmod(descriptor, 0o644)
         file.write(data)
         file.flush()
         os.fsync(descriptor)

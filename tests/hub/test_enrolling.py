@@ -264,6 +264,17 @@ def test_a_desk_that_takes_anothers_place(store: Store) -> None:
         approve(store, ask(store, "c" * 64), room="", label="", replaces=old)
 
 
+def test_a_replacement_at_another_seat_leaves_the_old_one_empty(store: Store) -> None:
+    """A revoked unit stands nowhere, and has nothing planned."""
+    old = enrolled(store)
+    approve(store, ask(store, OTHER_KEY), label="B2", replaces=old)
+    with store.read() as connection:
+        assert {row.unit: row.seat for row in enrolling.units(connection)} == {old: "", "centre.desk-02": "B2"}
+        plan = connection.execute("select payload from plans where unit = ?", [old]).fetchone()
+    assert msgspec.json.decode(plan["payload"], type=wire.Plan).sittings == ()
+    assert approve(store, ask(store, "c" * 64), label="A1") == "centre.desk-03"
+
+
 # --- certificates ---------------------------------------------------------------------------------------------------
 
 
