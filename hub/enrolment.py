@@ -127,12 +127,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _unreadable(path: Path, error: OSError) -> AuthorityProblem:
+    if isinstance(error, FileNotFoundError):
+        return AuthorityProblem(f"there is no {path}: make it with `ems-hub init`")
+    return AuthorityProblem(f"{path} cannot be read: {error.strerror or error}; it belongs to the user that made it")
+
+
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """All certificates in a PEM file. Raises AuthorityProblem."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
-        raise AuthorityProblem(f"{path} cannot be read ({error.strerror}): make it with `ems-hub init`") from None
+        raise _unreadable(path, error) from None
     except ValueError:
         raise AuthorityProblem(f"{path} holds no certificate: put back the file it was, from a backup") from None
 
@@ -142,7 +148,7 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise AuthorityProblem(f"{path} cannot be read ({error.strerror}): make it with `ems-hub init`") from None
+        raise _unreadable(path, error) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise AuthorityProblem(f"{path} holds no private key: put back the file it was, from a backup") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -485,6 +485,16 @@ def test_damaged_files_are_told_in_one_line(folder: CaFolder, which: str) -> Non
     assert "\n" not in str(found.value)
 
 
+def test_what_cannot_be_read_is_told(folder: CaFolder) -> None:
+    """A missing file names the command that makes it; another trouble is not mistaken for that."""
+    folder.issuing_key.unlink()
+    with pytest.raises(AuthorityProblem, match=r"there is no .*issuing\.key: make it with"):
+        enrolment.issuing(folder)
+    folder.issuing_key.mkdir()
+    with pytest.raises(AuthorityProblem, match=r"issuing\.key cannot be read: Is a directory"):
+        enrolment.issuing(folder)
+
+
 def test_files_that_do_not_belong_together_are_told(folder: CaFolder, tmp_path: Path) -> None:
     other = made_folder(tmp_path / "other")
     shutil.copy(other.issuing_key, folder.issuing_key)
