@@ -83,8 +83,11 @@ class CaFolder:
     def alone(self) -> Iterator[None]:
         """Nobody else changes the folder while the block runs. Raises AuthorityProblem when it cannot be written."""
         try:
-            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not self.path.is_dir():
+                self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _give_to_owner_of(self.path.parent, self.path)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _give_to_owner_of(self.path, descriptor)
         except OSError as error:
             raise AuthorityProblem(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:
@@ -104,11 +107,13 @@ def put_file(path: Path, data: bytes, *, is_secret: bool = False) -> None:
     secret is readable by its owner alone, and so is its folder. Raises OSError."""
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o755 if path.parent.name == "public" else 0o700, parents=True, exist_ok=True)
+        _give_to_owner_of(path.parent.parent, path.parent)
         sync_folder(path.parent.parent)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        _give_to_owner_of(path.parent, descriptor)
         if not is_secret:
             with contextlib.suppress(PermissionError):  # a stick's file system may know no modes
                 os.fchmod(descriptor, 0o644)
@@ -117,6 +122,15 @@ def put_file(path: Path, data: bytes, *, is_secret: bool = False) -> None:
         os.fsync(descriptor)
     beside.replace(path)
     sync_folder(path.parent)
+
+
+def _give_to_owner_of(folder: Path, made: Path | int) -> None:
+    """What root makes belongs to whom the folder belongs to, as SQLite has it too: an admin's `sudo` must not leave a
+    key that the worker cannot read."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with contextlib.suppress(PermissionError):  # a stick's file system may know no owners
+            os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import socket
 import ssl
@@ -77,6 +78,19 @@ def test_keys_are_secret_and_certificates_are_not(folder: CaFolder) -> None:
             assert mode == (0o755 if path.name == "public" else 0o700), path
         else:
             assert mode == (0o600 if path.suffix == ".key" or path.name == ".lock" else 0o644), path
+
+
+def test_what_root_makes_belongs_to_the_folders_owner(folder: CaFolder) -> None:
+    """An admin's `sudo ems-hub ca rotate` leaves nothing that the hub's own user cannot read."""
+    owner = 12_345 if os.geteuid() == 0 else os.geteuid()
+    if os.geteuid() == 0:
+        for path in (folder.path, *folder.path.rglob("*")):
+            os.chown(path, owner, owner)
+    rotation.rotate(folder, folder.root.folder, NAMES, [], NOW)
+    shutil.rmtree(folder.server_key.parent)
+    rotation.new_root(folder, folder.root.folder, NAMES, [], NOW)
+    assert {path.stat().st_uid for path in (folder.path, *folder.path.rglob("*"))} == {owner}
+    assert stat.S_IMODE(folder.server_key.stat().st_mode) == 0o600
 
 
 def test_the_issuing_authority_can_make_no_other(folder: CaFolder) -> None:

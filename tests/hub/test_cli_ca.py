@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import wire_door
-from hub import authority, cli_ca, enrolment
+from hub import authority, cli, cli_ca, enrolment
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.store import Store, enrolling
@@ -97,6 +97,32 @@ def test_names_that_changed_make_a_new_certificate(run: Run, folder: CaFolder, m
     monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
     assert "made: server certificate" in run("ca", "certificates").output
     assert "hub.example" in run("ca", "show").output
+
+
+def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound after init; each thing that would keep desks out is a line that says what to do."""
+
+    def told() -> list[str]:
+        return [line for line in run("check").output.splitlines() if line.startswith("authority:")]
+
+    run("init")
+    assert told() == []
+    run("ca", "new-root")
+    assert told() == []
+    monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
+    folder.revoked.unlink()
+    assert [("names have changed" in told()[0]), ("is missing" in told()[1]), len(told())] == [True, True, 2]
+    run("init")
+    assert told() == []
+    now = now_utc_ms()
+    monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 340 * authority.DAY_MS)
+    assert told() == ["authority: the server's certificate ends within 30 days"]
+    monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 5 * 365 * authority.DAY_MS)
+    assert len(told()) == 2
+    folder.authorities.write_bytes(folder.issuing_certificate.read_bytes())
+    assert "does not lead to a trusted root" in told()[0]
+    folder.authorities.unlink()
+    assert "ems-hub init" in told()[0]
 
 
 @pytest.mark.parametrize("words", [("ca", "show"), ("ca", "rotate"), ("ca", "certificates")])
