@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `che
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import sqlite3
@@ -15,8 +14,7 @@ from collections.abc import Callable
 
 import click
 
-from agent.wire import UNIT_PATTERN
-from hub import cli_plans
+from hub import cli_ca, cli_plans, cli_units
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
@@ -24,16 +22,6 @@ from hub.terminal import fail, now_utc_ms, opened, read_settings
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """The hub of an exam centre."""
-
-
-@main.command()
-def init() -> None:
-    """Create the store and bring it up to date; safe to repeat."""
-    settings = read_settings()
-    was_there = settings.database_path.exists()
-    with opened(settings) as store, store.read() as connection:
-        version = connection.execute("pragma user_version").fetchone()[0]
-        click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
 
 
 @main.command()
@@ -48,6 +36,21 @@ def ingest() -> None:
     try:
         run(settings, stop)
     except IngestProblem as problem:
+        fail(str(problem))
+
+
+@main.command()
+def worker() -> None:
+    """Sign certificates and write the list of revoked ones, until SIGTERM or Ctrl-C."""
+    settings = read_settings()
+    from hub.worker import WorkerProblem, run
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(settings, stop, now_utc_ms)
+    except WorkerProblem as problem:
         fail(str(problem))
 
 
@@ -172,35 +175,9 @@ def _change_person(change: Callable[[Store], bool]) -> bool:
             fail(str(cannot))
 
 
-# --- units, seats, sittings -----------------------------------------------------------------------------------------
-
-
-@main.group()
-def unit() -> None:
-    """Desk units."""
-
-
-@unit.command("add")
-@click.argument("name")
-@click.option("--public-key", required=True, help="Ed25519, 64 hexadecimal digits, as `ems-agent check` shows it.")
-def unit_add(name: str, public_key: str) -> None:
-    """Enrol a unit with its key. A second key for the same name is refused."""
-    settings = read_settings()
-    from hub.store import intake
-
-    if re.fullmatch(UNIT_PATTERN, name) is None or name.endswith("\n"):
-        fail(f"{name!r} is not a unit's name: it is CENTRE.DESK in small letters, digits and dashes")
-    key = public_key.lower()
-    if re.fullmatch("[0-9a-f]{64}", key) is None:
-        fail("the public key must be 64 hexadecimal digits")
-    with opened(settings) as store, store.write() as connection:
-        known = intake.known_units(connection).get(name)
-        if known is not None and known.public_key != key:
-            fail(f"{name} is enrolled with another key; a card with a new key gets a new name")
-        intake.add_unit(connection, name, key, now_utc_ms())
-    click.echo(f"unit {name} {'was enrolled already' if known else 'enrolled'}")
-
-
+main.add_command(cli_ca.init)
+main.add_command(cli_ca.ca)
+main.add_command(cli_units.unit)
 main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 

@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from msgspec import Meta
 
 from agent.wire import Mode
+from hub import authority
 
 
 class BadSetting(Exception):
@@ -108,6 +109,10 @@ def _checked(settings: Settings) -> Settings:
         raise BadSetting("S3_ENDPOINT: this version does not collect recordings; leave it empty")
     if settings.recording_format != "mp4":
         raise BadSetting("RECORDING_FORMAT: this version gives out no clips; leave it at mp4")
+    try:
+        authority.hub_names(settings.hub_names, "")
+    except ValueError as error:
+        raise BadSetting(f"EMS_HUB_NAMES: {error}; as hub.centre.example, 10.0.0.5") from None
     try:
         ZoneInfo(settings.zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,8 +1,8 @@
-"""The folder in memory (tmpfs) through which ingest hands the web what is never kept: stills and its figures.
+"""The folder in memory (tmpfs) through which ingest and worker hand the web what is never kept: stills and figures.
 
 One file a desk, `stills/<unit>`, holds the newest live still as it came (`wire.Still`: note, newline, JPEG); one file,
-`ingest.json`, holds ingest's figures. Files are replaced whole, so a reader sees the old one or the new one. Bounded:
-only known units have a file, each of at most `wire.MAX_MESSAGE_BYTES`.
+`ingest.json`, holds ingest's figures, and one, `worker.json`, the worker's state. Files are replaced whole, so a reader
+sees the old one or the new one. Bounded: only known units have a file, each of at most `wire.MAX_MESSAGE_BYTES`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LiveStill(Struct, frozen=True, kw_only=True):
 
 
 class LiveFolder:
-    """Both ends of the folder: ingest writes, the web reads, on one thread each."""
+    """Both ends of the folder: ingest and worker write, each its own files, the web reads; on one thread each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,8 +58,19 @@ class LiveFolder:
 
     def facts(self) -> dict[str, Any] | None:
         """Ingest's newest figures; None when it has never run here."""
+        return self._facts_in("ingest.json")
+
+    def put_worker(self, facts: dict[str, Any], now_utc_ms: int) -> None:
+        """Publish the worker's state (the format is told at `hub.worker`). Raises OSError."""
+        self._replace(self.path / "worker.json", json.dumps(facts).encode(), now_utc_ms)
+
+    def worker(self) -> dict[str, Any] | None:
+        """The worker's newest state; None when it has never run here."""
+        return self._facts_in("worker.json")
+
+    def _facts_in(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = json.loads((self.path / "ingest.json").read_bytes())
+            found: dict[str, Any] = json.loads((self.path / name).read_bytes())
         except (OSError, ValueError):
             return None
         return found

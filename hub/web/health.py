@@ -23,7 +23,7 @@ from hub.web.parts import Parts, parts
 
 blueprint = Blueprint("health", __name__)
 
-INGEST_SILENT_MS = 5_000
+INGEST_SILENT_MS = WORKER_SILENT_MS = 5_000
 MIN_FREE_BYTES = 500_000_000
 """Below this the hub's disk needs a person: 500 desks' records of a day are about a tenth of it."""
 
@@ -40,9 +40,17 @@ def healthz() -> ResponseReturnValue:
         "broker": bool(facts and facts.get("is_connected")),
         "ingest_store": bool(facts and facts.get("is_store_well")),
         "disk": _free_bytes() >= MIN_FREE_BYTES,
-    }
+    } | _worker(parts().folder.worker(), now)
     body = {"is_well": all(checks.values()), "checks": checks, "disk_free_bytes": _free_bytes(), "now_utc_ms": now}
     return Response(msgspec.json.encode(body), 200 if body["is_well"] else 503, mimetype="application/json")
+
+
+def _worker(told: Mapping[str, Any] | None, now_utc_ms: int) -> dict[str, bool]:
+    """Its checks, on a hub where it was ever started: one without certificates needs none."""
+    if told is None:
+        return {}
+    is_fresh = abs(now_utc_ms - told.get("beat_utc_ms", 0)) < WORKER_SILENT_MS
+    return {"worker": is_fresh and not told.get("trouble"), "clock": bool(told.get("is_clock_trusted"))}
 
 
 @blueprint.get("/metrics")

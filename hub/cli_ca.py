@@ -1,0 +1,172 @@
+"""`ems-hub init` and `ems-hub ca`: the centre's own certificate authority."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from cryptography.x509 import Certificate
+
+from agent import wire_door
+from hub import authority, clock, enrolment, rotation
+from hub.authority import HubNames
+from hub.config import Settings
+from hub.enrolment import AuthorityProblem, CaFolder
+from hub.store import Store, certificates
+from hub.terminal import fail, now_utc_ms, opened, read_settings
+
+_ROOT = click.option(
+    "--root",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where root.key is; default: EMS_CA_PATH/root.",
+)
+
+
+@click.command()
+def init() -> None:
+    """Make the store and the centre's certificate authority, or what of them is missing; safe to repeat."""
+    settings = read_settings()
+    was_there = settings.database_path.exists()
+    with opened(settings) as store, _telling():
+        with store.read() as connection:
+            version = connection.execute("pragma user_version").fetchone()[0]
+        click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
+        folder = CaFolder(settings.ca_path)
+        for line in enrolment.init(folder, names_of(settings), _revoked(store), _sound_now(store)):
+            click.echo(f"made: {line}")
+        _tell_fingerprint(folder)
+
+
+def names_of(settings: Settings) -> HubNames:
+    """The names that the server's certificate holds for."""
+    return authority.hub_names(settings.hub_names, socket.gethostname())
+
+
+def _sound_now(store: Store) -> int:
+    """The time, unless it cannot be right."""
+    now = now_utc_ms()
+    with store.read() as connection:
+        why = clock.impossible(now, certificates.newest_hub_time(connection))
+    if why:
+        raise AuthorityProblem(why)
+    return now
+
+
+def _revoked(store: Store) -> list[tuple[str, str, int]]:
+    with store.read() as connection:
+        return [
+            (each.serial_number, each.issuer, each.revoked_utc_ms)
+            for each in certificates.revoked_certificates(connection)
+        ]
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except AuthorityProblem as problem:
+        fail(str(problem))
+
+
+def _tell_fingerprint(folder: CaFolder) -> None:
+    root = enrolment.roots(folder)[0]
+    click.echo("fingerprint for `ems-agent setup --ca-fingerprint`:")
+    click.echo(f"    {wire_door.fingerprint_for_people(authority.fingerprint(root))}")
+    if folder.root.key.exists():
+        click.echo(
+            f"Copy {folder.root.folder} to a stick, put it in a safe and delete it here: it is needed only to make "
+            "another issuing authority, and whoever has it can make themselves a hub that every desk believes."
+        )
+
+
+@click.group()
+def ca() -> None:
+    """The centre's certificate authority."""
+
+
+@ca.command()
+def show() -> None:
+    """Fingerprints, how long what holds, and in which files."""
+    settings = read_settings()
+    folder = CaFolder(settings.ca_path)
+    with _telling():
+        for root in enrolment.roots(folder):
+            _tell("root", folder.authorities, root)
+        _tell("issuing authority", folder.issuing.certificate)
+        for older in sorted(folder.issuing.older.glob("*.crt")):
+            _tell("older issuing authority", older)
+        _tell("server", folder.server_certificate)
+        names = authority.names_of(enrolment.read_certificates(folder.server_certificate)[0])
+        click.echo(f"    for {', '.join(sorted(names.dns) + sorted(map(str, names.addresses)))}")
+        _tell("ingest", folder.ingest_certificate)
+        click.echo(f"revoked certificates: {enrolment.count_revoked(folder)}\n    {folder.revoked}")
+        _tell_fingerprint(folder)
+
+
+def _tell(what: str, path: Path, *found: Certificate) -> None:
+    certificate = found[0] if found else enrolment.read_certificates(path)[0]
+    ends = datetime.datetime.fromtimestamp(authority.ends_utc_ms(certificate) / 1000, datetime.UTC)
+    click.echo(f"{what}, until {ends:%Y-%m-%d}\n    {authority.fingerprint(certificate)}\n    {path}")
+
+
+@ca.command()
+@_ROOT
+def rotate(root: Path | None) -> None:
+    """Make another issuing authority, and new certificates of the hub; what the old one signed still holds."""
+    _change(
+        lambda folder, names, store, now: rotation.rotate(
+            folder, root or folder.root.folder, names, _revoked(store), now
+        )
+    )
+
+
+@ca.command("new-root")
+@_ROOT
+def new_root(root: Path | None) -> None:
+    """Make a new root beside the old one, whose key must be there; desks learn it when they renew.
+
+    Until `ems-hub ca retire-root` a desk that knows only one of both roots believes this hub.
+    """
+    _change(
+        lambda folder, names, store, now: rotation.new_root(
+            folder, root or folder.root.folder, names, _revoked(store), now
+        )
+    )
+
+
+@ca.command("retire-root")
+def retire_root() -> None:
+    """Trust the newest root alone, once every unit has a certificate under it."""
+    _change(lambda folder, names, store, now: rotation.retire_root(folder, _in_use(store, now), names, now))
+
+
+@ca.command("certificates")
+def renew() -> None:
+    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed."""
+
+    def change(folder: CaFolder, names: HubNames, store: Store, now: int) -> list[str]:
+        with folder.alone():
+            return enrolment.renew(folder, names, now)
+
+    _change(change)
+
+
+def _in_use(store: Store, now: int) -> list[tuple[str, str]]:
+    with store.read() as connection:
+        return [(each.unit, each.issuer) for each in certificates.in_use(connection, now)]
+
+
+def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> None:
+    settings = read_settings()
+    if not settings.database_path.exists():
+        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
+    with opened(settings) as store, _telling():
+        made = change(CaFolder(settings.ca_path), names_of(settings), store, _sound_now(store))
+    for line in made:
+        click.echo(f"made: {line}")
+    click.echo("broker, door and ingest take it up when they are started again" if made else "nothing to do")

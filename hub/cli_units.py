@@ -1,0 +1,173 @@
+"""`ems-hub unit`: which desk units there are, who wants to be one, and who no longer is."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import re
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from hub.core.enrolment import is_unit_name
+from hub.store.enrolling import CannotEnrol, UnitRow
+from hub.terminal import fail, now_utc_ms, opened, read_settings
+
+Answer = TypeVar("Answer")
+
+
+@click.group()
+def unit() -> None:
+    """Desk units."""
+
+
+@unit.command("add")
+@click.argument("name")
+@click.option("--public-key", required=True, help="Ed25519, 64 hexadecimal digits, as `ems-agent check` shows it.")
+def unit_add(name: str, public_key: str) -> None:
+    """Enrol a unit with its key. A second key for the same name is refused."""
+    settings = read_settings()
+    from hub.store import intake
+
+    if not is_unit_name(name):
+        fail(f"{name!r} is not a unit's name: it is CENTRE.DESK in small letters, digits and dashes")
+    key = public_key.lower()
+    if re.fullmatch("[0-9a-f]{64}", key) is None:
+        fail("the public key must be 64 hexadecimal digits")
+    with opened(settings) as store, store.write() as connection:
+        known = intake.known_units(connection).get(name)
+        if known is not None and known.public_key != key:
+            fail(f"{name} is enrolled with another key; a card with a new key gets a new name")
+        intake.add_unit(connection, name, key, now_utc_ms())
+    click.echo(f"unit {name} {'was enrolled already' if known else 'enrolled'}")
+
+
+@unit.command("list")
+def unit_list() -> None:
+    """Every unit: where it stands and until when its certificate holds."""
+    from hub.store import enrolling
+
+    with opened(read_settings()) as store, store.read() as connection:
+        rows = enrolling.units(connection)
+    for row in rows:
+        place = f"{row.room}, seat {row.seat}" if row.seat else "no seat"
+        click.echo(f"{row.unit}  {place}  {_standing(row)}")
+    if not rows:
+        click.echo("no units yet: desks ask to be let in with `ems-agent setup`, see `ems-hub unit requests`")
+
+
+def _standing(row: UnitRow) -> str:
+    if row.is_revoked:
+        when = f" on {_day(row.revoked_utc_ms)} by {row.revoked_by}" if row.revoked_utc_ms is not None else ""
+        return f"revoked{when}: {row.revoked_why}"
+    if row.certificate_ends_utc_ms is None:
+        return "no certificate yet"
+    return f"certificate until {_day(row.certificate_ends_utc_ms)}"
+
+
+def _day(utc_ms: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(utc_ms / 1000, datetime.UTC):%Y-%m-%d}"
+
+
+@unit.command("requests")
+def unit_requests() -> None:
+    """Desks that wait to be let in, with the code that each shows."""
+    from hub.store import enrolling
+
+    with opened(read_settings()) as store, store.read() as connection:
+        waiting = enrolling.waiting(connection)
+    for each in waiting:
+        wishes = [
+            f"wants the name {each.wanted}" if each.wanted else "",
+            f"replaces {each.replaces}" if each.replaces else "",
+        ]
+        told = [
+            each.model,
+            f"serial {each.serial}" if each.serial else "",
+            each.software,
+            f"from {each.address}",
+            *wishes,
+        ]
+        # What a desk tells of itself must not steer the terminal.
+        click.echo("  ".join([each.code, *(_printable(text) for text in told if text)]))
+    if not waiting:
+        click.echo("no desk waits")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+@unit.command("approve")
+@click.argument("code")
+@click.argument("room", required=False, default="")
+@click.argument("seat", required=False, default="")
+@click.option("--name", default="", help="Default: the name it wants, else the next free one.")
+@click.option("--replaces", default="", help="The unit whose place it takes; that one is revoked.")
+def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> None:
+    """Let the desk that shows CODE in, at a seat. With --replaces ROOM and SEAT may be left out."""
+    from hub.store import enrolling
+
+    def approve(connection: sqlite3.Connection) -> str:
+        request = enrolling.by_code(connection, code)
+        return enrolling.approve(
+            connection,
+            request.enrolment_id,
+            who=_who(),
+            now_utc_ms=now_utc_ms(),
+            room=room,
+            label=seat,
+            unit=name,
+            replaces=replaces,
+        )
+
+    unit_name = _write(approve)
+    click.echo(
+        f"unit {unit_name} approved{f', {replaces} revoked' if replaces else ''}; the worker makes its certificate"
+    )
+
+
+@unit.command("reject")
+@click.argument("code")
+@click.option("--why", required=True, help="The desk shows it.")
+def unit_reject(code: str, why: str) -> None:
+    """Refuse the desk that shows CODE."""
+    from hub.store import enrolling
+
+    def reject(connection: sqlite3.Connection) -> str:
+        request = enrolling.by_code(connection, code)
+        enrolling.reject(connection, request.enrolment_id, reason=why, who=_who(), now_utc_ms=now_utc_ms())
+        return request.code
+
+    click.echo(f"request {_write(reject)} rejected")
+
+
+@unit.command("revoke")
+@click.argument("name")
+@click.option("--why", required=True)
+def unit_revoke(name: str, why: str) -> None:
+    """Cut a unit off for good. Its records stay; the card comes back only with a new key and name."""
+    from hub.store import enrolling
+
+    is_changed = _write(
+        lambda connection: enrolling.revoke(connection, name, who=_who(), why=why, now_utc_ms=now_utc_ms())
+    )
+    click.echo(f"unit {name} is revoked {'now' if is_changed else 'already'}; the worker puts it on the list")
+
+
+def _write(change: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    with opened(read_settings()) as store, store.write() as connection:
+        try:
+            return change(connection)
+        except CannotEnrol as cannot:
+            fail(str(cannot))
+
+
+def _who() -> str:
+    """Who sits at the terminal, for the record."""
+    try:
+        return f"{getpass.getuser()} (terminal)"
+    except (KeyError, OSError):  # no such user in a container
+        return "terminal"
