@@ -177,6 +177,7 @@ class Centre:
         age_ms: int = 20_000,
         mode: str = "automated",
         still: int = -1,
+        is_drill: bool = False,
     ) -> int:
         """A standing alert with its open incident; returns the incident's number."""
         self._alerts += 1
@@ -200,6 +201,7 @@ class Centre:
             model_sha256=hashlib.sha256(b"model").hexdigest(),
             software="0.1.0",
             still_sha256=sha256,
+            is_drill=is_drill,
         )
         incident = self.insert(
             "incidents",
@@ -210,6 +212,7 @@ class Centre:
             seat=seat,
             opened_utc_ms=now + 180,
             began_utc_ms=began.utc_ms,
+            is_drill=int(is_drill),
         )
         self.insert(
             "alerts",
@@ -229,6 +232,7 @@ class Centre:
             still_sha256=sha256,
             received_utc_ms=now + 180,
             incident_id=incident,
+            is_drill=int(is_drill),
         )
         self._desk_event(incident, now + 180, "opened", body.alert)
         return incident
