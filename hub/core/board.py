@@ -99,6 +99,8 @@ class Rows(Protocol):
     def sittings(self) -> Sequence[Row]: ...
     @property
     def newest_incident_utc_ms(self) -> int | None: ...
+    @property
+    def units_due(self) -> int: ...
 
 
 class Board(NamedTuple):
@@ -335,6 +337,7 @@ def _bar(
         "oldest_utc_ms": waiting[0]["opened_utc_ms"] if waiting else None,
         "offline": sum(tile["presence"] in GONE for tile in tiles.values()),
         "faults": len(faults),
+        "units_due": rows.units_due,
         "newest_incident_utc_ms": rows.newest_incident_utc_ms,
         "rooms": sorted({tile["room"] for tile in tiles.values() if tile["room"]}, key=natural),
     }

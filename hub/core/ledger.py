@@ -250,12 +250,13 @@ def regroup(alerts: Iterable[AlertRow], anchored: frozenset[int]) -> Regrouped:
     """
     rows = sorted(alerts, key=lambda row: (row.began_utc_ms, row.boot, row.seq, row.alert))
     clusters = [cluster for is_drill in (False, True) for cluster in _clusters(_drills(rows, is_drill))]
-    real = frozenset(row.incident_id for row in rows if not row.is_drill)
+    real: frozenset[int | None] = frozenset(row.incident_id for row in rows if not row.is_drill)
     members: dict[int, list[AlertRow]] = {}
     opened: list[list[AlertRow]] = []
     for cluster in clusters:
-        taken = real if cluster[0].is_drill else frozenset()
-        held: set[int | None] = {row.incident_id for row in cluster if row.incident_id in anchored} - taken
+        taken: frozenset[int | None] = real if cluster[0].is_drill else frozenset()
+        held: set[int | None] = {row.incident_id for row in cluster if row.incident_id in anchored}
+        held -= taken
         loose = [row for row in cluster if row.incident_id not in anchored]
         for row in cluster:
             if row.incident_id is not None and row.incident_id in anchored:

@@ -73,7 +73,7 @@ def incident(
 
 def board(seats: list[dict[str, Any]], **rows: Any) -> Board:
     found: dict[str, Any] = {name: [] for name in ("alerts", "faults", "incidents", "sittings")}
-    return build(SimpleNamespace(seats=seats, newest_incident_utc_ms=None, **(found | rows)), NOW)
+    return build(SimpleNamespace(seats=seats, newest_incident_utc_ms=None, units_due=0, **(found | rows)), NOW)
 
 
 def states(found: Board) -> dict[str, tuple[str, str]]:

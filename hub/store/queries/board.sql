@@ -33,6 +33,11 @@ select distinct incident_id from incident_events where event_id > :after;
 -- name: board_newest_incident()^
 select max(opened_utc_ms) from incidents where is_drill = 0;
 
+-- name: board_units_due()^
+-- What waits for who lets units in: requests, and security events that nobody has looked at.
+select (select count(*) from enrolments where state = 'waiting')
+    + (select count(*) from security_events where seen_utc_ms is null);
+
 -- name: seat_by_id(seat_id)^
 select s.seat_id, s.label, r.name as room, s.unit, p.is_online, p.status_utc_ms, p.heartbeat, p.heartbeat_utc_ms
 from seats s join rooms r using (room_id) left join presence p on p.unit = s.unit where s.seat_id = :seat_id;

@@ -16,6 +16,7 @@ const seenList = document.querySelector('[data-list="acknowledged"]');
 const drillList = document.querySelector('[data-list="drills"]');
 const faultList = document.querySelector('[data-list="faults"]');
 const state = { tiles: {}, order: [], queue: [], faults: [], bar: null };
+const mayReview = !document.getElementById("queue").hidden;
 let chosen = null;
 
 // --- the feed -------------------------------------------------------------------------------------------------------
@@ -238,6 +239,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (!mayReview) return;
   const isOnControl = event.target.closest?.("a, button, summary, input");
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
