@@ -536,7 +536,7 @@ class StandingAlert(Struct, frozen=True, kw_only=True):
 
 
 class Lamp(Struct, frozen=True, kw_only=True):
-    """What the lamp and buzzer do now: `pattern` is a row of `agent.core.patterns`, `colour` as #rrggbb."""
+    """What the lamp and buzzer do now: `pattern` is a row of `agent.wire_lamp`, `colour` as #rrggbb."""
 
     pattern: Label
     colour: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
