@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from agent.wire import Instant
 
 try:
-    from systemd import daemon as _loaded
+    from systemd import daemon as _loaded  # type: ignore[attr-defined,unused-ignore]  # our folder hides it here
 except ImportError:  # no systemd-python: its protocol is one datagram, written below
     _loaded = None
 _daemon: Any = _loaded

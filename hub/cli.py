@@ -15,6 +15,7 @@ from collections.abc import Callable
 import click
 
 from hub import cli_ca, cli_plans, cli_units
+from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
@@ -99,12 +100,11 @@ def _hashed(from_stdin: bool) -> tuple[str, str]:
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "proctor"]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def user_add(name: str, role: str, password_stdin: bool) -> None:
     """Open an account."""
     settings = read_settings()
-    from hub.core.access import Role
     from hub.store import people
 
     password_hash, told = _hashed(password_stdin)
@@ -135,10 +135,9 @@ def user_passwd(name: str, password_stdin: bool) -> None:
 
 @user.command("role")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "proctor"]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 def user_role(name: str, role: str) -> None:
     """Give an account another role; its log-ins end."""
-    from hub.core.access import Role
     from hub.store import people
 
     is_changed = _change_person(lambda store: people.set_role(store, name, Role(role)))
@@ -187,7 +186,7 @@ main.add_command(cli_plans.sitting)
 
 @main.command()
 def check() -> None:
-    """Look the hub over: SQLite, the store, the desks' chains, the broker."""
+    """Look the hub over: SQLite, the store, the desks' chains, the authority, the broker."""
     settings = read_settings()
     from hub.store import checking
 
@@ -207,6 +206,7 @@ def check() -> None:
                 (name, "a second record with the same predecessor") for name in chain.forks
             ]:
                 findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
+    findings += cli_ca.findings(settings, now_utc_ms())
     broker = f"{settings.broker_host}:{settings.broker_port}"
     try:
         socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()

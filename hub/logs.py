@@ -44,7 +44,7 @@ def is_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
 def _journal(name: str) -> logging.Handler | None:
     """The journal's own door; None without systemd-python: then its lines are the plain ones."""
     try:
-        from systemd import journal
+        from systemd import journal  # type: ignore[attr-defined,unused-ignore]  # our folder hides it here
     except ImportError:
         return None
     door: Any = journal

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 try:
-    from systemd import daemon as _loaded
+    from systemd import daemon as _loaded  # type: ignore[attr-defined,unused-ignore]  # our folder hides it here
 except ImportError:  # no systemd-python: its protocol is one datagram, written below
     _loaded = None
 _daemon: Any = _loaded

@@ -32,6 +32,7 @@ class State(enum.StrEnum):
     OFFLINE = "offline"
     FAULT = "fault"
     ATTENTION = "attention"
+    DRILL = "drill"
     RECORDING = "recording"
     WAITING = "waiting"
     EMPTY = "empty"
@@ -103,6 +104,8 @@ class Rows(Protocol):
     def sittings(self) -> Sequence[Row]: ...
     @property
     def newest_incident_utc_ms(self) -> int | None: ...
+    @property
+    def units_due(self) -> int: ...
 
 
 class Board(NamedTuple):
@@ -235,7 +238,7 @@ def _conditions(
     found += [
         Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])
         for row in incidents
-        if row["state"] == "open" and row["incident_id"] not in standing
+        if row["state"] == "open" and row["incident_id"] not in standing and not row["is_drill"]
     ][:1]
     if present not in UNHEARD and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
@@ -246,6 +249,9 @@ def _conditions(
 
 
 def _condition_of_alert(alert: Row) -> Condition:
+    """A drill has a state of its own and never stands before trouble that is real."""
+    if alert["is_drill"]:
+        return Condition(4, State.DRILL, f"DRILL: {words_of(ALERT_WORDS, alert['kind'])}", alert["began_utc_ms"])
     rank = 0 if alert["incident_state"] == "open" else 3
     return Condition(rank, State.ALERT, words_of(ALERT_WORDS, alert["kind"]), alert["began_utc_ms"])
 
@@ -297,7 +303,7 @@ def _fault_line(key: str, seat: Row, fault: Row) -> dict[str, Any]:
 
 
 def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dict[str, Any]]:
-    """What waits for people: unreviewed first, the oldest first; then what somebody has taken on."""
+    """What waits for people: unreviewed first, the oldest first; then what somebody has taken on; then drills."""
     found = [
         {
             "id": row["incident_id"],
@@ -311,10 +317,11 @@ def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dic
             "began_utc_ms": row["began_utc_ms"],
             "acknowledged_by": row["acknowledged_by"] or "",
             "version": row["version"],
+            "is_drill": bool(row["is_drill"]),
         }
         for row in incidents
     ]
-    return sorted(found, key=lambda row: (row["state"] != "open", row["opened_utc_ms"], row["id"]))
+    return sorted(found, key=lambda row: (row["is_drill"], row["state"] != "open", row["opened_utc_ms"], row["id"]))
 
 
 def _bar(
@@ -327,7 +334,7 @@ def _bar(
     running = [row for row in rows.sittings if row["start_utc_ms"] <= now_utc_ms]
     rooms = {row["room"] for row in running}
     due = [tile for tile in tiles.values() if tile["unit"] and (not rooms or tile["room"] in rooms)]
-    waiting = [row for row in queue if row["state"] == "open"]
+    waiting = [row for row in queue if row["state"] == "open" and not row["is_drill"]]
     return {
         "sittings": [
             {name: row[name] for name in ("sitting", "exam", "room", "start_utc_ms", "end_utc_ms", "mode")}
@@ -340,6 +347,7 @@ def _bar(
         "oldest_utc_ms": waiting[0]["opened_utc_ms"] if waiting else None,
         "offline": sum(tile["presence"] in GONE for tile in tiles.values()),
         "faults": len(faults),
+        "units_due": rows.units_due,
         "newest_incident_utc_ms": rows.newest_incident_utc_ms,
         "rooms": sorted({tile["room"] for tile in tiles.values() if tile["room"]}, key=natural),
     }

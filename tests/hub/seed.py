@@ -113,6 +113,59 @@ class Centre:
             self.units[unit] = (name, label)
         return self.insert("seats", room_id=room, label=label, unit=unit)
 
+    def request(self, code: str, *, age_ms: int = 40_000, **told: Any) -> int:
+        """A desk that asks to be let in; returns the number of its request."""
+        values = {
+            "serial": "10000000a3f1c2d4",
+            "model": "Raspberry Pi 5 Model B Rev 1.0",
+            "software": "0.1.0",
+            "wanted": "",
+            "replaces": "",
+            "address": "10.4.0.31",
+        }
+        now = now_ms()
+        return self.insert(
+            "enrolments",
+            kind="enrolment",
+            state="waiting",
+            public_key=hashlib.sha256(code.encode()).hexdigest(),
+            code=code,
+            csr="-----BEGIN CERTIFICATE REQUEST-----",
+            asked_utc_ms=now - age_ms,
+            heard_utc_ms=now,
+            **(values | told),
+        )
+
+    def certificate(self, unit: str, *, age_days: float = 10, life_days: float = 90) -> None:
+        day = 86_400_000
+        began = now_ms() - int(age_days * day)
+        self.insert(
+            "certificates",
+            serial_number=hashlib.sha256(f"{unit} {began}".encode()).hexdigest()[:32],
+            unit=unit,
+            issuer="0" * 64,
+            not_before_utc_ms=began,
+            not_after_utc_ms=began + int(life_days * day),
+            issued_utc_ms=began,
+        )
+
+    def security_event(self, unit: str, kind: str = "two_machines", detail: str = "", *, count: int = 1) -> int:
+        now = now_ms()
+        return self.insert(
+            "security_events",
+            unit=unit,
+            kind=kind,
+            detail=detail,
+            first_utc_ms=now - 300_000,
+            last_utc_ms=now - 4_000,
+            count=count,
+        )
+
+    def worker(self, **values: Any) -> None:
+        """The worker's word, as of now."""
+        well = {"beat_utc_ms": now_ms(), "is_clock_trusted": True, "clock": "", "trouble": "", "waiting": 0}
+        self.folder.put_worker(well | values, now_ms())
+
     def heartbeat(self, unit: str, *, age_ms: int | None = None, is_online: bool = True, **values: Any) -> None:
         """The unit's newest word, `age_ms` old; without it the unit counts as heard of for a minute to come, as one
         that goes on telling."""
@@ -179,6 +232,7 @@ class Centre:
         age_ms: int = 20_000,
         mode: str = "automated",
         still: int = -1,
+        is_drill: bool = False,
     ) -> int:
         """A standing alert with its open incident; returns the incident's number."""
         self._alerts += 1
@@ -202,6 +256,7 @@ class Centre:
             model_sha256=hashlib.sha256(b"model").hexdigest(),
             software="0.1.0",
             still_sha256=sha256,
+            is_drill=is_drill,
         )
         incident = self.insert(
             "incidents",
@@ -212,6 +267,7 @@ class Centre:
             seat=seat,
             opened_utc_ms=now + 180,
             began_utc_ms=began.utc_ms,
+            is_drill=int(is_drill),
         )
         self.insert(
             "alerts",
@@ -231,6 +287,7 @@ class Centre:
             still_sha256=sha256,
             received_utc_ms=now + 180,
             incident_id=incident,
+            is_drill=int(is_drill),
         )
         self._desk_event(incident, now + 180, "opened", body.alert)
         return incident
