@@ -220,7 +220,7 @@ def test_a_request_that_has_gone_is_told(place: Site) -> None:
 
 
 def test_the_worst_unit_comes_first_with_what_is_wrong(place: Site) -> None:
-    """Security, offline, faults and expired certificates, late, worth a look, well."""
+    """Security, offline, faults and expired certificates, silent, worth a look, well."""
     centre = place.centre
     room = centre.room("Annex")
     for number, age_days in ((2, 95.0), (3, 70.0), (4, 10.0), (5, 10.0), (6, 10.0)):
@@ -232,7 +232,7 @@ def test_the_worst_unit_comes_first_with_what_is_wrong(place: Site) -> None:
     text = place.client("Tim").get("/units/").text
     order = re.findall(r'<tr data-unit="([^"]+)"', text)
     assert order == [f"hall.desk-0{number}" for number in (5, 4, 2, 6, 3, 1)]
-    for words in ("Certificate expired", "Certificate ends soon", "4 online, 1 late, 1 offline"):
+    for words in ("Certificate expired", "Certificate ends soon", "4 online, 1 not answering, 1 offline"):
         assert words in text
 
 
