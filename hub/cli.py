@@ -16,7 +16,7 @@ from collections.abc import Callable
 import click
 
 from agent.wire import UNIT_PATTERN
-from hub import cli_plans
+from hub import cli_broker, cli_plans
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
@@ -203,6 +203,7 @@ def unit_add(name: str, public_key: str) -> None:
 
 main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
+main.add_command(cli_broker.broker)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
