@@ -30,12 +30,14 @@ class StoreUnwell(Exception):
 
 
 class Arrival(NamedTuple):
-    """One message as it came; `token` is the broker's, for the acknowledgement, None when none is expected."""
+    """One message as it came; `token` is the broker's, for the acknowledgement, None when none is expected.
+    `is_retained`: the broker had kept it, and nobody says it now."""
 
     topic: str
     payload: bytes
     received_utc_ms: int
     token: tuple[int, int] | None = None
+    is_retained: bool = False
 
 
 class Receipts(Struct):
