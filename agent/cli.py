@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agent import config
+from agent import cli_setup, config
 
 
 class _OneLine(click.ClickException):
@@ -41,13 +42,21 @@ def run() -> None:
     settings = _settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
+    from agent import enrolling, retiring
     from agent.app import Desk
 
-    with _in_one_line():
-        desk = Desk(settings)
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: desk.stopping.set())
-    desk.run()
+        signal.signal(number, lambda *_: stopping.set())
+    with _in_one_line():
+        retiring.resume(settings.storage_path)
+        enrolled = enrolling.enrol(settings, stopping) if config.is_with_hub(settings) else None
+        if stopping.is_set():
+            return
+        desk = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
+    desk.stopping = stopping
+    with enrolling.renewing(enrolled, desk.clock, desk.broker_trouble, desk.take_grant):
+        desk.run()
 
 
 @main.command()
@@ -120,15 +129,28 @@ class _in_one_line:
         if error is None:
             return
         from agent.camera import CameraLost
+        from agent.identity import IdentityProblem
         from agent.panel import PanelProblem
         from agent.records import RecordsError
         from agent.vision.runtime import VisionProblem
         from models import ModelProblem
 
-        known = (config.BadSetting, CameraLost, ModelProblem, VisionProblem, PanelProblem, RecordsError, OSError)
+        known = (
+            config.BadSetting,
+            CameraLost,
+            IdentityProblem,
+            ModelProblem,
+            VisionProblem,
+            PanelProblem,
+            RecordsError,
+            OSError,
+        )
         if isinstance(error, known):
             raise _OneLine(str(error)) from None
 
+
+main.add_command(cli_setup.setup)
+main.add_command(cli_setup.replace)
 
 if __name__ == "__main__":
     main()

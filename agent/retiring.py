@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from agent import host
 from agent.identity import HubPlace, IdentityFolder, IdentityProblem
 from agent.unit_key import sync_folder, write_synced
 
@@ -37,6 +39,17 @@ def retire(storage: Path, unit: str, boot: int, hub: HubPlace | None, roots: str
     write_synced(storage / "retiring.json", msgspec.json.encode(plan), 0o600)
     complete(storage)
     return storage / "retired" / name
+
+
+def resume(storage: Path) -> None:
+    """At a start: complete what was cut off, with nobody else at it. Raises IdentityProblem, OSError (BlockingIOError
+    while the command itself, or an agent, is at it)."""
+    if (storage / "retiring.json").exists():
+        held = host.hold(storage)
+        try:
+            complete(storage)
+        finally:
+            os.close(held)
 
 
 def complete(storage: Path) -> None:

@@ -35,6 +35,7 @@ GRAVE_FAULTS = frozenset(
 
 class PatternName(StrEnum):
     BOOTING = "booting"
+    ENROLLING = "enrolling"
     WAITING = "waiting"
     RECORDING = "recording"
     ATTENTION = "attention"
@@ -74,6 +75,13 @@ _ROWS = (
         rhythm=(Beat(0.6, 250), Beat(0.1, 250)),
         meaning="The desk is starting.",
         what_to_do="Wait a few seconds.",
+    ),
+    Pattern(
+        name=PatternName.ENROLLING,
+        colour="#c0c0ff",
+        rhythm=(Beat(0.9, 120), Beat(0.0, 120), Beat(0.9, 120), Beat(0.0, 120), Beat(0.9, 120), Beat(0.0, 1400)),
+        meaning="The desk asks the hub to be let in.",
+        what_to_do="Approve it at the hub: its claim code is in its log.",
     ),
     Pattern(
         name=PatternName.WAITING,

@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 class Hub:
     """The hub behind one door, and what its people and its worker do."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, broker_port: int = 8883) -> None:
         self.folder = folder
         self.ca = CaFolder(folder / "ca")
         enrolment.init(self.ca, NAMES, [], now_utc_ms())
@@ -64,7 +64,7 @@ class Hub:
             folder,
             ca_path=str(self.ca.path),
             door_port=self.port,
-            broker_port=8883,
+            broker_port=broker_port,
             is_clock_trusted=True,
             hub_names="hub.centre.example",
         )
