@@ -56,6 +56,15 @@ def worker() -> None:
 
 
 @main.command()
+def door() -> None:
+    """Serve what desks call over HTTPS: enrolment and renewal, until SIGTERM or Ctrl-C."""
+    settings = read_settings()
+    from hub.door.server import serve
+
+    sys.exit(serve(settings, now_utc_ms))
+
+
+@main.command()
 def web() -> None:
     """Serve the pages, until SIGTERM or Ctrl-C."""
     settings = read_settings()

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agent.messaging.link import Tls
+from agent.messaging.tls import Tls
 from hub.enrolment import INGEST_NAME, CaFolder
 
 HOUR = datetime.timedelta(hours=1)

@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.messaging.link import Tls
+from agent.messaging.tls import Tls
 from tests.brokers import Broker
 from tests.support import wait_for
 

@@ -11,7 +11,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent import wire
-from agent.messaging.link import Tls
+from agent.messaging.tls import Tls
 from agent.wire import Instant
 from tests.brokers import Broker
 from tests.support import wait_for
