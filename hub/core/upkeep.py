@@ -202,17 +202,24 @@ def counted(views: Iterable[UnitView]) -> list[tuple[str, int, str]]:
     return [(str(name), counts[name], PRESENCE_WORDS[name].lower()) for name in Presence if counts[name]]
 
 
-def hub_troubles(worker: Mapping[str, Any] | None, now_utc_ms: int) -> list[str]:
-    """What keeps this hub from making certificates, in sentences; `worker` is its newest word (`hub.worker`)."""
+def is_worker_silent(worker: Mapping[str, Any] | None, now_utc_ms: int) -> bool:
+    """`worker` is its newest word (`hub.worker`), None when it has never run."""
     try:
-        is_silent = worker is None or abs(now_utc_ms - int(worker["beat_utc_ms"])) >= WORKER_SILENT_MS
+        return worker is None or abs(now_utc_ms - int(worker["beat_utc_ms"])) >= WORKER_SILENT_MS
     except (KeyError, TypeError, ValueError):
-        is_silent = True
-    if worker is None or is_silent:
-        return [
-            "The hub's worker does not run: units that are let in get no certificate, and one that is revoked may not "
-            "be cut off. Start it: `ems-hub worker`."
-        ]
+        return True
+
+
+SILENT_WORDS = (
+    "The hub's worker does not run: units that are let in get no certificate, and one that is revoked may not be cut "
+    "off. Start it: `ems-hub worker`."
+)
+
+
+def hub_troubles(worker: Mapping[str, Any] | None, now_utc_ms: int) -> list[str]:
+    """What keeps this hub from making certificates, in sentences."""
+    if worker is None or is_worker_silent(worker, now_utc_ms):
+        return [SILENT_WORDS]
     found = []
     if not worker.get("is_clock_trusted"):
         why = str(worker.get("clock") or "its clock may be wrong")
