@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent import config
+from agent import cli_panel, config, logs
+
+if TYPE_CHECKING:
+    from agent.app import Desk
 
 
 class _OneLine(click.ClickException):
@@ -39,15 +41,22 @@ def main() -> None:
 def run() -> None:
     """Run the desk until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = _settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    desk: Desk | None = None
+    logs.begin(
+        settings.log_level,
+        settings.log_format,
+        "ems-agent",
+        unit=settings.unit,
+        sitting=lambda: "" if desk is None else desk.sitting_name(),
+    )
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
     from agent.app import Desk
 
     with _in_one_line():
-        desk = Desk(settings)
+        desk = made = Desk(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: desk.stopping.set())
-    desk.run()
+        signal.signal(number, lambda *_: made.stopping.set())
+    made.run()
 
 
 @main.command()
@@ -129,6 +138,8 @@ class _in_one_line:
         if isinstance(error, known):
             raise _OneLine(str(error)) from None
 
+
+main.add_command(cli_panel.panel)
 
 if __name__ == "__main__":
     main()

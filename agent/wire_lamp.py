@@ -19,6 +19,9 @@ class PatternName(StrEnum):
     FAULT = "fault"
     NO_HUB = "no_hub"
     HELP = "help"
+    ENROLLING = "enrolling"
+    DRILL = "drill"
+    STOPPED = "stopped"
 
 
 class Beat(Struct, frozen=True):
@@ -96,6 +99,28 @@ _ROWS = (
         rhythm=(Beat(1.0, 500), Beat(0.0, 250)),
         meaning="The candidate asks for help.",
         what_to_do="Go to the desk.",
+    ),
+    Pattern(
+        name=PatternName.ENROLLING,
+        colour="#ff00a0",
+        rhythm=(Beat(1.0, 2200), Beat(0.0, 300)),
+        meaning="The desk is new here and waits to be let in.",
+        what_to_do="Approve it at the hub: its claim code is on its screen or label.",
+    ),
+    Pattern(
+        name=PatternName.DRILL,
+        colour="#80a0ff",
+        rhythm=(Beat(1.0, 200), Beat(0.0, 200), Beat(1.0, 200), Beat(0.0, 200), Beat(1.0, 800), Beat(0.0, 800)),
+        buzzer=((True, 100),),
+        meaning="Somebody tries this desk out. Nothing has happened.",
+        what_to_do="Nothing.",
+    ),
+    Pattern(
+        name=PatternName.STOPPED,
+        colour="#ffd080",
+        rhythm=(Beat(0.6, 200), Beat(0.0, 2800)),
+        meaning="The desk was stopped in order. Nothing is recorded.",
+        what_to_do="Start it before a sitting.",
     ),
 )
 PATTERNS: dict[PatternName, Pattern] = {pattern.name: pattern for pattern in _ROWS}

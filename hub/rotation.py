@@ -44,14 +44,22 @@ def new_root(folder: CaFolder, root_folder: Path, names: HubNames, revoked: Revo
         root = _root(folder, root_folder)
         if authority.is_issued_by(_issuing_certificate(folder), root.certificate):
             if enrolment.bridge_of(folder, _issuing_certificate(folder)):
-                raise AuthorityProblem(
-                    "two roots are trusted already: retire the older one first, `ems-hub ca retire-root`"
-                )
+                return _complete(folder, root, names, now_utc_ms)
             root = _make_root(folder, Pair(root_folder, "root"), root, now_utc_ms)
             made.append(f"root {root_folder / 'root.crt'}")
         made += _new_issuing(folder, root, revoked, now_utc_ms)
         _trust(folder, root.certificate, *enrolment.roots(folder))
         return made + enrolment.renew(folder, names, now_utc_ms)
+
+
+def _complete(folder: CaFolder, root: Signer, names: HubNames, now_utc_ms: int) -> list[str]:
+    """What is left of a change to `root` that was cut off after its issuing authority was made."""
+    is_first = enrolment.roots(folder)[0] == root.certificate
+    _trust(folder, root.certificate, *enrolment.roots(folder))
+    made = enrolment.renew(folder, names, now_utc_ms)
+    if is_first and not made:
+        raise AuthorityProblem("two roots are trusted already: retire the older one first, `ems-hub ca retire-root`")
+    return made or ["the change to the new root completed"]
 
 
 def retire_root(folder: CaFolder, in_use: Iterable[tuple[str, str]], names: HubNames, now_utc_ms: int) -> list[str]:

@@ -41,10 +41,12 @@ class ShownAlert(Struct, frozen=True):
 
 
 class DeskState(Struct, frozen=True, kw_only=True):
-    """All that lamp and buzzer depend on. `hub_away_s` is 0 while the hub is there; `is_sound_asked`: somebody wants
-    the buzzer even in a sitting."""
+    """All that lamp and buzzer depend on. `hub_away_s` is 0 while the hub is there; `is_sound_asked`: the plan wants
+    the buzzer even in the sitting."""
 
     is_booting: bool = False
+    is_enrolling: bool = False
+    is_drill: bool = False
     is_sitting: bool = False
     mode: Mode = Mode.AUTOMATED
     alerts: tuple[ShownAlert, ...] = ()
@@ -76,8 +78,10 @@ def _has_shown_alert(state: DeskState) -> bool:
 _PRECEDENCE: tuple[tuple[PatternName, Callable[[DeskState], bool]], ...] = (
     (PatternName.HELP, _has_help),
     (PatternName.FAULT, _has_grave_fault),
+    (PatternName.DRILL, lambda state: state.is_drill),
     (PatternName.ATTENTION, _has_shown_alert),
     (PatternName.FAULT, _has_fault),
+    (PatternName.ENROLLING, lambda state: state.is_enrolling),
     (PatternName.BOOTING, lambda state: state.is_booting),
     (PatternName.NO_HUB, lambda state: FaultKind.HUB_UNREACHABLE in state.faults),
     (PatternName.RECORDING, lambda state: state.is_sitting),
@@ -91,7 +95,7 @@ def choose(state: DeskState) -> PatternName:
 
 
 def is_buzzer_allowed(state: DeskState) -> bool:
-    """No sound in a sitting, unless somebody asked for it."""
+    """No sound in a sitting, unless its plan asks for it."""
     return state.is_sound_asked or not state.is_sitting
 
 

@@ -19,6 +19,10 @@ from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
 GONE = (Presence.OFFLINE, Presence.NEVER_SEEN)
+UNHEARD = (Presence.SILENT, *GONE)
+"""What its last heartbeat said is not said to be so now."""
+NOT_ANSWERING = "desk_not_answering"
+"""A fault that no desk can tell: the hub sees it by the silence."""
 
 
 class State(enum.StrEnum):
@@ -58,6 +62,7 @@ FAULT_WORDS: dict[str, str] = {
     FaultKind.TOO_HOT: "Too hot",
     FaultKind.HUB_UNREACHABLE: "Hub unreachable",
     FaultKind.PLAN_REFUSED: "Plan refused",
+    NOT_ANSWERING: "Desk not answering",
 }
 CAUSE_WORDS: dict[str, str] = {
     GapCause.RESTART: "Restart",
@@ -144,7 +149,7 @@ def build(rows: Rows, now_utc_ms: int) -> Board:
         key = f"s{seat['seat_id']}" if seat["seat_id"] is not None else f"u:{seat['unit']}"
         heartbeat = heartbeat_of(seat)
         present = presence_of(seat, now_utc_ms)
-        unit_faults = merged_faults(faults[seat["unit"]], heartbeat)
+        unit_faults = [*merged_faults(faults[seat["unit"]], heartbeat), *_silence(seat, present)]
         conditions = _conditions(seat, heartbeat, present, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
         tiles[key] = _tile(key, seat, heartbeat, present, conditions)
         ranks[key] = (
@@ -202,6 +207,13 @@ def merged_faults(rows: Iterable[Row], heartbeat: Heartbeat | None) -> list[dict
     return sorted(found.values(), key=lambda fault: (fault["began_utc_ms"], fault["kind"]))
 
 
+def _silence(seat: Row, present: Presence) -> list[dict[str, Any]]:
+    if present is not Presence.SILENT:
+        return []
+    last_utc_ms = max(seat["heartbeat_utc_ms"] or 0, seat["status_utc_ms"] or 0)
+    return [{"kind": NOT_ANSWERING, "began_utc_ms": last_utc_ms, "detail": "nothing is heard of it any more"}]
+
+
 def _conditions(
     seat: Row,
     heartbeat: Heartbeat | None,
@@ -220,9 +232,7 @@ def _conditions(
     found += [Condition(2, State.FAULT, words_of(FAULT_WORDS, f["kind"]), f["began_utc_ms"]) for f in faults]
     if heartbeat and heartbeat.state == "stopped" and not any(c.state is State.FAULT for c in found):
         found.append(Condition(2, State.FAULT, "Not recording"))
-    if present is Presence.LATE:
-        found.append(Condition(4, State.ATTENTION, "Late", seat["heartbeat_utc_ms"]))
-    if heartbeat and heartbeat.is_low_light and not heartbeat.is_covered and present not in GONE:
+    if heartbeat and heartbeat.is_low_light and not heartbeat.is_covered and present not in UNHEARD:
         found.append(Condition(4, State.ATTENTION, "Low light"))
     standing = {alert["incident_id"] for alert in alerts}
     found += [
@@ -230,7 +240,7 @@ def _conditions(
         for row in incidents
         if row["state"] == "open" and row["incident_id"] not in standing and not row["is_drill"]
     ][:1]
-    if present not in GONE and not any(c.words == "Not recording" for c in found):
+    if present not in UNHEARD and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
         found.append(
             Condition(5, State.RECORDING, "Recording") if is_recording else Condition(6, State.WAITING, "Waiting")
@@ -251,7 +261,7 @@ def _tile(
 ) -> dict[str, Any]:
     first, *rest = conditions
     also = [c for c in rest if c.rank < 5]
-    is_known = heartbeat is not None and present not in GONE
+    is_known = heartbeat is not None and present not in UNHEARD
     return {
         "id": key,
         "seat_id": seat["seat_id"],

@@ -41,8 +41,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         WTF_CSRF_TIME_LIMIT=None,  # as long as the log-in: a page may stand open for a whole exam
         RATELIMIT_HEADERS_ENABLED=True,
     )
-    if is_production:
-        # In production the centre's TLS stands in front; its word about the caller counts.
+    if is_production and not settings.web_tls:
+        # The centre's TLS stands in front; its word about the caller counts.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     folder = LiveFolder(Path(settings.live_path))
     tail = Tail(store, Stills(folder))

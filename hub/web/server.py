@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import resource
 import socket
@@ -10,9 +11,13 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from hub.config import Settings
+from hub.enrolment import CaFolder
 from hub.store import Store, StoreProblem
+from hub.supervision import Service
+from hub.tls import ServerTls
 from hub.web import create_app
 
 log = logging.getLogger(__name__)
@@ -25,6 +30,33 @@ FILES_A_THREAD = 6
 """A socket, and the store's files: database, WAL, index, each thread on a connection of its own."""
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """gunicorn's master process. It tells systemd by itself that it is ready; what is added are the watchdog's pings,
+    which follow its own loop and its worker's."""
+
+    def __init__(self, app: BaseApplication) -> None:
+        super().__init__(app)
+        self._service = Service()
+        self._beats: dict[int, float] = {}
+
+    def murder_workers(self) -> None:
+        """Once a turn of the loop, about a second."""
+        super().murder_workers()
+        beats: dict[int, float] = {}
+        for pid, worker in self.WORKERS.items():
+            with contextlib.suppress(OSError, ValueError):  # its file is closed: it ends
+                beats[pid] = worker.tmp.last_update()
+        # A worker touches its file at every turn, once a second; one that does not is ended after `timeout`.
+        if beats and beats != self._beats:
+            self._service.say("serving")
+            self._service.ping_if_due()
+        self._beats = beats
+
+    def stop(self, graceful: bool = True) -> None:
+        self._service.stopping()
+        super().stop(graceful)
+
+
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up from our settings and from nothing else."""
 
@@ -35,7 +67,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         threads = self._settings.max_streams + SPARE_THREADS
-        options = {
+        options: dict[str, Any] = {
             "bind": f"{self._settings.web_host}:{self._settings.web_port}",
             "worker_class": "gthread",
             "workers": 1,  # streams and rate limits are counted in one process
@@ -50,6 +82,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "when_ready": _end_dead_viewers,
             "post_fork": self._remember,
         }
+        if self._settings.web_tls:
+            folder = CaFolder(self._settings.ca_path)
+            options |= {
+                "certfile": str(folder.server_certificate),
+                "keyfile": str(folder.server_key),
+                "ssl_context": ServerTls(folder).for_gunicorn,
+            }
         for name, value in options.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
@@ -58,6 +97,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # In the worker, after the fork: neither threads nor SQLite connections survive one.
         store = Store(self._settings.database_path)
         return create_app(self._settings, store, should_stop=lambda: not self._worker.alive)
+
+    def run(self) -> None:
+        try:
+            _Arbiter(self).run()
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
     def _remember(self, _arbiter: Any, worker: Any) -> None:
         self._worker = worker
@@ -90,6 +136,11 @@ def _problem(settings: Settings) -> str:
         Store(settings.database_path).close()
     except StoreProblem as error:
         return str(error)
+    if settings.web_tls:
+        try:
+            ServerTls(CaFolder(settings.ca_path)).context()
+        except OSError as error:
+            return f"no certificate to serve with (EMS_WEB_TLS): {error}; make one: ems-hub init"
     family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

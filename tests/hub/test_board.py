@@ -89,7 +89,7 @@ def test_a_seat_that_records_is_quiet() -> None:
 def test_each_state_has_its_word() -> None:
     rows = [
         seat(1, heartbeat=beat(state="waiting")),
-        seat(2, age_ms=13_000),
+        seat(2, age_ms=3_500),
         seat(3, age_ms=21_000),
         seat(4, is_online=None, status_utc_ms=None, heartbeat=None, heartbeat_utc_ms=None),
         seat(5, unit=None, is_online=None, status_utc_ms=None, heartbeat=None, heartbeat_utc_ms=None),
@@ -98,7 +98,7 @@ def test_each_state_has_its_word() -> None:
     ]
     assert states(board(rows, incidents=[incident(7)])) == {
         "A1": ("waiting", "Waiting"),
-        "A2": ("attention", "Late"),
+        "A2": ("fault", "Desk not answering"),
         "A3": ("offline", "Offline"),
         "A4": ("offline", "Never connected"),
         "A5": ("empty", "No desk unit"),
@@ -136,6 +136,18 @@ def test_alert_and_fault_of_one_seat_stand_apart() -> None:
     assert tile["also"] == [{"state": "fault", "words": "Camera lost"}]
     assert [line["words"] for line in found.faults] == ["Camera lost"]
     assert [line["words"] for line in found.queue] == ["Nobody in view"]
+
+
+def test_a_desk_that_is_silent_is_a_fault_and_its_readings_are_not_said_to_be_so_now() -> None:
+    """It hangs, or its network does: nobody knows whether it records. Its silence began with its last word."""
+    text = beat(faces=1, seat="face", capture_fps=15.0, is_low_light=True, lamp=Lamp(pattern="x", colour="#00ff00"))
+    found = board([seat(1, heartbeat=text, age_ms=3_499), seat(2, heartbeat=text, age_ms=3_500)])
+    assert states(found) == {"A1": ("attention", "Low light"), "A2": ("fault", "Desk not answering")}
+    tile = found.tiles["s2"]
+    assert (tile["since_utc_ms"], tile["is_recording"]) == (NOW - 3_500, False)
+    assert (tile["faces"], tile["fps"], tile["lamp"], tile["also"]) == (None, None, None, [])
+    assert [(line["tile"], line["words"]) for line in found.faults] == [("s2", "Desk not answering")]
+    assert (found.bar["recording"], found.bar["offline"], found.bar["faults"]) == (1, 0, 1)
 
 
 def test_a_closed_incident_is_off_the_tile_while_its_alert_stands() -> None:

@@ -191,10 +191,13 @@ def test_streams_end_when_the_server_goes_down(place: Site) -> None:
     viewer.close()
 
 
-def test_silence_makes_a_desk_late_and_then_offline_without_any_row_changing(place: Site) -> None:
-    place.centre.heartbeat("c.d1", age_ms=11_500)
+def test_silence_makes_a_desk_a_fault_and_then_offline_without_any_row_changing(place: Site) -> None:
+    place.centre.heartbeat("c.d1", age_ms=2_500)
+    place.centre.heartbeat("c.d2", age_ms=19_000)
     viewer = Viewer(place.client("Ada"))
-    viewer.until("change", lambda data: data.get("tiles", {}).get("s1", {}).get("words") == "Late")
+    for seat, words in (("s1", "Desk not answering"), ("s2", "Offline")):
+        if place.tail.board.tiles[seat]["words"] != words:
+            viewer.until("change", lambda data, s=seat, w=words: data.get("tiles", {}).get(s, {}).get("words") == w)
     viewer.close()
 
 
@@ -282,6 +285,23 @@ def test_health_is_red_until_ingest_is_there(place: Site) -> None:
     place.centre.facts()
     response = client.get("/healthz")
     assert (response.status_code, got(client, "/healthz")["is_well"]) == (200, True)
+
+
+def test_health_asks_for_the_worker_where_one_was_started(place: Site) -> None:
+    """A silent or troubled worker, or a clock that is not trusted, needs a person; a hub without one is well."""
+    place.centre.facts()
+    client, now = place.client(), now_ms()
+    assert set(got(client, "/healthz")["checks"]) & {"worker", "clock"} == set()
+    well = {"beat_utc_ms": now, "is_clock_trusted": True, "trouble": ""}
+    for told, expected in (
+        (well, (True, True)),
+        (well | {"beat_utc_ms": now - 60_000}, (False, True)),
+        (well | {"trouble": "no key"}, (False, True)),
+        (well | {"is_clock_trusted": False}, (True, False)),
+    ):
+        place.centre.folder.put_worker(told, now)
+        checks = got(client, "/healthz")["checks"]
+        assert (checks["worker"], checks["clock"]) == expected
 
 
 def test_metrics_tell_the_state_and_no_names(place: Site) -> None:
