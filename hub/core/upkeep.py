@@ -16,7 +16,7 @@ from hub.core.presence import Presence, presence
 REVOKED = "revoked"
 PRESENCE_WORDS = {
     Presence.ONLINE: "Online",
-    Presence.LATE: "Late",
+    Presence.SILENT: "Not answering",
     Presence.OFFLINE: "Offline",
     Presence.NEVER_SEEN: "Never connected",
     REVOKED: "Revoked",
@@ -107,7 +107,7 @@ def view(row: Place, told: Mapping[str, Any] | None, events: Sequence[Mapping[st
         now_utc_ms,
     )
     state = REVOKED if row.is_revoked else str(found)
-    is_there = found in (Presence.ONLINE, Presence.LATE) and not row.is_revoked
+    is_there = found is Presence.ONLINE and not row.is_revoked
     begins, ends = facts.get("not_before_utc_ms"), facts.get("not_after_utc_ms")
     level = certificate_level(begins, ends, now_utc_ms)
     hours = free_hours(heartbeat, facts.get("recorded_bytes"), facts.get("recorded_ms"))
@@ -139,9 +139,11 @@ def _rank(state: str, has_event: bool, concerns: Sequence[Concern]) -> int:
         return 9
     if state in (Presence.OFFLINE, Presence.NEVER_SEEN):
         return 1
-    if any(concern.level == "bad" for concern in concerns):
+    if state == Presence.SILENT:
         return 2
-    return 3 if state == Presence.LATE else 4 if concerns else 5
+    if any(concern.level == "bad" for concern in concerns):
+        return 3
+    return 4 if concerns else 5
 
 
 def _certificate_concerns(level: str) -> list[Concern]:
