@@ -1,6 +1,7 @@
 """Desk units as who keeps them alive sees them: rows of the store in, one view a unit out, the worst first. Pure.
 
-What is worth a look at a unit is a *concern*, with a level: `bad` needs a person now, `warn` before the next sitting.
+What is worth a look at a unit is a *concern*, with a level: `event` may be somebody's doing, `bad` needs a person now,
+`warn` before the next sitting.
 """
 
 from __future__ import annotations
@@ -111,11 +112,11 @@ def view(row: Place, told: Mapping[str, Any] | None, events: Sequence[Mapping[st
     begins, ends = facts.get("not_before_utc_ms"), facts.get("not_after_utc_ms")
     level = certificate_level(begins, ends, now_utc_ms)
     hours = free_hours(heartbeat, facts.get("recorded_bytes"), facts.get("recorded_ms"))
-    concerns = [Concern("bad", event_words(event["kind"], row.unit)[0]) for event in events]
+    concerns = [Concern("event", event_words(event["kind"], row.unit)[0]) for event in events]
     if not row.is_revoked:
         concerns += _certificate_concerns(level)
         concerns += _reading_concerns(heartbeat, hours) if is_there else []
-    concerns.sort(key=lambda concern: concern.level != "bad")
+    concerns.sort(key=lambda concern: ("event", "bad", "warn").index(concern.level))
     return UnitView(
         row=row,
         seat_id=facts.get("seat_id"),
