@@ -78,7 +78,8 @@ def _is_done(drill: DrillNow, step: str) -> bool:
 def follow(settings: Settings, asked: DrillNow, within_s: float, every_s: float, tell: Callable[[str], object]) -> bool:
     """Tell each step with its time since the drill was asked for; whether all of them came in time."""
     pause, seen, told = threading.Event(), asked, set[str]()
-    for _ in range(round(within_s / every_s)):
+    clock = host.Clock()
+    while clock.now().up_ms - asked.asked_up_ms < within_s * 1000:
         for step in STEPS:
             if step not in told and _is_done(seen, step):
                 told.add(step)

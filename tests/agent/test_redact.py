@@ -7,7 +7,7 @@ import string
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agent.core.redact import CUT, is_secret_name, redact, redacted_settings, writings_of
@@ -29,6 +29,7 @@ def test_a_known_secret_is_cut_in_every_writing(secret: bytes, before: str, afte
 @given(secret=PRINTABLE, before=AROUND, after=AROUND)
 def test_a_known_text_is_cut(secret: str, before: str, after: str) -> None:
     """A password is cut by its value, wherever it stands, even where nothing names it."""
+    assume(secret not in CUT)
     assert secret.strip() not in redact(f"{before} {secret} {after}", writings_of(secret.encode()))
 
 
@@ -40,6 +41,7 @@ def test_a_known_text_is_cut(secret: str, before: str, after: str) -> None:
 )
 def test_a_named_secret_is_cut(name: str, sign: str, secret: str, before: str) -> None:
     """`name=value` with a telling name, as environment, TOML, JSON or log."""
+    assume(secret not in f"{before}{name}{CUT}")
     assert secret not in redact(f"{before}\n{name}{sign}{secret}\n")
 
 
