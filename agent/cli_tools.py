@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 import msgspec
 
-from agent import config, host
+from agent import config, host, service_settings
 from agent.wire import Instant
 
 DRILL_WITHIN_S = 15.0
@@ -27,11 +27,16 @@ def _refuse(words: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def _settings() -> config.Settings:
+def _given() -> tuple[config.Settings, dict[str, str]]:
+    """(settings, the environment that they came from)."""
     try:
-        return config.load()
+        return service_settings.load()
     except config.BadSetting as error:
         _refuse(str(error))
+
+
+def _settings() -> config.Settings:
+    return _given()[0]
 
 
 def _now() -> Instant:
@@ -129,7 +134,7 @@ def logs(lines: int, is_followed: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="the file; else a name with the time")
 def support_bundle(out: Path | None) -> None:
     """An archive for whoever helps from afar: state, checks, versions, logs; no secret, no picture."""
-    settings = _settings()
+    settings, environ = _given()
     from agent import doctor as checks
     from agent.support_bundle import LEFT_OUT, make_bundle
 
@@ -139,7 +144,7 @@ def support_bundle(out: Path | None) -> None:
     path = out or Path(f"ems-support-{unit}-{now.utc_ms // 1000}.tar.gz")
     click.echo("trying each part, this takes some seconds ...", err=True)
     try:
-        made = make_bundle(path, case, checks.examine(case), os.environ, Path.cwd())
+        made = make_bundle(path, case, checks.examine(case), environ, Path.cwd())
     except OSError as error:
         _refuse(f"{path} cannot be written: {error.strerror}; give another place with --out", 1)
     click.echo(f"{path}, {path.stat().st_size} bytes:")

@@ -5,6 +5,7 @@ Each check has a bound in time and runs on a thread of its own: one that hangs o
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,9 @@ def _door(case: Case) -> Line:
 
 
 def _key(case: Case) -> Line:
+    folder = case.settings.storage_path
+    if folder.exists() and not (folder / "unit.key").exists() and folder.stat().st_uid != os.geteuid():
+        return Line("key", "PASS", "none yet: the agent makes it at its first start, under its own user")
     return _of(check.key(case.settings))
 
 

@@ -55,7 +55,7 @@ def view_identity(storage: Path) -> IdentityView:
     def read(name: str) -> bytes | None:
         try:
             return (folder / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             trouble.append(f"{name}: {error.strerror}")
@@ -102,7 +102,7 @@ def view_identity(storage: Path) -> IdentityView:
 def _is_there(path: Path, trouble: list[str]) -> bool:
     try:
         path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         trouble.append(f"{path.name}: {error.strerror}")

@@ -164,6 +164,7 @@ def test_a_real_chronyd_serves_the_desk(tmp_path: Path) -> None:
                     return None
 
             answer = wait_for(answered)
+            assert answer is not None
         finally:
             chronyd.terminate()
     assert answer.stratum == timing.LOCAL_STRATUM

@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import broker_probe, doctor, host, machine
+from agent import broker_probe, doctor, host, machine, service_settings
 from agent.config import Settings
 from agent.core.local_status import Finding, Life, LocalStatus, conclude
 from agent.core.redact import writings_of
@@ -180,6 +180,28 @@ def test_who_holds_the_desk_is_seen_without_touching_the_lock(tmp_path: Path) ->
     assert not host.is_held(tmp_path)
     settings = Settings(unit=UNIT, storage_path=tmp_path)
     assert find(settings, NOW)[1].life is Life.NEVER
+
+
+def test_the_tools_find_the_services_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed over SSH, in a home folder without a word about a desk, they speak of the desk that systemd runs; where
+    the caller has settings of his own, of that one."""
+    (tmp_path / "systemctl").write_text(
+        '#!/bin/sh\necho "STORAGE_PATH=/var/lib/ems-agent EMS_RUN_PATH=/run/ems-agent EMS_UNIT=over.ruled"\n'
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    file = tmp_path / "agent.env"
+    file.write_text(f"EMS_UNIT={UNIT}\nEMS_PANEL=gpio\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    settings, environ = service_settings.load({"HOME": str(home)}, home, file)
+    assert (settings.unit, settings.panel) == (UNIT, "gpio")
+    assert (str(settings.storage_path), str(settings.run_path)) == ("/var/lib/ems-agent", "/run/ems-agent")
+    assert environ["EMS_UNIT"] == UNIT
+    own, _ = service_settings.load({"EMS_UNIT": "own.desk"}, home, file)
+    assert (own.unit, own.run_path) == ("own.desk", None)
+    (home / ".env").write_text("EMS_UNIT=dotted.desk\n")
+    assert service_settings.load({}, home, file)[0].unit == "dotted.desk"
 
 
 # --- doctor ---------------------------------------------------------------------------------------------------------
