@@ -81,6 +81,7 @@ def secrets_of(settings: Settings, environ: Mapping[str, str], folder: Path) -> 
     found: set[str] = set()
     identity = identity_folder(settings.storage_path)
     keys = [settings.storage_path / "unit.key", *identity.glob("*.key"), *identity.glob("*.key.part")]
+    keys += (settings.storage_path / "retired").rglob("*.key")
     for path in keys:
         try:
             data = path.read_bytes()[:MAX_KEY_BYTES]
