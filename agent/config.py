@@ -104,7 +104,6 @@ def load(
 
 def _checked(settings: Settings) -> Settings:
     _check_pins(settings)
-    _check_who(settings)
     if settings.ca_fingerprint:
         try:
             read_fingerprint(settings.ca_fingerprint)

@@ -206,6 +206,7 @@ def test_the_desks_command_prints_its_file(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMS_UNIT", "test.desk-01")
     monkeypatch.setenv("EMS_HUB", "hub.local")
+    monkeypatch.setenv("EMS_CA_FINGERPRINT", "ab" * 16)
     assert "server hub.local iburst" in CliRunner().invoke(agent_cli.main, ["time", "config"]).output
     monkeypatch.delenv("EMS_HUB")
     found = CliRunner().invoke(agent_cli.main, ["time", "config"])
