@@ -44,7 +44,7 @@ class Drill:
         maker: bodies.Maker,
         records: SpoolView,
         put: Callable[[wire.Body, Instant], None],
-        do: Callable[[Callable[[], object]], None],
+        do: Callable[[Callable[[], object]], object],
     ) -> None:
         self._now_of, self._maker, self._records, self._put, self._do = now_of, maker, records, put, do
         self.now: DrillNow | None = None

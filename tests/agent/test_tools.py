@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import os
 import signal
@@ -31,7 +32,8 @@ from agent.status import find, read_status
 from agent.support_bundle import secrets_of
 from agent.unit_key import load_key
 from agent.wire import Instant
-from tests.brokers import REPOSITORY, Broker
+from tests.authority import Centre, right_now
+from tests.brokers import REPOSITORY, Broker, secure_mosquitto
 from tests.support import wait_for
 
 UNIT = "test.desk-01"
@@ -372,6 +374,34 @@ def test_what_answers_but_is_no_broker_is_said_so() -> None:
         thread.join()
     with pytest.raises(OSError, match="refused"):
         broker_probe.knock("127.0.0.1", port, None)
+
+
+def test_the_broker_lets_this_unit_in_or_says_why_not(tmp_path: Path) -> None:
+    """Against the broker as a hub sets it up: a good certificate is let in, and why another is not
+    is told in words."""
+    hub = Centre(tmp_path)
+    ended = right_now() - datetime.timedelta(hours=1)
+    papers = {
+        "lets this unit in": hub.issue("c1.d1"),
+        "revoked": hub.issue("c1.d2"),
+        "expired": hub.issue("c1.d3", not_before=ended - datetime.timedelta(days=1), not_after=ended),
+    }
+    hub.revoke(papers["revoked"])
+    with secure_mosquitto(tmp_path / "broker", hub) as broker:
+        for words, one in papers.items():
+            context = broker_probe.context_of(hub.folder.authorities, one.certificate, one.key)
+            try:
+                said = broker_probe.knock("127.0.0.1", broker.port, context, "c1.d1")
+            except broker_probe.Refused as refused:
+                said = str(refused)
+            assert words in said
+        (tmp_path / "elsewhere").mkdir()
+        stranger = broker_probe.context_of(Centre(tmp_path / "elsewhere").folder.authorities)
+        with pytest.raises(broker_probe.Refused, match="not the hub's"):
+            broker_probe.knock("127.0.0.1", broker.port, stranger)
+    (tmp_path / "broken.pem").write_text("broken")
+    with pytest.raises(broker_probe.Refused, match="enrol again"):
+        broker_probe.context_of(tmp_path / "broken.pem")
 
 
 def test_logs_says_where_the_lines_go_without_a_journal(tmp_path: Path) -> None:
