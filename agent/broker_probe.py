@@ -10,6 +10,10 @@ import ssl
 from pathlib import Path
 
 TIMEOUT_S = 5.0
+REFUSAL_WITHIN_S = 1.0
+"""With TLS 1.3 a client's certificate is judged after the handshake. Whoever sends at once may get a broken connection
+instead of the reason."""
+_CLOSED = "it closed the connection without a word: it does not take this unit's certificate (revoked? expired?)"
 _CONNECT, _CONNACK = 0x10, 0x20
 REFUSALS = {
     0x84: "it does not speak MQTT 5",
@@ -57,20 +61,28 @@ def knock(host: str, port: int, context: ssl.SSLContext | None, client_id: str =
             raise Refused(
                 f"its certificate is not the hub's ({error.verify_message}): right hub? right clock?"
             ) from None
+        except ssl.SSLEOFError:
+            raise Refused(_CLOSED) from None
         except ssl.SSLError as error:
             raise Refused(_refusal_of(error)) from None
         except (ConnectionResetError, BrokenPipeError):
-            raise Refused("it closed the connection: it does not take this unit's certificate") from None
+            raise Refused(_CLOSED) from None
 
 
 def _say_hello(secure: ssl.SSLSocket, client_id: str) -> None:
+    secure.settimeout(REFUSAL_WITHIN_S)
+    try:
+        if not secure.recv(1):
+            raise Refused(_CLOSED)
+    except TimeoutError:
+        secure.settimeout(TIMEOUT_S)
     name = client_id.encode()
     # protocol name and level, clean start, keep-alive 10 s, no properties; then the client identifier
     variable = b"\x00\x04MQTT\x05\x02\x00\x0a\x00" + len(name).to_bytes(2, "big") + name
     secure.sendall(bytes((_CONNECT, len(variable))) + variable)
-    answer = secure.recv(4)  # with TLS 1.3 a refused certificate shows here, not in the handshake
+    answer = secure.recv(4)
     if not answer:
-        raise Refused("it closed the connection: it does not take this unit's certificate")
+        raise Refused(_CLOSED)
     if len(answer) < 4 or answer[0] != _CONNACK:
         raise Refused("what answers there is no MQTT broker")
     if answer[3]:

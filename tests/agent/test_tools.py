@@ -377,8 +377,8 @@ def test_what_answers_but_is_no_broker_is_said_so() -> None:
 
 
 def test_the_broker_lets_this_unit_in_or_says_why_not(tmp_path: Path) -> None:
-    """Against the broker as a hub sets it up: a good certificate is let in, and why another is not
-    is told in words."""
+    """Against the broker as a hub sets it up: a good certificate is let in, and why another is not is told in
+    words."""
     hub = Centre(tmp_path)
     ended = right_now() - datetime.timedelta(hours=1)
     papers = {
