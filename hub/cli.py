@@ -196,7 +196,7 @@ main.add_command(cli_plans.sitting)
 
 @main.command()
 def check() -> None:
-    """Look the hub over: SQLite, the store, the desks' chains, the broker."""
+    """Look the hub over: SQLite, the store, the desks' chains, the authority, the broker."""
     settings = read_settings()
     from hub.store import checking
 
@@ -216,6 +216,7 @@ def check() -> None:
                 (name, "a second record with the same predecessor") for name in chain.forks
             ]:
                 findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
+    findings += cli_ca.findings(settings, now_utc_ms())
     broker = f"{settings.broker_host}:{settings.broker_port}"
     try:
         socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()

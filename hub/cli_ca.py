@@ -19,6 +19,8 @@ from hub.enrolment import AuthorityProblem, CaFolder
 from hub.store import Store, certificates
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
+SOON_MS = 30 * authority.DAY_MS
+
 _ROOT = click.option(
     "--root",
     "root",
@@ -82,6 +84,32 @@ def _tell_fingerprint(folder: CaFolder) -> None:
             f"Copy {folder.root.folder} to a stick, put it in a safe and delete it here: it is needed only to make "
             "another issuing authority, and whoever has it can make themselves a hub that every desk believes."
         )
+
+
+def findings(settings: Settings, now: int) -> list[str]:
+    """What is wrong with the authority's public files, for `ems-hub check`; none where there is no authority."""
+    folder = CaFolder(settings.ca_path)
+    if not folder.path.is_dir():
+        return []
+    try:
+        roots = enrolment.roots(folder)
+        chain = enrolment.read_certificates(folder.server_certificate)
+    except AuthorityProblem as problem:
+        return [f"authority: {problem}"]
+    found = []
+    if len(chain) < 2 or not any(authority.is_issued_by(chain[1], root) for root in roots):
+        found.append(f"authority: {folder.server_certificate} does not lead to a trusted root: run `ems-hub init`")
+    if authority.names_of(chain[0]) != names_of(settings):
+        found.append("authority: the hub's names have changed: run `ems-hub ca certificates`, or let the worker run")
+    for what, certificate in (
+        ("the server's certificate", chain[0]),
+        ("the issuing authority", chain[1] if len(chain) > 1 else chain[0]),
+    ):
+        if authority.ends_utc_ms(certificate) - now < SOON_MS:
+            found.append(f"authority: {what} ends within {SOON_MS // authority.DAY_MS} days")
+    if not folder.revoked.exists():
+        found.append(f"authority: {folder.revoked} is missing, and the broker refuses everybody: run `ems-hub init`")
+    return found
 
 
 @click.group()
@@ -169,4 +197,6 @@ def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> No
         made = change(CaFolder(settings.ca_path), names_of(settings), store, _sound_now(store))
     for line in made:
         click.echo(f"made: {line}")
-    click.echo("broker, door and ingest take it up when they are started again" if made else "nothing to do")
+    click.echo(
+        "reload the broker, then start door and ingest again: they read it at start" if made else "nothing to do"
+    )

@@ -83,8 +83,11 @@ class CaFolder:
     def alone(self) -> Iterator[None]:
         """Nobody else changes the folder while the block runs. Raises AuthorityProblem when it cannot be written."""
         try:
-            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not self.path.is_dir():
+                self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _give_to_owner_of(self.path.parent, self.path)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _give_to_owner_of(self.path, descriptor)
         except OSError as error:
             raise AuthorityProblem(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:
@@ -104,18 +107,30 @@ def put_file(path: Path, data: bytes, *, is_secret: bool = False) -> None:
     secret is readable by its owner alone, and so is its folder. Raises OSError."""
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o755 if path.parent.name == "public" else 0o700, parents=True, exist_ok=True)
+        _give_to_owner_of(path.parent.parent, path.parent)
         sync_folder(path.parent.parent)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        _give_to_owner_of(path.parent, descriptor)
         if not is_secret:
-            os.fchmod(descriptor, 0o644)
+            with contextlib.suppress(PermissionError):  # a stick's file system may know no modes
+                os.fchmod(descriptor, 0o644)
         file.write(data)
         file.flush()
         os.fsync(descriptor)
     beside.replace(path)
     sync_folder(path.parent)
+
+
+def _give_to_owner_of(folder: Path, made: Path | int) -> None:
+    """What root makes belongs to whom the folder belongs to, as SQLite has it too: an admin's `sudo` must not leave a
+    key that the worker cannot read."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with contextlib.suppress(PermissionError):  # a stick's file system may know no owners
+            os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:
@@ -126,12 +141,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _unreadable(path: Path, error: OSError) -> AuthorityProblem:
+    if isinstance(error, FileNotFoundError):
+        return AuthorityProblem(f"there is no {path}: make it with `ems-hub init`")
+    return AuthorityProblem(f"{path} cannot be read: {error.strerror or error}; it belongs to the user that made it")
+
+
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """All certificates in a PEM file. Raises AuthorityProblem."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
-        raise AuthorityProblem(f"{path} cannot be read ({error.strerror}): make it with `ems-hub init`") from None
+        raise _unreadable(path, error) from None
     except ValueError:
         raise AuthorityProblem(f"{path} holds no certificate: put back the file it was, from a backup") from None
 
@@ -141,7 +162,7 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise AuthorityProblem(f"{path} cannot be read ({error.strerror}): make it with `ems-hub init`") from None
+        raise _unreadable(path, error) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise AuthorityProblem(f"{path} holds no private key: put back the file it was, from a backup") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -83,7 +83,7 @@ class Worker:
             stop.wait(POLL_S)
 
     def turn(self) -> None:
-        """Do what there is to do, and say so; nothing that fails ends the process, and what failed is tried again."""
+        """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""
         now = self._now_utc_ms()
         try:
             version = self._store.data_version()

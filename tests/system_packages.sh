@@ -6,6 +6,7 @@ need=
 command -v mosquitto >/dev/null 2>&1 || need="$need mosquitto"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ||
     command -v google-chrome >/dev/null 2>&1 || need="$need chromium"
+command -v openssl >/dev/null 2>&1 || need="$need openssl"
 command -v mkfs.ext4 >/dev/null 2>&1 || need="$need e2fsprogs"
 [ -z "$need" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -348,9 +348,6 @@ def approved(connection: sqlite3.Connection) -> list[Request]:
 def grant(connection: sqlite3.Connection, request: Request, certificate: str, issued: Issued, now_utc_ms: int) -> bool:
     """Hand out `certificate` (PEM, leaf first) for an approved request. False, and nothing is kept, when meanwhile the
     unit was revoked or the desk has sent another CSR: then the certificate must be thrown away."""
-    known: Row | None = QUERIES.unit_by_name(connection, unit=issued.unit)
-    if known is None or known["is_revoked"]:
-        return False
     if not QUERIES.grant_enrolment(
         connection, enrolment_id=request.enrolment_id, csr=request.csr, certificate=certificate
     ):

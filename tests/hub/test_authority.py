@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import socket
 import ssl
@@ -12,17 +13,19 @@ import sys
 import threading
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from paho.mqtt.enums import CallbackAPIVersion
 
 from hub import authority, enrolment, rotation
 from hub.authority import BadCsr, Revocation
 from hub.enrolment import INGEST_NAME, AuthorityProblem, CaFolder
-from tests.brokers import REPOSITORY
+from tests.brokers import REPOSITORY, Broker, mosquitto
 from tests.hub.authorities import (
     NAMES,
     NOW,
@@ -35,6 +38,7 @@ from tests.hub.authorities import (
     server_side,
     shake_hands,
 )
+from tests.support import wait_for
 
 DAY_MS = authority.DAY_MS
 
@@ -74,6 +78,19 @@ def test_keys_are_secret_and_certificates_are_not(folder: CaFolder) -> None:
             assert mode == (0o755 if path.name == "public" else 0o700), path
         else:
             assert mode == (0o600 if path.suffix == ".key" or path.name == ".lock" else 0o644), path
+
+
+def test_what_root_makes_belongs_to_the_folders_owner(folder: CaFolder) -> None:
+    """An admin's `sudo ems-hub ca rotate` leaves nothing that the hub's own user cannot read."""
+    owner = 12_345 if os.geteuid() == 0 else os.geteuid()
+    if os.geteuid() == 0:
+        for path in (folder.path, *folder.path.rglob("*")):
+            os.chown(path, owner, owner)
+    rotation.rotate(folder, folder.root.folder, NAMES, [], NOW)
+    shutil.rmtree(folder.server_key.parent)
+    rotation.new_root(folder, folder.root.folder, NAMES, [], NOW)
+    assert {path.stat().st_uid for path in (folder.path, *folder.path.rglob("*"))} == {owner}
+    assert stat.S_IMODE(folder.server_key.stat().st_mode) == 0o600
 
 
 def test_the_issuing_authority_can_make_no_other(folder: CaFolder) -> None:
@@ -482,6 +499,16 @@ def test_damaged_files_are_told_in_one_line(folder: CaFolder, which: str) -> Non
     assert "\n" not in str(found.value)
 
 
+def test_what_cannot_be_read_is_told(folder: CaFolder) -> None:
+    """A missing file names the command that makes it; another trouble is not mistaken for that."""
+    folder.issuing_key.unlink()
+    with pytest.raises(AuthorityProblem, match=r"there is no .*issuing\.key: make it with"):
+        enrolment.issuing(folder)
+    folder.issuing_key.mkdir()
+    with pytest.raises(AuthorityProblem, match=r"issuing\.key cannot be read: Is a directory"):
+        enrolment.issuing(folder)
+
+
 def test_files_that_do_not_belong_together_are_told(folder: CaFolder, tmp_path: Path) -> None:
     other = made_folder(tmp_path / "other")
     shutil.copy(other.issuing_key, folder.issuing_key)
@@ -506,3 +533,51 @@ def test_killed_at_any_step_the_same_command_completes_it(what: str, tmp_path: P
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) >= {"init": 30, "rotate": 15, "new_root": 25, "retire_root": 5}[what]
+
+
+# --- the field's own broker -----------------------------------------------------------------------------------------
+
+
+def _at_broker(broker: Broker, roots: str, certificate: Path, key: Path) -> bool:
+    """Whether mosquitto lets this client in."""
+    answers: list[bool] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.on_connect = lambda *about: answers.append(not about[3].is_failure)
+    client.on_disconnect = lambda *_: answers.append(False)
+    client.tls_set_context(client_side(roots, certificate, key))
+    try:
+        client.connect("localhost", broker.port)
+    except OSError:
+        return False
+    client.loop_start()
+    try:
+        return wait_for(lambda: answers)[0]
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_mosquitto_takes_the_files_as_they_are(live: CaFolder, tmp_path: Path) -> None:
+    """Lists that began in 1970 and never end, several in one file, two roots and a bridge: those it shall let in come
+    in, a revoked unit does not."""
+    before, revoked = _desk(live, tmp_path / "desk"), _desk(live, tmp_path / "desk", "c.desk-02")
+    old_roots = live.authorities.read_text()
+    told = [(revoked.issued.serial_number, revoked.issued.issuer, _real_now())]
+    enrolment.put_revoked(live, told)
+    files = (
+        f"cafile {live.authorities}\ncrlfile {live.revoked}\ncertfile {live.server_certificate}\n"
+        f"keyfile {live.server_key}\nrequire_certificate true\nuse_identity_as_username true\ntls_version tlsv1.3"
+    )
+    with mosquitto(tmp_path / "broker", more=files) as broker:
+        assert _at_broker(broker, old_roots, before.certificate, before.key)
+        assert _at_broker(broker, old_roots, live.ingest_certificate, live.ingest_key)
+        assert not _at_broker(broker, old_roots, revoked.certificate, revoked.key)
+        rotation.new_root(live, live.root.folder, NAMES, told, _real_now())
+        after = _desk(live, tmp_path / "desk", "c.desk-03")
+        broker.stop()
+        broker.start()
+        for roots in (old_roots, live.root_certificate.read_text()):
+            assert _at_broker(broker, roots, before.certificate, before.key)
+            assert _at_broker(broker, roots, after.certificate, after.key)
+            assert not _at_broker(broker, roots, revoked.certificate, revoked.key)
+        assert _at_broker(broker, live.authorities.read_text(), live.ingest_certificate, live.ingest_key)

@@ -284,6 +284,23 @@ def test_health_is_red_until_ingest_is_there(place: Site) -> None:
     assert (response.status_code, got(client, "/healthz")["is_well"]) == (200, True)
 
 
+def test_health_asks_for_the_worker_where_one_was_started(place: Site) -> None:
+    """A silent or troubled worker, or a clock that is not trusted, needs a person; a hub without one is well."""
+    place.centre.facts()
+    client, now = place.client(), now_ms()
+    assert set(got(client, "/healthz")["checks"]) & {"worker", "clock"} == set()
+    well = {"beat_utc_ms": now, "is_clock_trusted": True, "trouble": ""}
+    for told, expected in (
+        (well, (True, True)),
+        (well | {"beat_utc_ms": now - 60_000}, (False, True)),
+        (well | {"trouble": "no key"}, (False, True)),
+        (well | {"is_clock_trusted": False}, (True, False)),
+    ):
+        place.centre.folder.put_worker(told, now)
+        checks = got(client, "/healthz")["checks"]
+        assert (checks["worker"], checks["clock"]) == expected
+
+
 def test_metrics_tell_the_state_and_no_names(place: Site) -> None:
     place.centre.facts()
     place.centre.alert("c.d1", "camera_covered")
