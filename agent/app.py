@@ -25,16 +25,16 @@ from agent.config import Settings
 from agent.core import bodies, pace, patterns
 from agent.core.judge import AlertChange, State
 from agent.core.segments import MAX_COUNT
-from agent.devices import open_camera, panel_pins
+from agent.devices import open_camera, open_panel
 from agent.diary import Diary
 from agent.enrolling import tls_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
-from agent.heartbeat import desk_state, heartbeat_of, seat_now
+from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
 from agent.identity import Identity
 from agent.messaging.link import Link, LinkSettings
 from agent.observations import ObservationLog
-from agent.panel import Panel
+from agent.panel import Press
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
@@ -42,6 +42,7 @@ from agent.scribe import Scribe
 from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
+from agent.supervision import Loop, Supervisor
 from agent.vision.still import LIVE_SIZE, jpeg_within
 from agent.wire import Command, CommandKind, Instant, PlannedSitting
 
@@ -50,12 +51,18 @@ log = logging.getLogger(__name__)
 SOFTWARE = metadata.version("exam-monitoring-system")
 TICK_S = 0.2
 READINGS_EVERY_MS = 500
-HEARTBEAT_EVERY_MS = 5_000
+HEARTBEAT_EVERY_MS = 1_500
+"""The hub calls a desk silent after 4 s: two may be lost, or one come late."""
 STILL_EVERY_MS = 1_000
 LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
 """Both leave room for the note within a message's 64 KiB."""
 STOP_WITHIN_S = 5.0
 LINK_AGAIN_MS = 10_000
+SIGHT_LIMIT_MS = 20_000
+"""A camera that is opened may take ten seconds to say no; its thread ticks again every two."""
+LINK_LIMIT_MS = 120_000
+"""Its thread keeps receipts on the card, and a card may take long: a broker that is away does not stop it."""
+PANEL_LIMIT_MS = 10_000
 TICKS_MAY_FAIL = 25
 """One bad reading must not end a recording; a tick that has failed for five seconds must: a new start may help."""
 
@@ -79,7 +86,7 @@ class Desk:
         self.eyes = Eyes(settings.face_model, settings.models_path, lambda: self.sitting, self._keep_reference)
         self.eyes.use_reference(kept_reference(settings.storage_path))
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
-        self.panel = Panel(panel_pins(settings), self._take_press)
+        self.panel = open_panel(settings, self._take_press)
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
         self.blinds = Blinds(lambda: self.sitting.zones())
@@ -131,7 +138,15 @@ class Desk:
             folder=self.segments_folder,
             low_bytes=settings.storage_low_bytes,
         )
-        self._presses: deque[None] = deque()
+        # The scribe and the recorder's writer are not followed: a card may make them wait for as long as it must.
+        self.supervisor = Supervisor(
+            (
+                Loop("sight", lambda: self.sight.ticks, SIGHT_LIMIT_MS),
+                Loop("link", lambda: self.link.ticks, LINK_LIMIT_MS),
+                Loop("panel", lambda: self.panel.ticks, PANEL_LIMIT_MS),
+            )
+        )
+        self._presses: deque[Press] = deque()
         self._judged: dict[str, CommandKind] = {}
         self._failed_ticks = 0
         self._due: dict[str, int] = {}
@@ -182,8 +197,10 @@ class Desk:
         """Record, look and tell until `stopping` is set, then close everything in order."""
         self._start(self.clock.now())
         try:
+            self.supervisor.ready()
             while not self.stopping.wait(TICK_S):
                 self._try_tick(self.clock.now())
+                self.supervisor.step(self.clock.now())
         finally:
             self._stop(self.clock.now())
 
@@ -209,6 +226,8 @@ class Desk:
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
 
     def _stop(self, now: Instant) -> None:
+        self.supervisor.stopping("stopping: closing the segment, handing over the last records")
+        self.panel.stopping()
         self.sight.stop(STOP_WITHIN_S)
         self.sitting.end(now, is_over=False)
         self.diary.follow(None)
@@ -223,7 +242,13 @@ class Desk:
             self.records.close()
         self.panel.close()
         os.close(self._held)
+        self.supervisor.say("stopped: the recording is closed" if is_written else "stopped: the card hangs")
         log.info("stopped")
+
+    def sitting_name(self) -> str:
+        """The sitting that is on, '' for none: for the log, from any thread."""
+        sitting = self.sitting.current
+        return "" if sitting is None else sitting.sitting
 
     def _hand_over(self, timeout_s: float) -> None:
         """Give a hub that is there the time to confirm the last records; what it does not, it gets after the next
@@ -259,8 +284,8 @@ class Desk:
             sha256 = wire.sha256_hex(jpeg) if jpeg is not None else None
             self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
 
-    def _take_press(self) -> None:
-        self._presses.append(None)
+    def _take_press(self, press: Press) -> None:
+        self._presses.append(press)
 
     def _take_command(self, command: Command) -> None:
         if command.expires_utc_ms < self.clock.now().utc_ms and self.clock.is_ok():
@@ -288,13 +313,22 @@ class Desk:
         self.sitting.follow(now, self.clock.is_ok())
         self.diary.follow(self.sitting.current)
         while self._presses:
-            self._presses.popleft()
-            self.sitting.press(now)
+            self._pressed(self._presses.popleft(), now)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
             self.equipment.read(now, seen, progress)
             self._follow_pace(now, seen)
         self._show(now, seen, progress)
+
+    def _pressed(self, press: Press, now: Instant) -> None:
+        """A long press asks for help. A short one says that somebody has come: help ends, and the lamp no longer points
+        at what stands now; a proctor's later word still counts."""
+        if press == "long" or self.sitting.help is not None:
+            self.sitting.press(now)
+        if press == "short":
+            log.info("attended: the button was pressed")
+            for alert in bodies.standing_alerts(self.sight.standing(), None, self.records.boot):
+                self._judged[alert.alert] = CommandKind.DISMISS_ALERT
 
     def _is_due(self, what: str, now: Instant, every_ms: int) -> bool:
         if now.up_ms < self._due.get(what, 0):
@@ -317,6 +351,7 @@ class Desk:
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
         state = desk_state(sitting, seen, alerts, self._judged, self.equipment.standing(), hub_away_s)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
+        self.supervisor.say(status_line(state, self.sitting_name()))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
         steady = msgspec.structs.replace(state, hub_away_s=0.0)  # it grows with each tick and is no news

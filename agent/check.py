@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import models
@@ -90,6 +91,8 @@ def _clock(settings: Settings) -> Result:
 
 
 def _panel(settings: Settings) -> Result:
+    if settings.panel_socket is not None:
+        return _panel_process(settings.panel_socket)
     if settings.panel == "mock":
         return Result("panel", True, "mock pins: this machine has no lamp (EMS_PANEL=gpio for one)")
     try:
@@ -97,6 +100,16 @@ def _panel(settings: Settings) -> Result:
     except PanelProblem as error:
         return Result("panel", False, str(error))
     return Result("panel", True, "lamp, buzzer and button can be used")
+
+
+def _panel_process(path: Path) -> Result:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        try:
+            line.connect(str(path))
+        except OSError as error:
+            words = f"{path}: {error.strerror or error}; start ems-panel, or look at EMS_PANEL_SOCKET"
+            return Result("panel", False, words)
+    return Result("panel", True, f"the panel's process answers at {path}")
 
 
 def _key(settings: Settings) -> Result:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent import cli_setup, config
+from agent import cli_panel, cli_setup, config, logs
+
+if TYPE_CHECKING:
+    from agent.app import Desk
 
 
 class _OneLine(click.ClickException):
@@ -40,7 +42,14 @@ def main() -> None:
 def run() -> None:
     """Run the desk until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = _settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    desk: Desk | None = None
+    logs.begin(
+        settings.log_level,
+        settings.log_format,
+        "ems-agent",
+        unit=settings.unit,
+        sitting=lambda: "" if desk is None else desk.sitting_name(),
+    )
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
     from agent import enrolling, retiring
     from agent.app import Desk
@@ -53,10 +62,10 @@ def run() -> None:
         enrolled = enrolling.enrol(settings, stopping) if config.is_with_hub(settings) else None
         if stopping.is_set():
             return
-        desk = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
-    desk.stopping = stopping
-    with enrolling.renewing(enrolled, desk.clock, desk.broker_trouble, desk.take_grant):
-        desk.run()
+        desk = made = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
+    made.stopping = stopping
+    with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant):
+        made.run()
 
 
 @main.command()
@@ -151,6 +160,7 @@ class _in_one_line:
 
 main.add_command(cli_setup.setup)
 main.add_command(cli_setup.replace)
+main.add_command(cli_panel.panel)
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import models
@@ -11,7 +12,8 @@ from agent.camera.footage import FootageCamera
 from agent.camera.scenes import SCRIPTS, SceneCamera
 from agent.camera.webcam import Webcam
 from agent.config import BadSetting, Settings
-from agent.panel import PanelPins
+from agent.panel import Panel, PanelPins, Press
+from agent.panel_link import PanelLink
 
 
 def open_camera(settings: Settings) -> Camera:
@@ -41,7 +43,17 @@ def panel_pins(settings: Settings) -> PanelPins | None:
         red=settings.lamp_red_pin,
         green=settings.lamp_green_pin,
         blue=settings.lamp_blue_pin,
-        buzzer=settings.buzzer_pin,
+        buzzer=None if settings.buzzer == "none" else settings.buzzer_pin,
         button=settings.button_pin,
         is_lamp_active_high=settings.is_lamp_active_high,
+        is_buzzer_active_high=settings.is_buzzer_active_high,
+        is_buzzer_tonal=settings.buzzer == "tonal",
+        is_button_to_ground=settings.is_button_to_ground,
     )
+
+
+def open_panel(settings: Settings, on_button: Callable[[Press], None]) -> Panel | PanelLink:
+    """The panel in this process, or the line to the process that holds the pins. Raises PanelProblem."""
+    if settings.panel_socket is not None:
+        return PanelLink(settings.panel_socket, on_button)
+    return Panel(panel_pins(settings), on_button)

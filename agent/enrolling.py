@@ -12,7 +12,9 @@ import os
 import random
 import threading
 import tomllib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib import metadata
 from pathlib import Path
 
@@ -22,16 +24,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent import host, wire_door
 from agent.config import BadSetting, Settings
 from agent.core.patterns import PatternName
-from agent.devices import panel_pins
+from agent.devices import open_panel
 from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
 from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
-from agent.panel import Panel
+from agent.supervision import Loop, Supervisor
 from agent.unit_key import load_key
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
+TICK_S = 0.2
+LOOK_WITHIN_MS = 240_000
+"""The longest pause between two looks at the hub, and what a network at its worst takes to fail."""
 REFUSED_AFTER_MS = 30_000
 """So long without the broker, for another reason than that it is not there: perhaps it refuses the certificate."""
 AGAIN_AFTER_MS = 2 * 3_600_000
@@ -134,14 +139,50 @@ def _is_other_authority(kept: HubPlace, place: HubPlace) -> bool:
 def _ask(
     settings: Settings, place: HubPlace, folder: IdentityFolder, stopping: threading.Event, rhythm: Rhythm | None
 ) -> Identity | None:
-    with _held(settings.storage_path), _lamp(settings):
+    with _held(settings.storage_path):
         key = _record_key(settings.storage_path)
-        if folder.hub() != place:
-            _keep_place(folder, place)
+        told: deque[str] = deque(["enrolling"], maxlen=1)
+
+        def tell(words: str) -> None:
+            told.append(f"enrolling: {words}")
+            _tell(words)
+
         enroller = Enroller(
-            place, folder, key, machine(), wanted=settings.unit, tell=_tell, stopping=stopping, rhythm=rhythm
+            place,
+            folder,
+            key,
+            machine(),
+            wanted=settings.unit,
+            tell=tell,
+            stopping=stopping,
+            rhythm=rhythm,
         )
-        return enroller.enrol()
+
+        def work() -> Identity | None:
+            if folder.hub() != place:
+                _keep_place(folder, place)
+            return enroller.enrol()
+
+        with ThreadPoolExecutor(1, "enrolling") as pool:
+            asking = pool.submit(work)
+            _show_it(settings, asking, enroller, told)
+            return asking.result()
+
+
+def _show_it(settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str]) -> None:
+    """Keep lamp and service manager informed until the asking ends."""
+    clock = host.Clock(is_trusted=settings.is_clock_trusted)
+    supervisor = Supervisor([Loop("enrolling", lambda: enroller.looks_made, LOOK_WITHIN_MS)])
+    supervisor.ready()
+    panel = open_panel(settings, lambda _press: None)
+    try:
+        while not asking.done():
+            panel.show(PatternName.ENROLLING)
+            supervisor.say(told[-1])
+            supervisor.step(clock.now())
+            wait([asking], TICK_S)
+    finally:
+        panel.close()
 
 
 def _keep_place(folder: IdentityFolder, place: HubPlace) -> None:
@@ -165,16 +206,6 @@ def _held(storage: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _lamp(settings: Settings) -> Iterator[None]:
-    panel = Panel(panel_pins(settings))
-    try:
-        panel.show(PatternName.ENROLLING)
-        yield
-    finally:
-        panel.close()
 
 
 class Renewer:

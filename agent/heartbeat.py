@@ -23,7 +23,8 @@ def desk_state(
     faults: Sequence[FaultChange],
     hub_away_s: float,
 ) -> patterns.DeskState:
-    """What decides the lamp; `judged` is what proctors said of alerts, by their names."""
+    """What decides the lamp; `judged` is what was last said of alerts, by proctors and by the
+    desk's button, by their names."""
     return patterns.DeskState(
         is_booting=seen.look is None and seen.camera_trouble is None and not faults,
         is_sitting=sitting is not None,
@@ -38,7 +39,16 @@ def desk_state(
         ),
         faults=tuple(change.kind for change in faults),
         hub_away_s=hub_away_s,
+        is_sound_asked=sitting is not None and sitting.is_buzzer_allowed,
     )
+
+
+def status_line(state: patterns.DeskState, sitting: str) -> str:
+    """The desk in one line, for `systemctl status`. Changes when its state does, not with the time."""
+    doing = f"recording {sitting}" if sitting else "booting" if state.is_booting else "waiting for a sitting"
+    hub = "no hub" if state.hub_away_s else "hub connected"
+    faults = ", ".join(state.faults)
+    return f"{doing}; {hub}; {f'faults: {faults}' if faults else 'no faults'}"
 
 
 def seat_now(seen: Seen, sitting: PlannedSitting | None) -> str:

@@ -6,14 +6,16 @@ its `source` polls 100 times a second for each device.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from gpiozero import RGBLED, Button, Buzzer
+from gpiozero import RGBLED, Button, Buzzer, TonalBuzzer
 from gpiozero.pins.mock import MockFactory, MockPWMPin
+from gpiozero.tones import Tone
 from msgspec import Struct
 
 from agent.core.patterns import PATTERNS, Pattern, PatternName, moments
@@ -22,6 +24,12 @@ from agent.wire import Lamp
 log = logging.getLogger(__name__)
 
 BOUNCE_S = 0.05
+LEAST_PRESS_S = 0.03
+"""Whatever ends sooner is a contact's bounce or a spark, no finger: lgpio has been seen to let some through."""
+HOLD_S = 1.5
+"""Held for so long the button asks for help: nobody does that by leaning on the desk for a moment."""
+TONE = "A5"
+"""A tonal buzzer's, the highest that gpiozero's gives without other settings: heard, not felt as an alarm."""
 _STATES_KEPT = 1000
 
 
@@ -32,8 +40,8 @@ class PanelProblem(Exception):
 class PanelPins(Struct, frozen=True, kw_only=True):
     """BCM pin numbers and polarity. Without `buzzer` or `button` (None) the desk has none.
 
-    `is_lamp_active_high` is False for a common-anode lamp. The button joins its pin to ground; with
-    `is_button_to_ground=False` to 3.3 V.
+    `is_lamp_active_high` is False for a common-anode lamp. A tonal buzzer is passive: the pin gives it its tone. The
+    button joins its pin to ground; with `is_button_to_ground=False` to 3.3 V.
     """
 
     red: int = 17
@@ -43,7 +51,21 @@ class PanelPins(Struct, frozen=True, kw_only=True):
     button: int | None = 24
     is_lamp_active_high: bool = True
     is_buzzer_active_high: bool = True
+    is_buzzer_tonal: bool = False
     is_button_to_ground: bool = True
+
+
+Press = Literal["short", "long"]
+
+
+class _Tonal(TonalBuzzer):  # type: ignore[misc]  # gpiozero has no types
+    """A passive buzzer that goes on and off as an active one does."""
+
+    def on(self) -> None:
+        self.play(Tone(TONE))
+
+    def off(self) -> None:
+        self.stop()
 
 
 class _PcPin(MockPWMPin):  # type: ignore[misc]  # gpiozero has no types
@@ -68,20 +90,48 @@ def _gpio_factory() -> Any:
         raise PanelProblem(f"no GPIO for lamp, buzzer and button: {_in_words(error)}") from error
 
 
+def _open_lamp(pins: PanelPins, factory: Any) -> Any:
+    return RGBLED(pins.red, pins.green, pins.blue, active_high=pins.is_lamp_active_high, pin_factory=factory)
+
+
+def _open_buzzer(pins: PanelPins, factory: Any) -> Any:
+    if pins.buzzer is None:
+        return None
+    if pins.is_buzzer_tonal:
+        return _Tonal(pins.buzzer, pin_factory=factory)
+    return Buzzer(pins.buzzer, active_high=pins.is_buzzer_active_high, pin_factory=factory)
+
+
+def make_safe(pins: PanelPins | None, *, factory: Any = None) -> None:
+    """Switch lamp and buzzer off and free their pins, after whoever held them is gone. Raises PanelProblem."""
+    own = factory or (MockFactory(pin_class=_PcPin) if pins is None else _gpio_factory())
+    try:
+        with contextlib.closing(own), contextlib.ExitStack() as stack:
+            for open_device in (_open_lamp, _open_buzzer):  # gpiozero opens them switched off
+                device = open_device(pins or PanelPins(), own)
+                if device is not None:
+                    stack.callback(device.close)
+    except Exception as error:  # gpiozero's own, lgpio.error, OSError: they have no common parent
+        raise PanelProblem(f"lamp and buzzer: {_in_words(error)}") from error
+
+
 class Panel:
     """Lamp, buzzer and button of this desk.
 
-    `pins` None means mock pins, for a PC. `on_button` is called at each press, from a thread of gpiozero's: it must
-    only enqueue. `factory` is a gpiozero pin factory to use instead; the panel closes it. Raises PanelProblem when real
-    pins are asked for and cannot be had. `problem` is the text of an error that ended the playing, else None.
+    `pins` None means mock pins, for a PC. `on_button` is told of each press, from a thread of gpiozero's: it must only
+    enqueue. A short one is told when the button is let go, a long one as soon as it is long. `factory` is a gpiozero
+    pin factory to use instead; the panel closes it. Raises PanelProblem when real pins are asked for and cannot be had.
+    `problem` is the text of an error that ended the playing, else None. `ticks` counts the moments played.
     """
 
     def __init__(
-        self, pins: PanelPins | None, on_button: Callable[[], None] | None = None, *, factory: Any = None
+        self, pins: PanelPins | None, on_button: Callable[[Press], None] | None = None, *, factory: Any = None
     ) -> None:
         self.problem: str | None = None
+        self.ticks = 0
         self.factory = factory or (MockFactory(pin_class=_PcPin) if pins is None else _gpio_factory())
         self._on_button = on_button
+        self._pressed_s: float | None = None
         self._devices: list[Any] = []
         try:
             self._open(pins or PanelPins())
@@ -97,25 +147,40 @@ class Panel:
         self._thread.start()
 
     def _open(self, pins: PanelPins) -> None:
-        self._lamp = RGBLED(
-            pins.red, pins.green, pins.blue, active_high=pins.is_lamp_active_high, pin_factory=self.factory
-        )
+        self._lamp = _open_lamp(pins, self.factory)
         self._devices.append(self._lamp)
-        self._buzzer = None
-        if pins.buzzer is not None:
-            self._buzzer = Buzzer(pins.buzzer, active_high=pins.is_buzzer_active_high, pin_factory=self.factory)
+        self._buzzer = _open_buzzer(pins, self.factory)
+        if self._buzzer is not None:
             self._devices.append(self._buzzer)
         if pins.button is not None:
             button = Button(
-                pins.button, pull_up=pins.is_button_to_ground, bounce_time=BOUNCE_S, pin_factory=self.factory
+                pins.button,
+                pull_up=pins.is_button_to_ground,
+                bounce_time=BOUNCE_S,
+                hold_time=HOLD_S,
+                pin_factory=self.factory,
             )
             self._devices.append(button)
-            button.when_pressed = self._press
+            button.when_pressed = self._push
+            button.when_held = self._hold
+            button.when_released = self._let_go
 
-    def _press(self) -> None:
+    def _push(self) -> None:
+        self._pressed_s = self.factory.ticks()
+
+    def _hold(self) -> None:
+        self._pressed_s = None  # told now: letting go says nothing more
+        self._tell("long")
+
+    def _let_go(self) -> None:
+        pressed_s, self._pressed_s = self._pressed_s, None
+        if pressed_s is not None and self.factory.ticks() - pressed_s >= LEAST_PRESS_S:
+            self._tell("short")
+
+    def _tell(self, press: Press) -> None:
         try:
             if self._on_button is not None:
-                self._on_button()
+                self._on_button(press)
         except Exception:  # lgpio's one notify thread ends with the first exception, and every later press is lost
             log.exception("the button's callable failed")
 
@@ -125,6 +190,9 @@ class Panel:
             self._is_buzzer_allowed = is_buzzer_allowed
             self._pattern = PATTERNS[name]
             self._news.notify_all()
+
+    def stopping(self) -> None:
+        """The agent has begun to end: the pattern goes on until `close`."""
 
     def lamp(self) -> Lamp:
         """What lamp and buzzer do now: the pattern's own colour, whatever the moment of its rhythm."""
@@ -164,6 +232,7 @@ class Panel:
         """Play `pattern` until another is shown or the panel closes."""
         red, green, blue = (int(pattern.colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
         for moment in moments(pattern, is_sounding and self._buzzer is not None):
+            self.ticks += 1
             self._lamp.value = (red * moment.level, green * moment.level, blue * moment.level)
             self._sound(moment.is_buzzing and self._is_buzzer_allowed)
             if self._is_over(pattern, moment.ms):

@@ -103,6 +103,8 @@ class Sight:
         self._open_camera, self._observe, self._feed, self._on_changes = open_camera, observe, feed, on_changes
         self._mask, self._clock, self._watch, self._forget_view = mask, clock, watch, forget_view
         self._every_ms = 1000 / fps
+        self.ticks = 0
+        """Rounds of the thread, with a camera and without; stands still when it hangs."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._judge: Judge | None = None
@@ -172,6 +174,7 @@ class Sight:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.ticks += 1
             pause_s = REOPEN_S
             try:
                 camera = self._open_camera()
@@ -196,6 +199,7 @@ class Sight:
     def _look_through(self, camera: Camera) -> None:
         number, due_ms = 0, 0.0
         while not self._stopping.is_set():
+            self.ticks += 1
             picture = camera.newest(number, timeout_s=1.0)
             if picture is None:
                 continue

@@ -173,6 +173,7 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
 
     From `empty_from_utc_ms` until `empty_until_utc_ms` (both or neither) the plan says that the seat is empty: the room
     is set up and nobody admitted yet. It may lie before the start; in it the desk learns how its empty seat looks.
+    Candidates write: the buzzer is silent unless `is_buzzer_allowed`.
     """
 
     sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
@@ -186,6 +187,7 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     masks: Annotated[tuple[Mask, ...], Meta(max_length=MAX_MASKS)] = ()
     empty_from_utc_ms: Ms | None = None
     empty_until_utc_ms: Ms | None = None
+    is_buzzer_allowed: bool = False
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -536,7 +538,7 @@ class StandingAlert(Struct, frozen=True, kw_only=True):
 
 
 class Lamp(Struct, frozen=True, kw_only=True):
-    """What the lamp and buzzer do now: `pattern` is a row of `agent.core.patterns`, `colour` as #rrggbb."""
+    """What the lamp and buzzer do now: `pattern` is a row of `agent.wire_lamp`, `colour` as #rrggbb."""
 
     pattern: Label
     colour: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import click
 
 from hub import cli_ca, cli_plans, cli_units
+from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
@@ -108,12 +109,11 @@ def _hashed(from_stdin: bool) -> tuple[str, str]:
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "proctor"]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def user_add(name: str, role: str, password_stdin: bool) -> None:
     """Open an account."""
     settings = read_settings()
-    from hub.core.access import Role
     from hub.store import people
 
     password_hash, told = _hashed(password_stdin)
@@ -144,10 +144,9 @@ def user_passwd(name: str, password_stdin: bool) -> None:
 
 @user.command("role")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "proctor"]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 def user_role(name: str, role: str) -> None:
     """Give an account another role; its log-ins end."""
-    from hub.core.access import Role
     from hub.store import people
 
     is_changed = _change_person(lambda store: people.set_role(store, name, Role(role)))

@@ -72,12 +72,23 @@ class CaFolder:
         self.ingest_key = self.path / "ingest" / "ingest.key"
         self.ingest_certificate = self.path / "ingest" / "ingest.crt"
         """Leaf first, then the issuing authority's."""
+        self._take_handed_over()
         self.authorities = self.path / "public" / "authorities.pem"
         """Every root that is trusted now, the one of the issuing authority first."""
         self.bridge = self.path / "public" / "bridge.pem"
         """While two roots are trusted: the newer one's key, signed by the older one."""
         self.revoked = self.path / "public" / "units.crl"
         """One list for each issuing authority that ever signed a unit's certificate, in PEM."""
+
+    def _take_handed_over(self) -> None:
+        """A service of systemd's gets its key and certificate in a folder of its own (LoadCredential=) and cannot read
+        the authority's. Both or neither: they are a pair."""
+        handed_over = Path(os.environ.get("CREDENTIALS_DIRECTORY") or os.devnull)
+        for name in ("server", "ingest"):
+            key, certificate = handed_over / f"{name}.key", handed_over / f"{name}.crt"
+            if key.exists() and certificate.exists():
+                setattr(self, f"{name}_key", key)
+                setattr(self, f"{name}_certificate", certificate)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

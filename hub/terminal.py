@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from hub import config
+from hub import config, logs
 from hub.config import Settings
 from hub.store import Store, StoreProblem
 
@@ -30,9 +28,7 @@ def read_settings() -> Settings:
         settings = config.load()
     except config.BadSetting as bad:
         fail(str(bad))
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logs.begin(settings.log_level, settings.log_format, "ems-hub")
     return settings
 
 

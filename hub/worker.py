@@ -27,6 +27,7 @@ from hub.live import LiveFolder
 from hub.store import Store, StoreProblem, certificates, enrolling
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
+from hub.supervision import Service
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +79,14 @@ class Worker:
         self._waiting = self._signed = 0
 
     def run(self, stop: threading.Event) -> None:
+        service = Service()
+        service.ready()
         while not stop.is_set():
             self.turn()
+            service.say(self._trouble or self._clock or "well")
+            service.ping_if_due()
             stop.wait(POLL_S)
+        service.stopping()
 
     def turn(self) -> None:
         """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""

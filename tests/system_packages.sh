@@ -6,6 +6,7 @@ need=
 command -v mosquitto >/dev/null 2>&1 || need="$need mosquitto"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ||
     command -v google-chrome >/dev/null 2>&1 || need="$need chromium"
+command -v systemd-analyze >/dev/null 2>&1 || need="$need systemd"
 command -v openssl >/dev/null 2>&1 || need="$need openssl"
 command -v mkfs.ext4 >/dev/null 2>&1 || need="$need e2fsprogs"
 [ -z "$need" ] && exit 0

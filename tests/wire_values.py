@@ -217,6 +217,20 @@ _SEAT_MASKS_PLAN = wire.Plan(
         wire.Mask(kind="ignore", points=((0.0, 0.0), (0.25, 0.0), (0.25, 0.5), (0.0, 0.5))),
     ),
 )
+_BUZZER_PLAN = wire.Plan(
+    number=15,
+    sittings=(
+        wire.PlannedSitting(
+            sitting="listening-1",
+            exam="Listening comprehension",
+            room="Hall",
+            seat="A1",
+            start_utc_ms=1_760_040_000_000,
+            end_utc_ms=1_760_043_600_000,
+            is_buzzer_allowed=True,
+        ),
+    ),
+)
 
 GOLDEN: tuple[Golden, ...] = (
     *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
@@ -251,6 +265,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("down-plan.json", "down", "plan", _PLAN),
     Golden("down-plan-masks.json", "down", "plan", _MASKED_PLAN),
     Golden("down-plan-seat-masks.json", "down", "plan", _SEAT_MASKS_PLAN),
+    Golden("down-plan-buzzer.json", "down", "plan", _BUZZER_PLAN),
     Golden(
         "down-command.json",
         "down",

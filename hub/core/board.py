@@ -19,6 +19,10 @@ from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
 GONE = (Presence.OFFLINE, Presence.NEVER_SEEN)
+UNHEARD = (Presence.SILENT, *GONE)
+"""What its last heartbeat said is not said to be so now."""
+NOT_ANSWERING = "desk_not_answering"
+"""A fault that no desk can tell: the hub sees it by the silence."""
 
 
 class State(enum.StrEnum):
@@ -28,6 +32,7 @@ class State(enum.StrEnum):
     OFFLINE = "offline"
     FAULT = "fault"
     ATTENTION = "attention"
+    DRILL = "drill"
     RECORDING = "recording"
     WAITING = "waiting"
     EMPTY = "empty"
@@ -57,6 +62,7 @@ FAULT_WORDS: dict[str, str] = {
     FaultKind.TOO_HOT: "Too hot",
     FaultKind.HUB_UNREACHABLE: "Hub unreachable",
     FaultKind.PLAN_REFUSED: "Plan refused",
+    NOT_ANSWERING: "Desk not answering",
 }
 CAUSE_WORDS: dict[str, str] = {
     GapCause.RESTART: "Restart",
@@ -98,6 +104,8 @@ class Rows(Protocol):
     def sittings(self) -> Sequence[Row]: ...
     @property
     def newest_incident_utc_ms(self) -> int | None: ...
+    @property
+    def units_due(self) -> int: ...
 
 
 class Board(NamedTuple):
@@ -141,7 +149,7 @@ def build(rows: Rows, now_utc_ms: int) -> Board:
         key = f"s{seat['seat_id']}" if seat["seat_id"] is not None else f"u:{seat['unit']}"
         heartbeat = heartbeat_of(seat)
         present = presence_of(seat, now_utc_ms)
-        unit_faults = merged_faults(faults[seat["unit"]], heartbeat)
+        unit_faults = [*merged_faults(faults[seat["unit"]], heartbeat), *_silence(seat, present)]
         conditions = _conditions(seat, heartbeat, present, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
         tiles[key] = _tile(key, seat, heartbeat, present, conditions)
         ranks[key] = (
@@ -199,6 +207,13 @@ def merged_faults(rows: Iterable[Row], heartbeat: Heartbeat | None) -> list[dict
     return sorted(found.values(), key=lambda fault: (fault["began_utc_ms"], fault["kind"]))
 
 
+def _silence(seat: Row, present: Presence) -> list[dict[str, Any]]:
+    if present is not Presence.SILENT:
+        return []
+    last_utc_ms = max(seat["heartbeat_utc_ms"] or 0, seat["status_utc_ms"] or 0)
+    return [{"kind": NOT_ANSWERING, "began_utc_ms": last_utc_ms, "detail": "nothing is heard of it any more"}]
+
+
 def _conditions(
     seat: Row,
     heartbeat: Heartbeat | None,
@@ -217,17 +232,15 @@ def _conditions(
     found += [Condition(2, State.FAULT, words_of(FAULT_WORDS, f["kind"]), f["began_utc_ms"]) for f in faults]
     if heartbeat and heartbeat.state == "stopped" and not any(c.state is State.FAULT for c in found):
         found.append(Condition(2, State.FAULT, "Not recording"))
-    if present is Presence.LATE:
-        found.append(Condition(4, State.ATTENTION, "Late", seat["heartbeat_utc_ms"]))
-    if heartbeat and heartbeat.is_low_light and not heartbeat.is_covered and present not in GONE:
+    if heartbeat and heartbeat.is_low_light and not heartbeat.is_covered and present not in UNHEARD:
         found.append(Condition(4, State.ATTENTION, "Low light"))
     standing = {alert["incident_id"] for alert in alerts}
     found += [
         Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])
         for row in incidents
-        if row["state"] == "open" and row["incident_id"] not in standing
+        if row["state"] == "open" and row["incident_id"] not in standing and not row["is_drill"]
     ][:1]
-    if present not in GONE and not any(c.words == "Not recording" for c in found):
+    if present not in UNHEARD and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
         found.append(
             Condition(5, State.RECORDING, "Recording") if is_recording else Condition(6, State.WAITING, "Waiting")
@@ -236,6 +249,9 @@ def _conditions(
 
 
 def _condition_of_alert(alert: Row) -> Condition:
+    """A drill has a state of its own and never stands before trouble that is real."""
+    if alert["is_drill"]:
+        return Condition(4, State.DRILL, f"DRILL: {words_of(ALERT_WORDS, alert['kind'])}", alert["began_utc_ms"])
     rank = 0 if alert["incident_state"] == "open" else 3
     return Condition(rank, State.ALERT, words_of(ALERT_WORDS, alert["kind"]), alert["began_utc_ms"])
 
@@ -245,7 +261,7 @@ def _tile(
 ) -> dict[str, Any]:
     first, *rest = conditions
     also = [c for c in rest if c.rank < 5]
-    is_known = heartbeat is not None and present not in GONE
+    is_known = heartbeat is not None and present not in UNHEARD
     return {
         "id": key,
         "seat_id": seat["seat_id"],
@@ -287,7 +303,7 @@ def _fault_line(key: str, seat: Row, fault: Row) -> dict[str, Any]:
 
 
 def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dict[str, Any]]:
-    """What waits for people: unreviewed first, the oldest first; then what somebody has taken on."""
+    """What waits for people: unreviewed first, the oldest first; then what somebody has taken on; then drills."""
     found = [
         {
             "id": row["incident_id"],
@@ -301,10 +317,11 @@ def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dic
             "began_utc_ms": row["began_utc_ms"],
             "acknowledged_by": row["acknowledged_by"] or "",
             "version": row["version"],
+            "is_drill": bool(row["is_drill"]),
         }
         for row in incidents
     ]
-    return sorted(found, key=lambda row: (row["state"] != "open", row["opened_utc_ms"], row["id"]))
+    return sorted(found, key=lambda row: (row["is_drill"], row["state"] != "open", row["opened_utc_ms"], row["id"]))
 
 
 def _bar(
@@ -317,7 +334,7 @@ def _bar(
     running = [row for row in rows.sittings if row["start_utc_ms"] <= now_utc_ms]
     rooms = {row["room"] for row in running}
     due = [tile for tile in tiles.values() if tile["unit"] and (not rooms or tile["room"] in rooms)]
-    waiting = [row for row in queue if row["state"] == "open"]
+    waiting = [row for row in queue if row["state"] == "open" and not row["is_drill"]]
     return {
         "sittings": [
             {name: row[name] for name in ("sitting", "exam", "room", "start_utc_ms", "end_utc_ms", "mode")}
@@ -330,6 +347,7 @@ def _bar(
         "oldest_utc_ms": waiting[0]["opened_utc_ms"] if waiting else None,
         "offline": sum(tile["presence"] in GONE for tile in tiles.values()),
         "faults": len(faults),
+        "units_due": rows.units_due,
         "newest_incident_utc_ms": rows.newest_incident_utc_ms,
         "rooms": sorted({tile["room"] for tile in tiles.values() if tile["room"]}, key=natural),
     }

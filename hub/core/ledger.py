@@ -109,6 +109,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     incident_id: int | None = None
     is_superseded: bool = False
     """Whether the desk has raised a later alert of this kind: it never raises one while another stands."""
+    is_drill: bool = False
 
     @property
     def ended_utc_ms(self) -> int:
@@ -145,6 +146,7 @@ def alert_row(record: Record, body: Alert) -> AlertRow:
         seq=record.header.seq,
         body=record.body_text,
         still_sha256=body.still_sha256,
+        is_drill=body.is_drill,
     )
 
 
@@ -152,13 +154,17 @@ def newer_alert(known: AlertRow | None, told: AlertRow) -> AlertRow | None:
     """The row after `told`, or None when nothing changes. Its place and incident stay those of `known`.
 
     A desk gives an alert one picture, named by any of its records. Should two disagree, the lesser hash is kept, so
-    that the order of arrival decides nothing.
+    that the order of arrival decides nothing. Nor is one a drill that any of its records calls real.
     """
     if known is None:
         return told
     stills = [still for still in (known.still_sha256, told.still_sha256) if still is not None]
     is_newer = (told.boot, told.seq) > (known.boot, known.seq)
-    row = replace(told if is_newer else known, still_sha256=min(stills, default=None))
+    row = replace(
+        told if is_newer else known,
+        still_sha256=min(stills, default=None),
+        is_drill=known.is_drill and told.is_drill,
+    )
     if is_newer:
         row = replace(row, room=known.room, seat=known.seat, incident_id=known.incident_id)
     return None if row == known else row
@@ -222,6 +228,10 @@ class Group(Struct, frozen=True, kw_only=True):
         cleared = [row.cleared_utc_ms for row in self.alerts if row.cleared_utc_ms is not None]
         return max(cleared) if len(cleared) == len(self.alerts) else None
 
+    @property
+    def is_drill(self) -> bool:
+        return all(row.is_drill for row in self.alerts)
+
 
 class Regrouped(Struct, frozen=True):
     """Every group that there is now, and the incidents left empty: emptied -> index of the group that took over."""
@@ -235,13 +245,18 @@ def regroup(alerts: Iterable[AlertRow], anchored: frozenset[int]) -> Regrouped:
 
     Alerts belong together when one stands still, or ended at most JOIN_WITHIN_MS before the next began. Records
     may arrive in any order, so a late one may join two groups or part one. `anchored` are the incidents that people
-    have worked on: those keep their number and every alert they have; machines may only add to them.
+    have worked on: those keep their number and every alert they have; machines may only add to them. Drills and real
+    alerts are grouped apart.
     """
-    clusters = _clusters(sorted(alerts, key=lambda row: (row.began_utc_ms, row.boot, row.seq, row.alert)))
+    rows = sorted(alerts, key=lambda row: (row.began_utc_ms, row.boot, row.seq, row.alert))
+    clusters = [cluster for is_drill in (False, True) for cluster in _clusters(_drills(rows, is_drill))]
+    real: frozenset[int | None] = frozenset(row.incident_id for row in rows if not row.is_drill)
     members: dict[int, list[AlertRow]] = {}
     opened: list[list[AlertRow]] = []
     for cluster in clusters:
+        taken: frozenset[int | None] = real if cluster[0].is_drill else frozenset()
         held: set[int | None] = {row.incident_id for row in cluster if row.incident_id in anchored}
+        held -= taken
         loose = [row for row in cluster if row.incident_id not in anchored]
         for row in cluster:
             if row.incident_id is not None and row.incident_id in anchored:
@@ -249,7 +264,7 @@ def regroup(alerts: Iterable[AlertRow], anchored: frozenset[int]) -> Regrouped:
         if not loose:
             continue
         # An anchored incident of the cluster takes the loose ones; else the oldest not yet used by another cluster.
-        free = {row.incident_id for row in loose if row.incident_id not in members}
+        free = {row.incident_id for row in loose if row.incident_id not in members} - taken
         numbers = sorted(number for number in held or free if number is not None)
         if numbers:
             members.setdefault(numbers[0], []).extend(loose)
@@ -258,6 +273,10 @@ def regroup(alerts: Iterable[AlertRow], anchored: frozenset[int]) -> Regrouped:
     groups = [_group(number, rows) for number, rows in members.items()] + [_group(None, rows) for rows in opened]
     groups.sort(key=lambda group: (group.began_utc_ms, group.alerts[0].boot, group.alerts[0].seq))
     return Regrouped(tuple(groups), _emptied(groups))
+
+
+def _drills(rows: Sequence[AlertRow], is_drill: bool) -> list[AlertRow]:
+    return [row for row in rows if row.is_drill is is_drill]
 
 
 def _clusters(rows: Sequence[AlertRow]) -> list[list[AlertRow]]:

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from agent.wire import Heartbeat, Status
 
-LATE_AFTER_MS = 12_000
-"""Two heartbeats of 5 s are missing, and a little: perhaps a busy network."""
+SILENT_AFTER_MS = 3_500
+"""Two heartbeats of 1.5 s are missing, and a little: the desk hangs, or its network does, and the page says so within
+5 s of its last word."""
 OFFLINE_AFTER_MS = 20_000
 """Nobody waits longer for a word; the broker's last will usually says so earlier."""
 
@@ -18,7 +19,7 @@ class Presence(enum.StrEnum):
     """What the hub knows of a desk's being there."""
 
     ONLINE = "online"
-    LATE = "late"
+    SILENT = "silent"
     OFFLINE = "offline"
     NEVER_SEEN = "never_seen"
 
@@ -51,7 +52,7 @@ def presence(
     silence_ms = now_utc_ms - newest_utc_ms
     if silence_ms >= OFFLINE_AFTER_MS:
         return Presence.OFFLINE
-    return Presence.LATE if silence_ms >= LATE_AFTER_MS else Presence.ONLINE
+    return Presence.SILENT if silence_ms >= SILENT_AFTER_MS else Presence.ONLINE
 
 
 def heard_status(known: Heard | None, status: Status, now_utc_ms: int) -> Heard | None:

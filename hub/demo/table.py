@@ -12,7 +12,7 @@ from rich.text import Text
 from agent.wire import Heartbeat
 from hub.demo.centre import DemoDesk
 
-LATE_MS = 12_000
+LATE_MS = 3_500
 COLUMNS: tuple[tuple[str, int, Literal["left", "right"]], ...] = (
     ("seat", 4, "left"),
     ("desk", 7, "left"),

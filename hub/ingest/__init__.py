@@ -24,6 +24,7 @@ from hub.ingest.facts import Facts
 from hub.ingest.sending import Sender
 from hub.live import LiveFolder
 from hub.store import Store, StoreProblem
+from hub.supervision import Service
 
 log = logging.getLogger(__name__)
 
@@ -57,20 +58,24 @@ class Ingest:
         self._link = Link(settings, utc_ms)
         self._sender = Sender(store, self._link, self._facts)
         self._newest_at_ms = self._facts_at_ms = 0
+        self._service = Service()
 
     def run(self, stop: threading.Event) -> None:
         self._live.keep_only(self._committer.units)
         self._link.start()
+        self._service.ready()
         try:
             while not stop.is_set():
                 self._turn(stop)
                 if not self._link.is_alive:
                     raise IngestProblem("the broker's thread has ended")
         finally:
+            self._service.stopping()
             self._link.stop()
             self._committer.close()
 
     def _turn(self, stop: threading.Event) -> None:
+        self._service.ping_if_due()
         group = self._link.take(MOST_IN_GROUP, BEAT_MS / 1000)
         now_ms = utc_ms()
         if not 0 <= now_ms - self._newest_at_ms < NEWEST_EVERY_MS:
@@ -107,6 +112,7 @@ class Ingest:
                     log.error("the store cannot be written, nothing is receipted: %s", unwell)
                 self._facts.trouble = str(unwell)
                 self._tell()
+                self._service.ping_if_due()  # it waits for the store, and says so: no reason to be started again
             if stop.wait(retry_s):
                 return
             retry_s = min(2 * retry_s, LONGEST_RETRY_S)
@@ -143,6 +149,8 @@ class Ingest:
             return
         self._facts_at_ms = now_ms
         self._facts.is_connected = self._link.is_connected
+        broker = "broker connected" if self._facts.is_connected else "no broker"
+        self._service.say(f"{broker}; {self._facts.trouble or 'store well'}")
         try:
             told = self._facts.told(queue=self._link.waiting, dropped=self._link.dropped, now_utc_ms=now_ms)
             self._live.put_facts(told, now_ms)

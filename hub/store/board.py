@@ -50,6 +50,7 @@ class BoardRows(NamedTuple):
     newest_event: int
     newest_incident_utc_ms: int | None
     touched: list[int]
+    units_due: int = 0
 
 
 class SeatHistory(NamedTuple):
@@ -74,6 +75,7 @@ def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
             newest_event=int(QUERIES.board_newest_event(connection)[0]),
             newest_incident_utc_ms=QUERIES.board_newest_incident(connection)[0],
             touched=[row["incident_id"] for row in QUERIES.board_touched(connection, after=after_event)],
+            units_due=int(QUERIES.board_units_due(connection)[0]),
         )
 
 

@@ -14,11 +14,13 @@ PAGE_ROWS = 100
 
 
 class Filter(NamedTuple):
-    """Empty text: no restriction. `state` is a state, or `unfinished` for all but closed."""
+    """Empty text: no restriction. `state` is a state, or `unfinished` for all but closed; `drills` is `only`
+    or `none`."""
 
     state: str = ""
     room: str = ""
     kind: str = ""
+    drills: str = ""
 
 
 class Incident(NamedTuple):
@@ -33,13 +35,14 @@ class NoSuchIncident(Exception):
     """No incident has that number."""
 
 
-def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The newest PAGE_ROWS incidents that match, those numbered below `before` (0: from the newest), and the count of
-    all that match."""
+def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, Any]], int, int]:
+    """The newest PAGE_ROWS incidents that match, those numbered below `before` (0: from the newest), the count of all
+    that match, and how many of these are drills."""
     values = wanted._asdict()
     with store.read() as connection:
         rows = [dict(row) for row in QUERIES.incident_list(connection, **values, since=before, limit=PAGE_ROWS)]
-        return rows, int(QUERIES.incident_count(connection, **values)[0])
+        count, drills = QUERIES.incident_count(connection, **values)
+        return rows, int(count), int(drills)
 
 
 def newest_utc_ms(store: Store) -> int | None:
@@ -81,6 +84,8 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
         row = QUERIES.incident_by_id(connection, incident_id=incident_id)
         if row is None:
             raise NoSuchIncident(incident_id)
+        if row["is_drill"] and wish.verdict not in (None, review.Verdict.NO_CONCERN):
+            raise review.Refused("a drill is closed with no concern: nothing has happened")
         thread = _thread(connection, incident_id)
         standing = review.Standing(review.State(row["state"]), row["version"], thread, row["merged_into"])
         change = review.decide(standing, wish)

@@ -170,7 +170,8 @@ _ALERT_COLUMNS = tuple(field for field in AlertRow.__struct_fields__ if field no
 
 
 def _alert_of(row: Row) -> AlertRow:
-    return AlertRow(mode=_MODE.decode(row["body"]).mode, **{column: row[column] for column in _ALERT_COLUMNS})
+    columns = {column: row[column] for column in _ALERT_COLUMNS} | {"is_drill": bool(row["is_drill"])}
+    return AlertRow(mode=_MODE.decode(row["body"]).mode, **columns)
 
 
 def alert_of(connection: sqlite3.Connection, unit: str, alert: str) -> AlertRow | None:
@@ -191,6 +192,7 @@ def alerts_near(connection: sqlite3.Connection, row: AlertRow) -> tuple[list[Ale
         connection,
         unit=row.unit,
         kind=row.kind,
+        is_drill=row.is_drill,
         began=row.began_utc_ms,
         ended=row.ended_utc_ms,
         within=JOIN_WITHIN_MS,
@@ -204,7 +206,9 @@ def alerts_near(connection: sqlite3.Connection, row: AlertRow) -> tuple[list[Ale
         if each["alert"] != row.alert
     ]
     if row.incident_id is not None or opens_incident(row):
-        later: Row = QUERIES.is_superseded(connection, unit=row.unit, kind=row.kind, began=row.began_utc_ms)
+        later: Row = QUERIES.is_superseded(
+            connection, unit=row.unit, kind=row.kind, is_drill=row.is_drill, began=row.began_utc_ms
+        )
         near.append(msgspec.structs.replace(row, is_superseded=bool(later["is_superseded"])))
     return near, anchored
 
@@ -231,7 +235,7 @@ def save_groups(connection: sqlite3.Connection, regrouped: Regrouped, now_utc_ms
 def save_group(connection: sqlite3.Connection, group: Group, now_utc_ms: int) -> int:
     """Make the incident be this group; answers its number."""
     first = group.alerts[0]
-    place = {"sitting": first.sitting, "room": first.room, "seat": first.seat}
+    place = {"sitting": first.sitting, "room": first.room, "seat": first.seat, "is_drill": group.is_drill}
     times = {"began_utc_ms": group.began_utc_ms, "cleared_utc_ms": group.cleared_utc_ms}
     number, was_cleared_utc_ms = group.incident_id, None
     if number is None:

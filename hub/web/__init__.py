@@ -15,7 +15,7 @@ from hub.config import Settings
 from hub.core import board as board_words
 from hub.live import LiveFolder
 from hub.store import Store
-from hub.web import clock, health, incidents, live, login, people, seats, security, texts
+from hub.web import card, clock, health, incidents, live, login, people, seats, security, texts, units
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
 from hub.web.tail import Tail
@@ -41,8 +41,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         WTF_CSRF_TIME_LIMIT=None,  # as long as the log-in: a page may stand open for a whole exam
         RATELIMIT_HEADERS_ENABLED=True,
     )
-    if is_production:
-        # In production the centre's TLS stands in front; its word about the caller counts.
+    if is_production and not settings.web_tls:
+        # The centre's TLS stands in front; its word about the caller counts.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     folder = LiveFolder(Path(settings.live_path))
     tail = Tail(store, Stills(folder))
@@ -51,7 +51,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     CSRFProtect(app)
     security.install(app)
     login.install(app)
-    for page in (live, incidents, seats, people, health):
+    for page in (live, incidents, seats, units, card, people, health):
         app.register_blueprint(page.blueprint)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)

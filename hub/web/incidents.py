@@ -26,12 +26,19 @@ STATES = {
     "closed": "Closed",
     "": "All",
 }
+DRILLS = {"": "With real ones", "none": "Without", "only": "Only"}
 VERDICTS = {
     review.Verdict.NO_CONCERN: ("No concern", "Records that a person looked and found nothing to follow up."),
     review.Verdict.REFER: ("Refer", "Records that the centre should look into it. It is no finding against anybody."),
     review.Verdict.CONFIRMED_BY_CENTRE: (
         "Confirmed by the centre",
         "Records that the centre looked into it and confirms it.",
+    ),
+}
+DRILL_VERDICTS = {
+    review.Verdict.NO_CONCERN: (
+        "No concern",
+        "Records that the drill's alert came and was worked on. Nothing happened.",
     ),
 }
 EVENT_WORDS = {
@@ -54,13 +61,18 @@ def listing() -> ResponseReturnValue:
         state=state if state in STATES else "unfinished",
         room=request.args.get("room", ""),
         kind=request.args.get("kind", ""),
+        drills=drills if (drills := request.args.get("drills", "")) in DRILLS else "",
     )
     before = request.args.get("before", "0")
-    rows, count = store.page(parts().store, wanted, int(before) if before.isdecimal() and len(before) < 16 else 0)
+    rows, count, drills_count = store.page(
+        parts().store, wanted, int(before) if before.isdecimal() and len(before) < 16 else 0
+    )
     return render_template(
         "incidents.html",
         rows=rows,
         count=count,
+        drills_count=drills_count,
+        drills=DRILLS,
         wanted=wanted,
         states=STATES,
         kinds=ALERT_WORDS,
@@ -87,7 +99,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         incident=incident,
         row=incident.row,
         acts=() if incident.row["merged_into"] else review.POSSIBLE[review.State(incident.row["state"])],
-        verdicts=VERDICTS,
+        verdicts=DRILL_VERDICTS if incident.row["is_drill"] else VERDICTS,
+        verdict_words=VERDICTS,
         event_words=EVENT_WORDS,
         desk=review.DESK,
         began={alert["alert"]: alert["began_utc_ms"] for alert in incident.alerts},

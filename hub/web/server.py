@@ -11,8 +11,11 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from hub.arbiter import WatchedArbiter
 from hub.config import Settings
+from hub.enrolment import CaFolder
 from hub.store import Store, StoreProblem
+from hub.tls import ServerTls
 from hub.web import create_app
 
 log = logging.getLogger(__name__)
@@ -35,7 +38,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         threads = self._settings.max_streams + SPARE_THREADS
-        options = {
+        options: dict[str, Any] = {
             "bind": f"{self._settings.web_host}:{self._settings.web_port}",
             "worker_class": "gthread",
             "workers": 1,  # streams and rate limits are counted in one process
@@ -50,6 +53,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "when_ready": _end_dead_viewers,
             "post_fork": self._remember,
         }
+        if self._settings.web_tls:
+            folder = CaFolder(self._settings.ca_path)
+            options |= {
+                "certfile": str(folder.server_certificate),
+                "keyfile": str(folder.server_key),
+                "ssl_context": ServerTls(folder).for_gunicorn,
+            }
         for name, value in options.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
@@ -58,6 +68,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # In the worker, after the fork: neither threads nor SQLite connections survive one.
         store = Store(self._settings.database_path)
         return create_app(self._settings, store, should_stop=lambda: not self._worker.alive)
+
+    def run(self) -> None:
+        try:
+            WatchedArbiter(self).run()
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
     def _remember(self, _arbiter: Any, worker: Any) -> None:
         self._worker = worker
@@ -90,6 +107,11 @@ def _problem(settings: Settings) -> str:
         Store(settings.database_path).close()
     except StoreProblem as error:
         return str(error)
+    if settings.web_tls:
+        try:
+            ServerTls(CaFolder(settings.ca_path)).context()
+        except OSError as error:
+            return f"no certificate to serve with (EMS_WEB_TLS): {error}; make one: ems-hub init"
     family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -55,6 +55,9 @@ WRONG = [
     ("EMS_BUZZER", "loud"),
     ("EMS_IS_BUZZER_ACTIVE_HIGH", "perhaps"),
     ("EMS_IS_BUTTON_TO_GROUND", "perhaps"),
+    ("EMS_BUZZER_PIN", "17"),
+    ("EMS_BUTTON_PIN", "23"),
+    ("EMS_LAMP_BLUE_PIN", "27"),
 ]
 FREE_TEXT = {
     "storage_path",

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 
+from agent import panel as panel_module
 from agent.core.patterns import PATTERNS, PatternName
-from agent.panel import Panel, PanelPins, PanelProblem
+from agent.panel import Panel, PanelPins, PanelProblem, make_safe
 from agent.wire import Lamp
 from tests.support import wait_for
 
@@ -95,33 +97,62 @@ def test_a_pattern_that_is_replaced_takes_its_sound_along(panel: Panel) -> None:
     wait_for(lambda: panel.factory.pin(PINS.buzzer).state == 0)
 
 
-def test_each_press_of_the_button_is_enqueued_once() -> None:
-    """Pressed is low for a button to ground; letting go says nothing."""
+class ClockedFactory(MockFactory):  # type: ignore[misc]
+    """Mock pins whose time a test sets."""
+
+    now_s = 0.0
+
+    def ticks(self) -> float:
+        return self.now_s
+
+
+def press(factory: ClockedFactory, for_s: float, number: int | None = PINS.button) -> None:
+    """Push the button to ground and let it go after `for_s`."""
+    factory.pin(number).drive_low()
+    factory.now_s += for_s
+    factory.pin(number).drive_high()
+
+
+def test_each_short_press_is_enqueued_once() -> None:
+    """When the button is let go; a contact that bounces for some milliseconds says nothing."""
     presses: queue.SimpleQueue[str] = queue.SimpleQueue()
-    panel = Panel(None, lambda: presses.put("pressed"))
-    pin = panel.factory.pin(PINS.button)
-    for _ in range(3):
-        pin.drive_low()
-        pin.drive_high()
-    assert presses.qsize() == 3
+    factory = ClockedFactory(pin_class=MockPWMPin)
+    panel = Panel(PINS, presses.put, factory=factory)
+    for for_s in (0.2, 0.004, 0.011, 1.4):
+        press(factory, for_s)
+    assert [presses.get_nowait() for _ in range(presses.qsize())] == ["short", "short"]
+    panel.close()
+
+
+def test_a_button_that_is_held_asks_for_help_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told while it is still held, after 1.5 s; letting it go says nothing more, and the next press is a new one."""
+    assert panel_module.HOLD_S == 1.5
+    monkeypatch.setattr(panel_module, "HOLD_S", 0.05)
+    presses: queue.SimpleQueue[str] = queue.SimpleQueue()
+    factory = ClockedFactory(pin_class=MockPWMPin)
+    panel = Panel(PINS, presses.put, factory=factory)
+    factory.pin(PINS.button).drive_low()
+    assert presses.get(timeout=30) == "long"
+    factory.now_s += 5
+    factory.pin(PINS.button).drive_high()
+    assert presses.empty()
     panel.close()
 
 
 def test_a_failing_callable_does_not_reach_the_pins_thread(caplog: pytest.LogCaptureFixture) -> None:
     """One exception there would end all button events; it is logged, and the next press still comes."""
-    calls: list[int] = []
+    calls: list[str] = []
 
-    def fail() -> None:
-        calls.append(1)
+    def fail(kind: str) -> None:
+        calls.append(kind)
         raise RuntimeError("queue closed")
 
-    panel = Panel(None, fail)
-    pin = panel.factory.pin(PINS.button)
+    factory = ClockedFactory(pin_class=MockPWMPin)
+    panel = Panel(PINS, fail, factory=factory)
     for _ in range(2):
-        pin.drive_low()
-        pin.drive_high()
+        press(factory, 0.2)
     panel.close()
-    assert len(calls) == 2
+    assert calls == ["short", "short"]
     assert "queue closed" in caplog.text
 
 
@@ -138,13 +169,15 @@ def test_polarity_and_pins_are_the_settings() -> None:
         is_buzzer_active_high=False,
         is_button_to_ground=False,
     )
-    factory = MockFactory(pin_class=MockPWMPin)
-    panel = Panel(pins, lambda: presses.put("pressed"), factory=factory)
+    factory = ClockedFactory(pin_class=MockPWMPin)
+    panel = Panel(pins, presses.put, factory=factory)
     panel.show(PatternName.FAULT, is_buzzer_allowed=True)
     wait_for(lambda: factory.pin(19).state == 0)
     wait_for(lambda: factory.pin(5).state == 0)
     assert (factory.pin(6).state, factory.pin(13).state) == (1, 1)
     factory.pin(26).drive_high()
+    factory.now_s += 0.2
+    factory.pin(26).drive_low()
     assert presses.qsize() == 1
     panel.close()
 
@@ -156,6 +189,35 @@ def test_a_desk_may_have_neither_buzzer_nor_button() -> None:
     wait_for(lambda: 1.0 in states(panel, PINS.red))
     assert not panel.lamp().is_buzzing
     panel.close()
+
+
+def test_a_tonal_buzzer_gets_its_tone_from_the_pin() -> None:
+    """A passive buzzer is silent under a steady level: it hears 880 Hz while it sounds, and nothing afterwards."""
+    factory = MockFactory(pin_class=MockPWMPin)
+    panel = Panel(msgspec.structs.replace(PINS, is_buzzer_tonal=True), factory=factory)
+    pin = factory.pin(PINS.buzzer)
+    assert pin.state == 0
+    panel.show(PatternName.FAULT, is_buzzer_allowed=True)
+    wait_for(lambda: pin.frequency == 880 and pin.state == 0.5)
+    wait_for(lambda: pin.state == 0)
+    assert not panel.lamp().is_buzzing
+    panel.close()
+
+
+@pytest.mark.parametrize("is_high", [True, False])
+def test_the_safe_state_is_dark_and_silent_and_frees_the_pins(is_high: bool) -> None:
+    """After a panel that was killed with everything on: no colour, no sound, and the next one gets the pins."""
+    factory = MockFactory(pin_class=MockPWMPin)
+    pins = msgspec.structs.replace(PINS, is_lamp_active_high=is_high, is_buzzer_active_high=is_high)
+    numbers = (pins.red, pins.green, pins.blue, pins.buzzer)
+    for number in numbers:
+        factory.pin(number).function = "output"
+        factory.pin(number).state = int(is_high)
+    driven = {number: factory.pin(number) for number in numbers}
+    make_safe(pins, factory=factory)
+    off = int(not is_high)
+    assert all(off in [state.state for state in pin.states] for pin in driven.values())
+    Panel(pins, factory=factory).close()
 
 
 def test_closing_frees_the_pins_and_may_be_done_twice(panel: Panel) -> None:

@@ -63,6 +63,22 @@ def test_no_two_patterns_share_colour_or_rhythm() -> None:
         assert max(differences) >= 0.5, (one.name, other.name)
 
 
+def beaten(pattern: Pattern) -> list[float]:
+    """One round of the rhythm, a level each 50 ms."""
+    return levels(pattern, sum(beat.ms for beat in pattern.rhythm))[::5]
+
+
+def test_no_rhythm_is_another_one_begun_later() -> None:
+    """Nobody sees where a rhythm begins: however two are laid over each other, they differ by more than 0.15 of full
+    light on average over 20 s."""
+    for one, other in itertools.combinations(PATTERNS.values(), 2):
+        a, b = beaten(one), beaten(other)
+        distances = [
+            sum(abs(a[at % len(a)] - b[(at + later) % len(b)]) for at in range(400)) / 400 for later in range(len(b))
+        ]
+        assert min(distances) > 0.15, (one.name, other.name)
+
+
 @EVERY_PATTERN
 def test_every_lamp_moves(pattern: Pattern) -> None:
     """A lamp that stands still is a broken one: each changes visibly within any 5 s, and is not dark for long."""
@@ -160,6 +176,16 @@ def test_grave_faults_come_before_alerts_and_the_others_after(fault: FaultKind) 
     assert shown(faults=(FaultKind.HUB_UNREACHABLE, fault)) is alone
 
 
+def test_a_desk_that_is_not_in_use_yet_says_so() -> None:
+    """Enrolling is not booting and not a hub that is away; a drill is announced before what it plays, but neither hides
+    a call for help nor lost proof."""
+    assert choose(DeskState(is_enrolling=True, is_booting=True)) is PatternName.ENROLLING
+    assert choose(DeskState(is_enrolling=True, faults=(FaultKind.HUB_UNREACHABLE,))) is PatternName.ENROLLING
+    assert shown(is_drill=True, alerts=(EMPTY,), faults=(FaultKind.TOO_HOT,)) is PatternName.DRILL
+    assert shown(is_drill=True, alerts=(HELP,)) is PatternName.HELP
+    assert shown(is_drill=True, faults=(FaultKind.CAMERA_LOST,)) is PatternName.FAULT
+
+
 def test_the_buzzer_is_silent_in_a_sitting_unless_asked() -> None:
     """Candidates write; outside a sitting it may sound."""
     assert not is_buzzer_allowed(DeskState(is_sitting=True, faults=tuple(FaultKind)))
@@ -171,6 +197,8 @@ def test_the_buzzer_is_silent_in_a_sitting_unless_asked() -> None:
     st.builds(
         DeskState,
         is_booting=st.booleans(),
+        is_enrolling=st.booleans(),
+        is_drill=st.booleans(),
         is_sitting=st.booleans(),
         mode=st.sampled_from(Mode),
         alerts=st.lists(

@@ -113,8 +113,63 @@ class Centre:
             self.units[unit] = (name, label)
         return self.insert("seats", room_id=room, label=label, unit=unit)
 
-    def heartbeat(self, unit: str, *, age_ms: int = 0, is_online: bool = True, **values: Any) -> None:
-        now = now_ms() - age_ms
+    def request(self, code: str, *, age_ms: int = 40_000, **told: Any) -> int:
+        """A desk that asks to be let in; returns the number of its request."""
+        values = {
+            "serial": "10000000a3f1c2d4",
+            "model": "Raspberry Pi 5 Model B Rev 1.0",
+            "software": "0.1.0",
+            "wanted": "",
+            "replaces": "",
+            "address": "10.4.0.31",
+        }
+        now = now_ms()
+        return self.insert(
+            "enrolments",
+            kind="enrolment",
+            state="waiting",
+            public_key=hashlib.sha256(code.encode()).hexdigest(),
+            code=code,
+            csr="-----BEGIN CERTIFICATE REQUEST-----",
+            asked_utc_ms=now - age_ms,
+            heard_utc_ms=now,
+            **(values | told),
+        )
+
+    def certificate(self, unit: str, *, age_days: float = 10, life_days: float = 90) -> None:
+        day = 86_400_000
+        began = now_ms() - int(age_days * day)
+        self.insert(
+            "certificates",
+            serial_number=hashlib.sha256(f"{unit} {began}".encode()).hexdigest()[:32],
+            unit=unit,
+            issuer="0" * 64,
+            not_before_utc_ms=began,
+            not_after_utc_ms=began + int(life_days * day),
+            issued_utc_ms=began,
+        )
+
+    def security_event(self, unit: str, kind: str = "two_machines", detail: str = "", *, count: int = 1) -> int:
+        now = now_ms()
+        return self.insert(
+            "security_events",
+            unit=unit,
+            kind=kind,
+            detail=detail,
+            first_utc_ms=now - 300_000,
+            last_utc_ms=now - 4_000,
+            count=count,
+        )
+
+    def worker(self, **values: Any) -> None:
+        """The worker's word, as of now."""
+        well = {"beat_utc_ms": now_ms(), "is_clock_trusted": True, "clock": "", "trouble": "", "waiting": 0}
+        self.folder.put_worker(well | values, now_ms())
+
+    def heartbeat(self, unit: str, *, age_ms: int | None = None, is_online: bool = True, **values: Any) -> None:
+        """The unit's newest word, `age_ms` old; without it the unit counts as heard of for a minute to come, as one
+        that goes on telling."""
+        now = now_ms() - (age_ms if age_ms is not None else -60_000 if is_online else 0)
         lamp = values.pop("lamp", "recording")
         beat = Heartbeat(
             boot=1,
@@ -177,6 +232,7 @@ class Centre:
         age_ms: int = 20_000,
         mode: str = "automated",
         still: int = -1,
+        is_drill: bool = False,
     ) -> int:
         """A standing alert with its open incident; returns the incident's number."""
         self._alerts += 1
@@ -200,6 +256,7 @@ class Centre:
             model_sha256=hashlib.sha256(b"model").hexdigest(),
             software="0.1.0",
             still_sha256=sha256,
+            is_drill=is_drill,
         )
         incident = self.insert(
             "incidents",
@@ -210,6 +267,7 @@ class Centre:
             seat=seat,
             opened_utc_ms=now + 180,
             began_utc_ms=began.utc_ms,
+            is_drill=int(is_drill),
         )
         self.insert(
             "alerts",
@@ -229,6 +287,7 @@ class Centre:
             still_sha256=sha256,
             received_utc_ms=now + 180,
             incident_id=incident,
+            is_drill=int(is_drill),
         )
         self._desk_event(incident, now + 180, "opened", body.alert)
         return incident
@@ -383,22 +442,22 @@ def _trouble(centre: Centre, units: list[str]) -> list[str]:
     centre.alert(units[12], "camera_covered", age_ms=12_000, still=12)
     centre.fault(units[12], "storage_low", "", age_ms=30_000)
     centre.heartbeat(units[14], is_online=False, age_ms=60_000)
-    centre.heartbeat(units[15], age_ms=14_000)
+    centre.heartbeat(units[15], age_ms=9_000)
     centre.still(units[16], 16, age_ms=25_000)
     centre.heartbeat(units[20], state="waiting", lamp="waiting", recorded_s=0.0)
     return []
 
 
 def keep_alive(centre: Centre, units: list[str], step: int, still: frozenset[int] = frozenset({3, 14, 16})) -> None:
-    """One second of desk life: new pictures, and every fifth second a heartbeat."""
+    """One second of desk life: new pictures, and a heartbeat."""
     centre.facts()
     for number, unit in enumerate(units):
         is_troubled = len(units) >= 10
         if number not in still:
             centre.still(unit, number, step=step)
         if is_troubled and number == 15:
-            centre.heartbeat(unit, age_ms=14_000, recorded_s=2505.0 + step)
-        elif step % 5 != number % 5 or (is_troubled and number == 14):
+            centre.heartbeat(unit, age_ms=9_000, recorded_s=2505.0 + step)
+        elif is_troubled and number == 14:
             continue
         elif number == 3:
             centre.heartbeat(unit, state="stopped", lamp="fault", faces=None, capture_fps=None)

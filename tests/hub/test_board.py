@@ -34,7 +34,9 @@ def seat(number: int, *, room: str = "Hall", age_ms: int = 1000, **values: Any) 
     return row | values
 
 
-def alert(number: int, incident: int = 1, state: str = "open", kind: str = "seat_empty") -> dict[str, Any]:
+def alert(
+    number: int, incident: int = 1, state: str = "open", kind: str = "seat_empty", is_drill: bool = False
+) -> dict[str, Any]:
     return {
         "unit": f"c.d{number}",
         "alert": "a",
@@ -42,6 +44,7 @@ def alert(number: int, incident: int = 1, state: str = "open", kind: str = "seat
         "began_utc_ms": NOW - 20_000,
         "incident_id": incident,
         "incident_state": state,
+        "is_drill": int(is_drill),
     }
 
 
@@ -49,7 +52,9 @@ def fault(number: int, kind: str = "camera_lost") -> dict[str, Any]:
     return {"unit": f"c.d{number}", "fault": "f", "kind": kind, "began_utc_ms": NOW - 9000, "detail": "cable"}
 
 
-def incident(number: int, key: int = 1, state: str = "open", opened_ms: int = 0) -> dict[str, Any]:
+def incident(
+    number: int, key: int = 1, state: str = "open", opened_ms: int = 0, is_drill: bool = False
+) -> dict[str, Any]:
     return {
         "incident_id": key,
         "unit": f"c.d{number}",
@@ -62,12 +67,13 @@ def incident(number: int, key: int = 1, state: str = "open", opened_ms: int = 0)
         "cleared_utc_ms": None,
         "acknowledged_by": None if state == "open" else "Ada",
         "version": 1,
+        "is_drill": int(is_drill),
     }
 
 
 def board(seats: list[dict[str, Any]], **rows: Any) -> Board:
     found: dict[str, Any] = {name: [] for name in ("alerts", "faults", "incidents", "sittings")}
-    return build(SimpleNamespace(seats=seats, newest_incident_utc_ms=None, **(found | rows)), NOW)
+    return build(SimpleNamespace(seats=seats, newest_incident_utc_ms=None, units_due=0, **(found | rows)), NOW)
 
 
 def states(found: Board) -> dict[str, tuple[str, str]]:
@@ -83,7 +89,7 @@ def test_a_seat_that_records_is_quiet() -> None:
 def test_each_state_has_its_word() -> None:
     rows = [
         seat(1, heartbeat=beat(state="waiting")),
-        seat(2, age_ms=13_000),
+        seat(2, age_ms=3_500),
         seat(3, age_ms=21_000),
         seat(4, is_online=None, status_utc_ms=None, heartbeat=None, heartbeat_utc_ms=None),
         seat(5, unit=None, is_online=None, status_utc_ms=None, heartbeat=None, heartbeat_utc_ms=None),
@@ -92,7 +98,7 @@ def test_each_state_has_its_word() -> None:
     ]
     assert states(board(rows, incidents=[incident(7)])) == {
         "A1": ("waiting", "Waiting"),
-        "A2": ("attention", "Late"),
+        "A2": ("fault", "Desk not answering"),
         "A3": ("offline", "Offline"),
         "A4": ("offline", "Never connected"),
         "A5": ("empty", "No desk unit"),
@@ -130,6 +136,18 @@ def test_alert_and_fault_of_one_seat_stand_apart() -> None:
     assert tile["also"] == [{"state": "fault", "words": "Camera lost"}]
     assert [line["words"] for line in found.faults] == ["Camera lost"]
     assert [line["words"] for line in found.queue] == ["Nobody in view"]
+
+
+def test_a_desk_that_is_silent_is_a_fault_and_its_readings_are_not_said_to_be_so_now() -> None:
+    """It hangs, or its network does: nobody knows whether it records. Its silence began with its last word."""
+    text = beat(faces=1, seat="face", capture_fps=15.0, is_low_light=True, lamp=Lamp(pattern="x", colour="#00ff00"))
+    found = board([seat(1, heartbeat=text, age_ms=3_499), seat(2, heartbeat=text, age_ms=3_500)])
+    assert states(found) == {"A1": ("attention", "Low light"), "A2": ("fault", "Desk not answering")}
+    tile = found.tiles["s2"]
+    assert (tile["since_utc_ms"], tile["is_recording"]) == (NOW - 3_500, False)
+    assert (tile["faces"], tile["fps"], tile["lamp"], tile["also"]) == (None, None, None, [])
+    assert [(line["tile"], line["words"]) for line in found.faults] == [("s2", "Desk not answering")]
+    assert (found.bar["recording"], found.bar["offline"], found.bar["faults"]) == (1, 0, 1)
 
 
 def test_a_closed_incident_is_off_the_tile_while_its_alert_stands() -> None:
@@ -226,3 +244,23 @@ def test_any_labels_can_be_sorted(labels: list[str]) -> None:
 def test_a_later_desks_kind_has_words() -> None:
     assert words_of(ALERT_WORDS, "chair_moved") == "Chair moved"
     assert words_of(FAULT_WORDS, "too_hot") == "Too hot"
+
+
+def test_a_drill_is_named_so_and_never_hides_what_is_real() -> None:
+    """It has a state of its own, stands behind real trouble, and is not counted as waiting for review."""
+    found = board(
+        [seat(1), seat(2)],
+        alerts=[alert(1, 1, is_drill=True), alert(2, 2, is_drill=True)],
+        incidents=[incident(1, 1, is_drill=True, opened_ms=-5000), incident(2, 2, is_drill=True), incident(2, 3)],
+        faults=[fault(2)],
+    )
+    assert states(found) == {"A1": ("drill", "DRILL: Nobody in view"), "A2": ("fault", "Camera lost")}
+    assert [each["words"] for each in found.tiles["s2"]["also"]] == ["To review", "DRILL: Nobody in view"]
+    assert [(row["id"], row["is_drill"]) for row in found.queue] == [(3, False), (1, True), (2, True)]
+    assert found.bar["unreviewed"] == 1
+
+
+def test_a_drill_that_is_over_leaves_its_seat_quiet() -> None:
+    found = board([seat(1)], incidents=[incident(1, 1, is_drill=True)])
+    assert states(found) == {"A1": ("recording", "Recording")}
+    assert found.bar["unreviewed"] == 0

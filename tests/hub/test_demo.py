@@ -357,7 +357,7 @@ def test_the_table_says_what_the_heartbeat_says() -> None:
     one, two, three = (
         line
         for line in shown(
-            desks, {"demo.desk-01": (text, 95_000), "demo.desk-02": (text, 80_000)}, 100_000, []
+            desks, {"demo.desk-01": (text, 98_000), "demo.desk-02": (text, 80_000)}, 100_000, []
         ).splitlines()
         if "desk-" in line
     )

@@ -23,7 +23,7 @@ from tests.hub.desk import Desk, alert, at, segment
 
 NOW_UTC_MS = 1_900_000_000_000
 TOPIC = "ems/1/c1.d1/up/record"
-INCIDENT_COLUMNS = ("kind", "seat", "began_utc_ms", "cleared_utc_ms")
+INCIDENT_COLUMNS = ("kind", "seat", "began_utc_ms", "cleared_utc_ms", "is_drill")
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -165,17 +165,21 @@ alert_lives = st.lists(
         st.booleans(),  # whether it is cleared at all
         st.booleans(),  # whether an update lies between
         st.sampled_from([Mode.AUTOMATED, Mode.AUTOMATED, Mode.SEMI_AUTOMATED, Mode.MANUAL]),
+        st.booleans(),  # whether it is a drill
     ),
     min_size=1,
     max_size=6,
 )
 
 
-def told(desk: Desk, lives: Sequence[tuple[int, int, AlertKind, bool, bool, Mode]]) -> list[Record]:
+Life = tuple[int, int, AlertKind, bool, bool, Mode, bool]
+
+
+def told(desk: Desk, lives: Sequence[Life]) -> list[Record]:
     """The records of such a morning, with a fault, a gap and segments between."""
-    for number, (began_s, lasted_s, kind, is_cleared, is_updated, mode) in enumerate(lives):
+    for number, (began_s, lasted_s, kind, is_cleared, is_updated, mode, is_drill) in enumerate(lives):
         name = f"a{number}"
-        about: dict[str, Any] = {"began_s": began_s, "kind": kind, "mode": mode}
+        about: dict[str, Any] = {"began_s": began_s, "kind": kind, "mode": mode, "is_drill": is_drill}
         desk.seal(alert(name, **about, still_sha256=wire.sha256_hex(name.encode())), began_s + 10)
         if is_updated:
             desk.seal(alert(name, "updated", **about, faces=number), began_s + 11)
@@ -193,9 +197,7 @@ def told(desk: Desk, lives: Sequence[tuple[int, int, AlertKind, bool, bool, Mode
 
 @settings(deadline=None, max_examples=150)
 @given(alert_lives, st.data())
-def test_no_order_and_no_repeat_changes_what_is_shown(
-    lives: list[tuple[int, int, AlertKind, bool, bool, Mode]], data: st.DataObject
-) -> None:
+def test_no_order_and_no_repeat_changes_what_is_shown(lives: list[Life], data: st.DataObject) -> None:
     """Cleared before raised, backlog after live, everything twice: the same alerts, incidents, faults, gaps."""
     desk = Desk()
     records = told(desk, lives)
@@ -229,6 +231,36 @@ def test_kinds_are_kept_apart_and_manual_mode_opens_none() -> None:
     desk.seal(alert("a2", kind=AlertKind.CAMERA_COVERED))
     desk.seal(alert("a3", kind=AlertKind.MORE_THAN_ONE_FACE, mode=Mode.MANUAL))
     assert incidents_of(desk.records, desk) == [["a1"], ["a2"]]
+
+
+def test_a_drill_never_shares_an_incident_with_a_real_alert() -> None:
+    """Not when both stand, not when they follow at once, not in an incident that people work on already."""
+    desk = Desk()
+    desk.seal(alert("a1"))
+    desk.seal(alert("drill1", began_s=5, is_drill=True))
+    desk.seal(alert("drill1", "cleared", began_s=5, cleared_s=30, is_drill=True))
+    desk.seal(alert("drill2", began_s=40, is_drill=True))
+    desk.seal(alert("a1", "cleared", cleared_s=50))
+    desk.seal(alert("a2", began_s=60))
+    with empty_store(desk) as connection:
+        keep(connection, desk.records[:2])
+        connection.execute("update incidents set state = 'acknowledged', acknowledged_by = 'ada'")
+        keep(connection, desk.records[2:])
+        found = [(incident[0], incident[5]) for incident in shown(connection)["incidents"]]
+        assert found == [(["a1", "a2"], 0), (["drill1", "drill2"], 1)]
+
+
+def test_an_alert_that_any_record_calls_real_is_no_drill() -> None:
+    """Whatever comes first: a real alert must not be taken for a drill, and then joins the real ones."""
+    desk = Desk()
+    desk.seal(alert("a1", is_drill=True))
+    desk.seal(alert("drill", is_drill=True))
+    desk.seal(alert("a1", "cleared", cleared_s=30))
+    for records in (desk.records, desk.records[::-1]):
+        with empty_store(desk) as connection:
+            keep(connection, records)
+            found = [(incident[0], incident[5]) for incident in shown(connection)["incidents"]]
+            assert found == [(["a1"], 0), (["drill"], 1)]
 
 
 def test_clearing_is_noted_when_nothing_stands() -> None:

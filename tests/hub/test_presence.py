@@ -1,4 +1,4 @@
-"""Presence: online, late, offline, never seen, from birth, will and heartbeats."""
+"""Presence: online, silent, offline, never seen, from birth, will and heartbeats."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NOW_MS = 1_000_000
     [
         (None, None, None, Presence.NEVER_SEEN),
         (True, NOW_MS, None, Presence.ONLINE),
-        (True, NOW_MS - 90_000, NOW_MS - 11_999, Presence.ONLINE),
-        (True, NOW_MS - 90_000, NOW_MS - 12_000, Presence.LATE),
-        (True, NOW_MS - 90_000, NOW_MS - 19_999, Presence.LATE),
+        (True, NOW_MS - 90_000, NOW_MS - 3_499, Presence.ONLINE),
+        (True, NOW_MS - 90_000, NOW_MS - 3_500, Presence.SILENT),
+        (True, NOW_MS - 90_000, NOW_MS - 19_999, Presence.SILENT),
         (True, NOW_MS - 90_000, NOW_MS - 20_000, Presence.OFFLINE),
         (False, NOW_MS - 1, NOW_MS - 2, Presence.OFFLINE),
         (False, NOW_MS - 2, NOW_MS - 1, Presence.ONLINE),
@@ -29,14 +29,14 @@ NOW_MS = 1_000_000
     ],
 )
 def test_presence(is_online: bool | None, status_ms: int | None, heartbeat_ms: int | None, expected: Presence) -> None:
-    """Late after 12 s, offline after 20 s or by the will, unless a heartbeat came after the will."""
+    """Silent after 3.5 s, offline after 20 s or by the will, unless a heartbeat came after the will."""
     assert presence(is_online, status_ms, heartbeat_ms, NOW_MS) is expected
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**5))
 def test_silence_never_makes_it_better(status_ms: int, heartbeat_ms: int, more_ms: int) -> None:
     """As time passes without a word, the state only gets worse."""
-    order = [Presence.ONLINE, Presence.LATE, Presence.OFFLINE]
+    order = [Presence.ONLINE, Presence.SILENT, Presence.OFFLINE]
     now_ms = max(status_ms, heartbeat_ms)
     before = presence(True, status_ms, heartbeat_ms, now_ms)
     after = presence(True, status_ms, heartbeat_ms, now_ms + more_ms)

@@ -99,7 +99,7 @@ def test_a_reader_sees_one_moment(tmp_path: Path, store: Store) -> None:
 def test_what_was_done_about_an_incident_stays(store: Store) -> None:
     """No one changes or deletes an event, whatever code asks."""
     with store.write() as connection:
-        connection.execute("insert into units values ('c.d', ?, 1, 0)", ("0" * 64,))
+        connection.execute("insert into units (unit, public_key, first_seen_utc_ms) values ('c.d', ?, 1)", ("0" * 64,))
         connection.execute(
             "insert into incidents (unit, kind, sitting, room, seat, opened_utc_ms, began_utc_ms)"
             " values ('c.d', 'seat_empty', 's', 'r', '1', 1, 1)"

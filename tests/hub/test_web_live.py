@@ -191,10 +191,13 @@ def test_streams_end_when_the_server_goes_down(place: Site) -> None:
     viewer.close()
 
 
-def test_silence_makes_a_desk_late_and_then_offline_without_any_row_changing(place: Site) -> None:
-    place.centre.heartbeat("c.d1", age_ms=11_500)
+def test_silence_makes_a_desk_a_fault_and_then_offline_without_any_row_changing(place: Site) -> None:
+    place.centre.heartbeat("c.d1", age_ms=2_500)
+    place.centre.heartbeat("c.d2", age_ms=19_000)
     viewer = Viewer(place.client("Ada"))
-    viewer.until("change", lambda data: data.get("tiles", {}).get("s1", {}).get("words") == "Late")
+    for seat, words in (("s1", "Desk not answering"), ("s2", "Offline")):
+        if place.tail.board.tiles[seat]["words"] != words:
+            viewer.until("change", lambda data, s=seat, w=words: data.get("tiles", {}).get(s, {}).get("words") == w)
     viewer.close()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -25,7 +26,7 @@ from tests.hub.seed import Centre
 from tests.support import wait_for
 
 PASSWORD = "correct horse battery"
-PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Root": Role.ADMIN}
+PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Tim": Role.TECHNICIAN, "Root": Role.ADMIN}
 
 
 class Site:
@@ -116,7 +117,8 @@ def served(folder: Path, **values: str) -> Iterator[tuple[str, Centre]]:
     with (folder / "web.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment, stdout=log, stderr=log)
         try:
-            address = f"http://127.0.0.1:{port}"
+            scheme = "https" if values.get("EMS_WEB_TLS") == "true" else "http"
+            address = f"{scheme}://127.0.0.1:{port}"
             wait_for(lambda: _answers(address) or process.poll() is not None)
             assert process.poll() is None, (folder / "web.log").read_text()
             yield address, centre
@@ -131,5 +133,7 @@ def _answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address}/login", timeout=5):
             return True
-    except (urllib.error.URLError, OSError):
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ssl.SSLCertVerificationError)  # it answers, with an authority of its own
+    except OSError:
         return False

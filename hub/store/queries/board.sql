@@ -8,7 +8,7 @@ from units u left join presence p on p.unit = u.unit
 where u.is_revoked = 0 and not exists (select 1 from seats s where s.unit = u.unit);
 
 -- name: board_alerts()
-select a.unit, a.alert, a.kind, a.began_utc_ms, a.incident_id, coalesce(i.state, 'open') as incident_state
+select a.unit, a.alert, a.kind, a.began_utc_ms, a.incident_id, a.is_drill, coalesce(i.state, 'open') as incident_state
 from alerts a left join incidents i using (incident_id)
 where a.cleared_utc_ms is null and coalesce(i.state, 'open') <> 'closed';
 
@@ -16,7 +16,8 @@ where a.cleared_utc_ms is null and coalesce(i.state, 'open') <> 'closed';
 select unit, fault, kind, began_utc_ms, detail from faults where state <> 'cleared';
 
 -- name: board_incidents()
-select incident_id, unit, kind, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms, acknowledged_by, version
+select incident_id, unit, kind, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms, acknowledged_by, version,
+    is_drill
 from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
 
 -- name: board_sittings(now)
@@ -30,7 +31,12 @@ select coalesce(max(event_id), 0) from incident_events;
 select distinct incident_id from incident_events where event_id > :after;
 
 -- name: board_newest_incident()^
-select max(opened_utc_ms) from incidents;
+select max(opened_utc_ms) from incidents where is_drill = 0;
+
+-- name: board_units_due()^
+-- What waits for who lets units in: requests, and security events that nobody has looked at.
+select (select count(*) from enrolments where state = 'waiting')
+    + (select count(*) from security_events where seen_utc_ms is null);
 
 -- name: seat_by_id(seat_id)^
 select s.seat_id, s.label, r.name as room, s.unit, p.is_online, p.status_utc_ms, p.heartbeat, p.heartbeat_utc_ms
@@ -46,7 +52,7 @@ select began_utc_ms, ended_utc_ms, cause, is_length_known, detail, sitting
 from gaps where unit = :unit order by began_utc_ms desc limit :limit;
 
 -- name: seat_alerts(unit, limit)
-select alert, kind, state, began_utc_ms, raised_utc_ms, cleared_utc_ms, incident_id
+select alert, kind, state, began_utc_ms, raised_utc_ms, cleared_utc_ms, incident_id, is_drill
 from alerts where unit = :unit order by raised_utc_ms desc limit :limit;
 
 -- name: seat_faults(unit, limit)
@@ -54,13 +60,14 @@ select fault, kind, state, began_utc_ms, raised_utc_ms, cleared_utc_ms, detail
 from faults where unit = :unit order by raised_utc_ms desc limit :limit;
 
 -- name: count_alerts_by_kind()
-select kind, count(*) as total, coalesce(sum(cleared_utc_ms is null), 0) as standing from alerts group by kind;
+select kind, count(*) as total, coalesce(sum(cleared_utc_ms is null), 0) as standing
+from alerts where is_drill = 0 group by kind;
 
 -- name: count_faults_by_kind()
 select kind, count(*) as total, coalesce(sum(state <> 'cleared'), 0) as standing from faults group by kind;
 
 -- name: count_incidents_by_state()
-select state, count(*) as total from incidents group by state;
+select state, count(*) as total from incidents where is_drill = 0 group by state;
 
 -- name: count_records()
 select (select count(*) from rejected) as rejected, (select count(*) from conflicts) as conflicts;

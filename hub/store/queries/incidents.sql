@@ -1,25 +1,27 @@
--- name: incident_list(state, room, kind, since, limit)
+-- name: incident_list(state, room, kind, drills, since, limit)
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
 from incidents
 where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
     and (:room = '' or room = :room)
     and (:kind = '' or kind = :kind)
+    and (:drills = '' or is_drill = (:drills = 'only'))
     and (:since = 0 or incident_id < :since)
 order by incident_id desc limit :limit;
 
--- name: incident_count(state, room, kind)^
-select count(*) from incidents
+-- name: incident_count(state, room, kind, drills)^
+select count(*), coalesce(sum(is_drill), 0) from incidents
 where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
     and (:room = '' or room = :room)
-    and (:kind = '' or kind = :kind);
+    and (:kind = '' or kind = :kind)
+    and (:drills = '' or is_drill = (:drills = 'only'));
 
 -- name: incident_newest()^
-select max(opened_utc_ms) from incidents;
+select max(opened_utc_ms) from incidents where is_drill = 0;
 
 -- name: incident_by_id(incident_id)^
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
 from incidents where incident_id = :incident_id;
 
 -- name: incident_alerts(incident_id)

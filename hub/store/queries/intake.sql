@@ -61,25 +61,26 @@ select rooms.name as room from sittings join rooms using (room_id) where sitting
 -- name: alert_of(unit, alert)^
 select * from alerts where unit = :unit and alert = :alert;
 
--- name: save_alert(unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, now, incident_id)!
+-- name: save_alert(unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, is_drill, now, incident_id)!
 insert into alerts (
     unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms, raised_utc_ms, raised_up_ms,
-    cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, received_utc_ms, incident_id)
+    cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256, is_drill, received_utc_ms, incident_id)
 values (
     :unit, :alert, :kind, :state, :sitting, :room, :seat, :began_utc_ms, :began_up_ms, :raised_utc_ms, :raised_up_ms,
-    :cleared_utc_ms, :cleared_up_ms, :boot, :seq, :body, :still_sha256, :now, :incident_id)
+    :cleared_utc_ms, :cleared_up_ms, :boot, :seq, :body, :still_sha256, :is_drill, :now, :incident_id)
 on conflict (unit, alert) do update set
     kind = excluded.kind, state = excluded.state, sitting = excluded.sitting,
     began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
     raised_utc_ms = excluded.raised_utc_ms, raised_up_ms = excluded.raised_up_ms,
     cleared_utc_ms = excluded.cleared_utc_ms, cleared_up_ms = excluded.cleared_up_ms,
-    boot = excluded.boot, seq = excluded.seq, body = excluded.body, still_sha256 = excluded.still_sha256;
+    boot = excluded.boot, seq = excluded.seq, body = excluded.body, still_sha256 = excluded.still_sha256,
+    is_drill = excluded.is_drill;
 
--- name: is_superseded(unit, kind, began)^
+-- name: is_superseded(unit, kind, is_drill, began)^
 select exists (
-    select 1 from alerts where unit = :unit and kind = :kind and began_utc_ms > :began) as is_superseded;
+    select 1 from alerts where unit = :unit and kind = :kind and is_drill = :is_drill and began_utc_ms > :began) as is_superseded;
 
--- name: alerts_touching(unit, kind, began, ended, within, own)
+-- name: alerts_touching(unit, kind, is_drill, began, ended, within, own)
 -- The alerts of every unfinished incident that this stretch of time touches, and of the alert's own. Whether people
 -- worked on an incident is asked once for each, not for each of its alerts: a flapping one has hundreds.
 with near as materialized (
@@ -87,12 +88,12 @@ with near as materialized (
         select 1 from incident_events e where e.incident_id = i.incident_id and e.who <> 'desk') as is_anchored
     from incidents i
     where i.unit = :unit and i.kind = :kind and i.state <> 'closed'
-        and (i.incident_id = :own or (i.began_utc_ms - :within <= :ended
+        and (i.incident_id = :own or (i.is_drill = :is_drill and i.began_utc_ms - :within <= :ended
             and (i.cleared_utc_ms is null or i.cleared_utc_ms + :within >= :began))))
 select alerts.*, near.is_anchored,
     exists (
         select 1 from alerts later where later.unit = alerts.unit and later.kind = alerts.kind
-            and later.began_utc_ms > alerts.began_utc_ms) as is_superseded
+            and later.is_drill = alerts.is_drill and later.began_utc_ms > alerts.began_utc_ms) as is_superseded
 from near join alerts using (incident_id);
 
 -- name: alerts_in_incident(incident_id)
@@ -101,13 +102,13 @@ select * from alerts where incident_id = :incident_id;
 -- name: incident_of(incident_id)^
 select * from incidents where incident_id = :incident_id;
 
--- name: open_incident(unit, kind, sitting, room, seat, now, began_utc_ms, cleared_utc_ms)<!
-insert into incidents (unit, kind, sitting, room, seat, opened_utc_ms, began_utc_ms, cleared_utc_ms)
-values (:unit, :kind, :sitting, :room, :seat, :now, :began_utc_ms, :cleared_utc_ms);
+-- name: open_incident(unit, kind, sitting, room, seat, is_drill, now, began_utc_ms, cleared_utc_ms)<!
+insert into incidents (unit, kind, sitting, room, seat, is_drill, opened_utc_ms, began_utc_ms, cleared_utc_ms)
+values (:unit, :kind, :sitting, :room, :seat, :is_drill, :now, :began_utc_ms, :cleared_utc_ms);
 
--- name: regroup_incident(incident_id, sitting, room, seat, began_utc_ms, cleared_utc_ms)!
-update incidents set sitting = :sitting, room = :room, seat = :seat, began_utc_ms = :began_utc_ms,
-    cleared_utc_ms = :cleared_utc_ms, version = version + 1
+-- name: regroup_incident(incident_id, sitting, room, seat, is_drill, began_utc_ms, cleared_utc_ms)!
+update incidents set sitting = :sitting, room = :room, seat = :seat, is_drill = :is_drill,
+    began_utc_ms = :began_utc_ms, cleared_utc_ms = :cleared_utc_ms, version = version + 1
 where incident_id = :incident_id;
 
 -- name: merge_incident(incident_id, merged_into, now)!

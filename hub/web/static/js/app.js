@@ -12,6 +12,7 @@ function part(name) {
 
 function level(name, value, text) {
   const element = part(name);
+  if (!element) return; // what this role may not see
   element.dataset.level = value;
   setText(element.querySelector("[data-bar-text]"), text);
 }
@@ -31,13 +32,18 @@ function show() {
   level("review", unreviewed ? "alert" : "calm", counted("to_review", unreviewed, { length: age }));
   level("offline", offline ? "offline" : "calm", counted("offline", offline));
   level("faults", faults ? "fault" : "calm", counted("faults", faults));
+  const due = bar.querySelector("[data-bar-units]");
+  if (due) {
+    setText(due, String(facts.units_due));
+    due.hidden = !facts.units_due;
+  }
   showExam(now);
   setText(document.querySelector("title"), title());
 }
 
 const ownTitle = document.title;
 function title() {
-  return facts.unreviewed ? `(${facts.unreviewed}) ${ownTitle}` : ownTitle;
+  return facts.unreviewed && part("review") ? `(${facts.unreviewed}) ${ownTitle}` : ownTitle;
 }
 
 function showExam(now) {

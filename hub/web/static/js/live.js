@@ -13,8 +13,10 @@ const room = document.getElementById("room");
 const panel = document.getElementById("panel");
 const openList = document.querySelector('[data-list="open"]');
 const seenList = document.querySelector('[data-list="acknowledged"]');
+const drillList = document.querySelector('[data-list="drills"]');
 const faultList = document.querySelector('[data-list="faults"]');
 const state = { tiles: {}, order: [], queue: [], faults: [], bar: null };
+const mayReview = !document.getElementById("queue").hidden;
 let chosen = null;
 
 // --- the feed -------------------------------------------------------------------------------------------------------
@@ -123,11 +125,14 @@ new ResizeObserver(() => fit()).observe(tilesPlace);
 // --- queue and faults -----------------------------------------------------------------------------------------------
 
 function showQueue() {
-  const open = state.queue.filter((it) => it.state === "open");
-  const seen = state.queue.filter((it) => it.state !== "open");
+  const open = state.queue.filter((it) => it.state === "open" && !it.is_drill);
+  const seen = state.queue.filter((it) => it.state !== "open" && !it.is_drill);
+  const drills = state.queue.filter((it) => it.is_drill);
   const rows = (list) => list.map((it) => [it.id, it]);
   arrange(openList, rows(open), () => shape("queued-shape"), showQueued);
   arrange(seenList, rows(seen), () => shape("queued-shape"), showQueued);
+  arrange(drillList, rows(drills), () => shape("queued-shape"), showQueued);
+  document.querySelector('[data-some="drills"]').hidden = drills.length === 0;
   document.querySelector('[data-empty="open"]').hidden = open.length > 0;
   document.querySelector('[data-some="acknowledged"]').hidden = seen.length === 0;
   choose(chosen);
@@ -138,7 +143,9 @@ function showQueued(element, it) {
   Object.assign(element.dataset, { state: it.state, version: it.version });
   element.toggleAttribute("data-standing", it.is_standing);
   find("a").setAttribute("href", `/incidents/${it.id}`);
-  setIcon(find("svg"), it.state === "open" ? "alert" : "seen");
+  element.toggleAttribute("data-drill", it.is_drill);
+  find(".stamp").hidden = !it.is_drill;
+  setIcon(find("svg"), it.is_drill ? "drill" : it.state === "open" ? "alert" : "seen");
   setText(find(".label"), it.label);
   setText(find(".room"), it.room);
   setText(find(".words"), it.words);
@@ -162,7 +169,7 @@ function showFaults() {
 // --- one incident at a time -----------------------------------------------------------------------------------------
 
 function queued() {
-  return [...openList.children, ...seenList.children];
+  return [...openList.children, ...seenList.children, ...drillList.children];
 }
 
 function choose(id) {
@@ -216,7 +223,7 @@ async function acknowledge() {
   panel.querySelector('button[value="acknowledge"]')?.click();
 }
 
-for (const list of [openList, seenList]) {
+for (const list of [openList, seenList, drillList]) {
   list.addEventListener("click", (event) => {
     const element = event.target.closest(".queued");
     if (!element || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -232,6 +239,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (!mayReview) return;
   const isOnControl = event.target.closest?.("a, button, summary, input");
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);

@@ -1,0 +1,110 @@
+"""What the service manager hears of this process: ready, one line of status, that its loops turn, that it stops.
+
+The watchdog follows the ticks of loops and never their results: a missing camera or broker is a fault, told by lamp and
+hub, and no reason to be restarted in a sitting; a loop that stands still is. Outside systemd nothing is said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from agent.wire import Instant
+
+try:
+    from systemd import daemon as _loaded  # type: ignore[attr-defined,unused-ignore]  # our folder hides it here
+except ImportError:  # no systemd-python: its protocol is one datagram, written below
+    _loaded = None
+_daemon: Any = _loaded
+
+log = logging.getLogger(__name__)
+
+PINGS_PER_LIMIT = 3
+"""sd_watchdog_enabled(3) wants two at least; one may be lost to a busy moment."""
+
+
+class Notifier:
+    """sd_notify(3) to NOTIFY_SOCKET, if the environment has one. Never waits and raises nothing."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        given = os.environ if environ is None else environ
+        self._address = given.get("NOTIFY_SOCKET", "")
+        self._is_own = environ is None
+        is_ours = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        limit_us = given.get("WATCHDOG_USEC", "")
+        self.watchdog_ms = int(limit_us) // 1000 if self._address and is_ours and limit_us.isdecimal() else None
+        """Within this time a ping is wanted; None: no watchdog."""
+
+    def send(self, *lines: str) -> None:
+        """Send assignments such as READY=1."""
+        if not self._address:
+            return
+        state = "\n".join(lines)
+        with contextlib.suppress(OSError):  # nobody listens any more: there is nobody to tell
+            if _daemon is not None and self._is_own:
+                _daemon.notify(state)
+                return
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.setblocking(False)
+                name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+                line.sendto(state.encode(), name)
+
+
+class Loop(NamedTuple):
+    """A loop that is followed: `ticks` differs from one turn to the next; it may stand still for `limit_ms`."""
+
+    name: str
+    ticks: Callable[[], int]
+    limit_ms: int
+
+
+class Supervisor:
+    """Called from the main loop, whose own turning it thereby shows; follows `loops` besides."""
+
+    def __init__(self, loops: Sequence[Loop] = (), notifier: Notifier | None = None) -> None:
+        self._loops = tuple(loops)
+        self._notifier = notifier or Notifier()
+        self._turned: dict[str, tuple[int, int]] = {}
+        self._ping_at_up_ms = 0
+        self._status = ""
+        self.stuck: tuple[str, ...] = ()
+        """The loops that stand still beyond their limit; with any, no ping is sent."""
+
+    def ready(self) -> None:
+        """The process does its work from now on."""
+        self._notifier.send("READY=1")
+
+    def say(self, status: str) -> None:
+        """One line for people, in `systemctl status`; sent when it changes."""
+        line = " ".join(status.split())
+        if line != self._status:
+            self._status = line
+            self._notifier.send(f"STATUS={line}")
+
+    def step(self, now: Instant) -> None:
+        """One turn of the main loop: ping when it is due and every loop turns."""
+        stuck = tuple(loop.name for loop in self._loops if self._stands_ms(loop, now.up_ms) > loop.limit_ms)
+        if stuck != self.stuck:
+            self.stuck = stuck
+            log.error("these loops stand still: %s", ", ".join(stuck)) if stuck else log.warning("all loops turn again")
+        limit_ms = self._notifier.watchdog_ms
+        if limit_ms is not None and not stuck and now.up_ms >= self._ping_at_up_ms:
+            self._ping_at_up_ms = now.up_ms + limit_ms // PINGS_PER_LIMIT
+            self._notifier.send("WATCHDOG=1")
+
+    def _stands_ms(self, loop: Loop, up_ms: int) -> int:
+        ticks = loop.ticks()
+        seen, since_up_ms = self._turned.get(loop.name, (None, up_ms))
+        if ticks != seen:
+            since_up_ms = up_ms
+            self._turned[loop.name] = (ticks, up_ms)
+        return up_ms - since_up_ms
+
+    def stopping(self, status: str) -> None:
+        """The process has begun to end in order."""
+        self._notifier.send("STOPPING=1")
+        self.say(status)
