@@ -27,9 +27,11 @@ from agent.core.judge import AlertChange, State
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, open_panel
 from agent.diary import Diary
+from agent.enrolling import tls_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
 from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
+from agent.identity import Identity
 from agent.messaging.link import Link, LinkSettings
 from agent.observations import ObservationLog
 from agent.panel import Press
@@ -68,10 +70,12 @@ TICKS_MAY_FAIL = 25
 class Desk:
     """The parts of one desk, joined. `run` until `stopping` is set."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open what must be there. Raises BadSetting, PanelProblem, RecordsError or
-        OSError, each with one line that says what to do."""
+    def __init__(self, settings: Settings, identity: Identity | None = None) -> None:
+        """Open what must be there; `identity` is the enrolled unit, None for a plain connection. Raises BadSetting,
+        PanelProblem, RecordsError or OSError, each with one line that says what to do."""
         self.settings = settings
+        self.identity = identity
+        """Replaced when the certificate has been renewed."""
         self.stopping = threading.Event()
         self.clock = host.Clock(is_trusted=settings.is_clock_trusted)
         open_camera(settings)
@@ -156,15 +160,36 @@ class Desk:
                 port=settings.broker_port,
                 unit=settings.unit,
                 protocol=5 if settings.broker_protocol == 5 else 4,
+                tls=tls_of(self.identity),
             ),
             birth=wire.Status(
-                boot=self.records.boot, is_online=True, public_key=self.records.public_key, software=SOFTWARE
+                boot=self.records.boot,
+                is_online=True,
+                public_key=self.records.public_key,
+                software=SOFTWARE,
+                machine=host.machine_serial(),
+                os_boot=host.os_boot_id(),
             ),
             spool=self.records,
             on_plan=self.records.save_plan,
             on_command=self._take_command,
             now=self.clock.now,
         )
+
+    def broker_trouble(self) -> tuple[int, str] | None:
+        """For how many milliseconds the broker is away, and what the link says of it; None while it is there."""
+        away = self.link.disconnected_since
+        return None if away is None else (self.clock.now().up_ms - away.up_ms, self.link.trouble or "")
+
+    def take_grant(self, identity: Identity, plan: bytes | None) -> None:
+        """Go on with a new certificate from the next connection on, and keep the plan that came with it if it is newer.
+        Any thread."""
+        self.identity = identity
+        if plan is not None:
+            try:
+                self.records.save_plan(plan)
+            except wire.BadMessage as error:
+                log.warning("the plan that came with the certificate is refused: %s", error)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -370,4 +395,5 @@ class Desk:
             head=self.scribe.head,
             plan=self.records.plan(),
             has_reference=self.eyes.has_reference,
+            certificate_ends_utc_ms=None if self.identity is None else self.identity.ends_utc_ms,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent import cli_panel, config, logs
+from agent import cli_panel, cli_setup, config, logs
 
 if TYPE_CHECKING:
     from agent.app import Desk
@@ -46,17 +47,25 @@ def run() -> None:
         settings.log_level,
         settings.log_format,
         "ems-agent",
-        unit=settings.unit,
+        unit=lambda: settings.unit if desk is None else desk.settings.unit,
         sitting=lambda: "" if desk is None else desk.sitting_name(),
     )
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
+    from agent import enrolling, retiring
     from agent.app import Desk
 
-    with _in_one_line():
-        desk = made = Desk(settings)
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: made.stopping.set())
-    made.run()
+        signal.signal(number, lambda *_: stopping.set())
+    with _in_one_line():
+        retiring.resume(settings.storage_path)
+        enrolled = enrolling.enrol(settings, stopping) if config.is_with_hub(settings) else None
+        if stopping.is_set():
+            return
+        desk = made = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
+    made.stopping = stopping
+    with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant):
+        made.run()
 
 
 @main.command()
@@ -129,17 +138,29 @@ class _in_one_line:
         if error is None:
             return
         from agent.camera import CameraLost
+        from agent.identity import IdentityProblem
         from agent.panel import PanelProblem
         from agent.records import RecordsError
         from agent.vision.runtime import VisionProblem
         from models import ModelProblem
 
-        known = (config.BadSetting, CameraLost, ModelProblem, VisionProblem, PanelProblem, RecordsError, OSError)
+        known = (
+            config.BadSetting,
+            CameraLost,
+            IdentityProblem,
+            ModelProblem,
+            VisionProblem,
+            PanelProblem,
+            RecordsError,
+            OSError,
+        )
         if isinstance(error, known):
             raise _OneLine(str(error)) from None
 
 
 main.add_command(cli_panel.panel)
+main.add_command(cli_setup.setup)
+main.add_command(cli_setup.replace)
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta
 
+from agent.identity import has_hub
 from agent.wire import UNIT_PATTERN
 from agent.wire_door import read_fingerprint
 
@@ -78,8 +80,11 @@ def _path(kind: type, value: object) -> object:
     raise NotImplementedError  # msgspec's word for: not a type this hook knows
 
 
-def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
-    """Read the settings; the environment wins over `.env`. Raises BadSetting."""
+def load(
+    environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env"), *, may_be_nobody: bool = False
+) -> Settings:
+    """Read the settings; the environment wins over `.env`. `may_be_nobody`: it need not be said yet who this desk is,
+    as before it is set up. Raises BadSetting."""
     given = dict(dotenv_values(dotenv)) if dotenv is not None and dotenv.exists() else {}
     given.update(os.environ if environ is None else environ)
     values = {
@@ -88,18 +93,18 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
         if given.get(variable_of(field)) not in (None, "")
     }
     try:
-        return _checked(msgspec.convert(values, Settings, strict=False, dec_hook=_path))
+        settings = _checked(msgspec.convert(values, Settings, strict=False, dec_hook=_path))
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise BadSetting(f"{variable_of(place.rstrip('`'))}: {text}" if place else text) from None
+    if not may_be_nobody:
+        _check_who(settings)
+    return settings
 
 
 def _checked(settings: Settings) -> Settings:
-    if not (settings.unit or settings.hub or settings.provisioning_path):
-        raise BadSetting(
-            "EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07; or EMS_HUB, to enrol with"
-        )
     _check_pins(settings)
+    _check_who(settings)
     if settings.ca_fingerprint:
         try:
             read_fingerprint(settings.ca_fingerprint)
@@ -118,3 +123,33 @@ def _check_pins(settings: Settings) -> None:
         if pin in taken:
             raise BadSetting(f"{variable_of(field)}: pin {pin} is taken by {taken[pin]}; give each a pin of its own")
         taken[pin] = variable_of(field)
+
+
+def _check_who(settings: Settings) -> None:
+    if settings.hub and not settings.ca_fingerprint and not has_hub(settings.storage_path):
+        raise BadSetting(
+            "EMS_HUB: needs EMS_CA_FINGERPRINT beside it, by which the hub is known; `ems-hub ca show` prints it there"
+        )
+    if is_with_hub(settings):
+        return
+    if not settings.unit:
+        raise BadSetting(
+            "EMS_UNIT: this desk's name is needed, as centre.desk, for example hall.desk-07; or EMS_HUB, to enrol with"
+        )
+    if settings.app_env == "production" and not _is_this_machine(settings.broker_host):
+        raise BadSetting(
+            f"EMS_BROKER_HOST: {settings.broker_host} is another machine, and without a hub nothing is encrypted: "
+            "enrol with `ems-agent setup`, or set APP_ENV=development to try it in the clear"
+        )
+
+
+def is_with_hub(settings: Settings) -> bool:
+    """Whether this desk enrols, or is enrolled; else the settings alone say who it is."""
+    return bool(settings.hub or settings.provisioning_path) or has_hub(settings.storage_path)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -77,6 +77,7 @@ def heartbeat_of(
     head: wire.Head | None,
     plan: Plan | None,
     has_reference: bool,
+    certificate_ends_utc_ms: int | None = None,
 ) -> wire.Heartbeat:
     """The message of this moment."""
     standing = tuple(wire.StandingFault(kind=fault.kind, began=fault.began, detail=fault.detail) for fault in faults)
@@ -112,4 +113,5 @@ def heartbeat_of(
         software=maker.software,
         model_sha256=maker.model_sha256,
         has_reference=has_reference,
+        certificate_ends_utc_ms=certificate_ends_utc_ms,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import hashlib
 import os
 import shutil
 import time
@@ -59,6 +60,37 @@ def hold(folder: Path) -> int:
 def os_boot_id() -> str:
     """The kernel's name for this boot of the machine; boot times compare only within one."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+_SERIAL_FILES = (Path("/proc/device-tree/serial-number"),)
+_MACHINE_ID = Path("/etc/machine-id")
+_MODEL_FILES = (Path("/proc/device-tree/model"), Path("/sys/class/dmi/id/product_name"))
+
+
+def machine_serial() -> str:
+    """The machine's own serial number: the board's, else made from the system's identity (machine-id(5) wants it hashed
+    before it goes anywhere); '' where there is neither."""
+    serial = _first_text(_SERIAL_FILES)
+    if serial:
+        return serial
+    identity = _first_text((_MACHINE_ID,))
+    return hashlib.sha256(b"ems-desk " + identity.encode()).hexdigest()[:16] if identity else ""
+
+
+def machine_model() -> str:
+    """The machine's model as its firmware says it; '' where it does not."""
+    return _first_text(_MODEL_FILES)
+
+
+def _first_text(paths: tuple[Path, ...]) -> str:
+    for path in paths:
+        try:
+            text = path.read_text(errors="replace").strip("\0 \n")
+        except OSError:
+            continue
+        if text:
+            return text[:200]
+    return ""
 
 
 def free_bytes(folder: Path) -> int | None:

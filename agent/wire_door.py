@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from agent.wire import BadMessage, Hex64, Label, Ms, Plan, Text, UnitName
+from agent.wire import UNIT_PATTERN, BadMessage, Hex64, Label, Ms, Plan, Text, UnitName
 
 PORT = 8443
 AUTHORITY_PATH = "/door/v1/authority"
@@ -41,6 +41,7 @@ _DOMAIN = b"ems-door-v1\n"
 
 Pem = Annotated[str, Meta(max_length=32_768)]
 Csr = Annotated[str, Meta(max_length=4_096)]
+UnitNameOrNone = Annotated[str, Meta(pattern=rf"^\Z|{UNIT_PATTERN}")]
 PortNumber = Annotated[int, Meta(ge=1, le=65_535)]
 
 
@@ -54,8 +55,8 @@ class EnrolmentRequest(Struct, frozen=True, kw_only=True):
     serial: Label = ""
     model: Label = ""
     software: Label = ""
-    wanted: UnitName | Annotated[str, Meta(max_length=0)] = ""
-    replaces: UnitName | Annotated[str, Meta(max_length=0)] = ""
+    wanted: UnitNameOrNone = ""
+    replaces: UnitNameOrNone = ""
     v: int = 1
 
 
@@ -92,9 +93,10 @@ class Grant(Struct, frozen=True, kw_only=True):
 
 
 class EnrolmentState(Struct, frozen=True, kw_only=True):
-    """`state`: `unknown` (no request of this key), `waiting` for a person, `approved` (the certificate is being made),
-    `rejected` (see `reason`) or `granted`. `code` is the claim code that the desk shows and the person compares: the
-    hub makes it up for each request, so nobody can bring about the code that another desk shows."""
+    """`state`: `unknown` (no request of this key), `waiting` for a person, `approved` (the certificate is being made;
+    `reason` says what keeps it, if anything does), `rejected` (see `reason`) or `granted`. `code` is the claim code
+    that the desk shows and the person compares: the hub makes it up for each request, so nobody can bring about the
+    code that another desk shows."""
 
     state: Annotated[str, Meta(pattern=r"^(unknown|waiting|approved|rejected|granted)\Z")]
     code: Label = ""
@@ -114,7 +116,7 @@ class Authority(Struct, frozen=True, kw_only=True):
 
 class Trouble(Struct, frozen=True, kw_only=True):
     """Why a request was refused. `code` is one of: bad_request, bad_signature, too_large, not_found, not_enrolled,
-    revoked, too_many, clock_untrusted, hub_unwell."""
+    revoked, too_many, hub_unwell."""
 
     code: Label
     words: Text

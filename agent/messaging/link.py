@@ -15,7 +15,6 @@ import random
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -27,6 +26,7 @@ from paho.mqtt.properties import Properties
 
 from agent import wire
 from agent.core.delivery import Delivery, Item, Pace
+from agent.messaging.tls import Tls, context_of
 
 _log = logging.getLogger(__name__)
 
@@ -36,14 +36,6 @@ _INBOX = 4096
 _UNACKNOWLEDGED = 256
 """Messages paho may hold without PUBACK; what is over is refused, and sent again later by Delivery."""
 _PACKET_OVERHEAD_BYTES = 512
-
-
-class Tls(Struct, frozen=True, kw_only=True):
-    """PEM files: the centre's authority, and this unit's certificate with its key."""
-
-    authority: Path
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 class LinkSettings(Struct, frozen=True, kw_only=True):
@@ -240,8 +232,7 @@ class Link:
         if settings.username:
             client.username_pw_set(settings.username, settings.password or None)
         if settings.tls is not None:
-            certificate, key = (str(path) if path else None for path in (settings.tls.certificate, settings.tls.key))
-            client.tls_set(str(settings.tls.authority), certificate, key)
+            client.tls_set_context(context_of(settings.tls))
         client.on_socket_open = _send_at_once
         client.on_connect = self._when_connected
         client.on_message = self._when_message

@@ -134,7 +134,7 @@ def ask_renewal(
     if known is None or known["public_key"] != public_key:
         raise NotEnrolled(f"no unit {unit} with this key is enrolled here")
     if known["is_revoked"]:
-        raise Revoked(f"{unit} was revoked: set the desk up anew with `ems-agent replace`")
+        raise Revoked(revoked_words(unit))
     told = {"csr": csr, "serial": serial, "model": model, "software": software, "address": address}
     told |= {"wanted": unit, "replaces": ""}
     found = _repeated(connection, public_key, told, now_utc_ms)
@@ -192,6 +192,23 @@ def _insert(
 def newest(connection: sqlite3.Connection, public_key: str) -> Request | None:
     """The newest request of a key, None when there is none."""
     return _request(QUERIES.enrolment_newest(connection, public_key=public_key))
+
+
+class KeyHolder(NamedTuple):
+    """The unit that a key is of."""
+
+    unit: str
+    is_revoked: bool
+
+
+def unit_of(connection: sqlite3.Connection, public_key: str) -> KeyHolder | None:
+    """Whose key this is; None when no unit has it."""
+    row: Row | None = QUERIES.unit_of_key(connection, public_key=public_key)
+    return None if row is None else KeyHolder(row["unit"], bool(row["is_revoked"]))
+
+
+def revoked_words(unit: str) -> str:
+    return f"{unit} was revoked: set the desk up anew with `ems-agent replace`"
 
 
 # --- what people decide ---------------------------------------------------------------------------------------------

@@ -135,6 +135,12 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
     return changed
 
 
+def plan_of(connection: sqlite3.Connection, unit: str) -> Plan | None:
+    """The unit's newest plan; None when it has none."""
+    row: Row | None = QUERIES.plan_of(connection, unit=unit)
+    return None if row is None else msgspec.json.decode(row["payload"], type=Plan)
+
+
 def _says(known: Row, sittings: tuple[PlannedSitting, ...], masks: tuple[Mask, ...]) -> bool:
     plan = msgspec.json.decode(known["payload"], type=Plan)
     return (plan.sittings, plan.masks) == (sittings, masks)

@@ -11,6 +11,7 @@ from agent import wire
 from agent.core.patterns import DeskState
 from agent.heartbeat import status_line
 from agent.wire import FaultKind, StandingAlert
+from agent.wire_lamp import PatternName
 from tests.agent.test_app import heard, plan, running
 from tests.brokers import Broker
 from tests.support import wait_for
@@ -77,7 +78,12 @@ def test_the_buzzer_may_sound_in_a_sitting_only_when_the_plan_says_so(
     asked: list[bool] = []
     with running(tmp_path / "desk", mosquitto_broker) as desk:
         show = desk.panel.show
-        monkeypatch.setattr(desk.panel, "show", lambda name, may: (asked.append(may), show(name, may)))
+
+        def listen(name: PatternName, may_sound: bool) -> None:
+            asked.append(may_sound)
+            show(name, may_sound)
+
+        monkeypatch.setattr(desk.panel, "show", listen)
         silent = plan(1, threshold=0.5)
         loud = wire.Plan(number=2, sittings=tuple(_allowing(sitting) for sitting in silent.sittings))
         for given, may_sound in ((silent, False), (loud, True)):

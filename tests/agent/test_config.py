@@ -95,6 +95,35 @@ def test_without_a_unit_the_line_says_what_one_looks_like(environ: dict[str, str
         load(environ, None)
 
 
+def test_a_plain_connection_to_another_machine_is_for_development() -> None:
+    """In production nothing leaves this machine unencrypted; the line says how to enrol, or how to try it."""
+    for loopback in ("127.0.0.1", "::1", "localhost", "127.3.2.1"):
+        assert load({**UNIT, "EMS_BROKER_HOST": loopback}, None).broker_host == loopback
+    for other in ("hub.local", "10.0.0.5", "0.0.0.0"):
+        with pytest.raises(BadSetting, match=r"^EMS_BROKER_HOST: .*ems-agent setup.*APP_ENV=development"):
+            load({**UNIT, "EMS_BROKER_HOST": other}, None)
+        assert load({**UNIT, "EMS_BROKER_HOST": other, "APP_ENV": "development"}, None).broker_host == other
+    hub = {"EMS_HUB": "hub.local", "EMS_CA_FINGERPRINT": "ab" * 16}
+    assert load({**hub, "EMS_BROKER_HOST": "hub.local"}, None).unit == ""
+
+
+def test_a_hub_needs_its_fingerprint() -> None:
+    """A hub's name alone authenticates nobody."""
+    with pytest.raises(BadSetting, match=r"^EMS_HUB: .*EMS_CA_FINGERPRINT.*ems-hub ca show"):
+        load({"EMS_HUB": "hub.local"}, None)
+
+
+def test_a_desk_that_was_set_up_needs_no_setting(tmp_path: Path) -> None:
+    """`ems-agent setup` is enough; and before it, who the desk is need not be said."""
+    environ = {"STORAGE_PATH": str(tmp_path)}
+    with pytest.raises(BadSetting):
+        load(environ, None)
+    assert load(environ, None, may_be_nobody=True).unit == ""
+    (tmp_path / "identity").mkdir()
+    (tmp_path / "identity" / "hub.json").write_text("{}")
+    assert load(environ, None).unit == ""
+
+
 def test_values_get_their_types() -> None:
     """Text from the environment becomes numbers, booleans and paths."""
     settings = load(
@@ -124,9 +153,9 @@ def test_an_empty_variable_means_the_default() -> None:
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     """A value in `.env` holds until the environment says otherwise."""
     dotenv = tmp_path / ".env"
-    dotenv.write_text('EMS_UNIT="hall.desk-01"\nEMS_BROKER_HOST=hub.local # the hub\nCAMERA_DEVICE=2\nPATH=/nowhere\n')
+    dotenv.write_text('EMS_UNIT="hall.desk-01"\nEMS_BROKER_HOST=localhost # here\nCAMERA_DEVICE=2\nPATH=/nowhere\n')
     settings = load({"CAMERA_DEVICE": "/dev/video4"}, dotenv)
-    assert (settings.unit, settings.broker_host, settings.camera_device) == ("hall.desk-01", "hub.local", "/dev/video4")
+    assert (settings.unit, settings.broker_host, settings.camera_device) == ("hall.desk-01", "localhost", "/dev/video4")
     assert load(UNIT, dotenv).unit == "hall.desk-07"
 
 

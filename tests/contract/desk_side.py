@@ -10,7 +10,8 @@ from typing import Literal, Self
 
 from agent import wire
 from agent.core.delivery import Pace
-from agent.messaging.link import Link, LinkSettings, Tls
+from agent.messaging.link import Link, LinkSettings
+from agent.messaging.tls import Tls
 from agent.records import Records
 from tests.brokers import Broker
 from tests.support import wait_for

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from agent import wire
-from agent.messaging.link import Tls
+from agent.messaging.tls import Tls
 from tests.brokers import REPOSITORY, Broker, embedded, mosquitto
 from tests.contract.desk_side import SMALL_STILL, UNIT, Desk, alert, fault, now
 from tests.contract.hub_side import HubSide

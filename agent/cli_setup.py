@@ -1,0 +1,171 @@
+"""`ems-agent setup` and `ems-agent replace`: which hub this desk is to enrol with, and the end of a unit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from cryptography import x509
+
+from agent import config, host
+from agent.core import schedule
+from agent.identity import HubPlace, IdentityFolder, IdentityProblem
+from agent.unit_key import read_boot
+from agent.wire_door import read_fingerprint
+
+
+class _OneLine(click.ClickException):
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"ems-agent: {self.message}", err=True)
+
+
+def _settings() -> config.Settings:
+    try:
+        return config.load(may_be_nobody=True)
+    except config.BadSetting as error:
+        raise _OneLine(str(error)) from None
+
+
+@click.command()
+@click.option("--hub", default="", help="The hub's name or address, as its certificate has it.")
+@click.option("--ca-fingerprint", default="", help="As `ems-hub ca show` prints it at the hub.")
+@click.option("--door-port", type=click.IntRange(1, 65_535), help="Where the hub's door listens.  [default: 8443]")
+def setup(hub: str, ca_fingerprint: str, door_port: int | None) -> None:
+    """Say which hub this desk belongs to; without options, the one in the settings or the provisioning file.
+
+    The hub is asked at once, and believed only if its authority has the fingerprint. Nothing else changes: the desk
+    enrols when it is started.
+    """
+    settings = _settings()
+    try:
+        place = _place(settings, hub, ca_fingerprint, door_port)
+        _set_up(settings.storage_path, place)
+    except (config.BadSetting, IdentityProblem, OSError) as error:
+        raise _OneLine(str(error)) from None
+
+
+def _place(settings: config.Settings, hub: str, ca_fingerprint: str, door_port: int | None) -> HubPlace:
+    from agent.enrolling import place_of
+
+    if bool(hub) != bool(ca_fingerprint):
+        raise config.BadSetting("--hub and --ca-fingerprint belong together: `ems-hub ca show` prints both at the hub")
+    if not hub:
+        found = place_of(settings, None)
+        if found is None:
+            raise config.BadSetting(
+                "no hub is named: ems-agent setup --hub NAME --ca-fingerprint ..., or a file at EMS_PROVISIONING_PATH"
+            )
+        return found
+    try:
+        digits = read_fingerprint(ca_fingerprint)
+        values = {"hub": hub, "ca_fingerprint": digits, "door_port": door_port or settings.door_port}
+        return msgspec.convert(values, HubPlace)
+    except ValueError as error:
+        raise config.BadSetting(f"--hub and --ca-fingerprint: {error}") from None
+
+
+def _set_up(storage: Path, place: HubPlace) -> None:
+    from agent.messaging.enrol import DoorProblem, check_hub, fetch_root
+
+    try:
+        root = fetch_root(place)
+        check_hub(place, root)
+    except DoorProblem as problem:
+        raise _OneLine(str(problem)) from None
+    folder = IdentityFolder(storage)
+    identity, kept = folder.identity(), folder.hub()
+    if identity is not None and x509.load_pem_x509_certificate(root.encode()) not in _trusted(folder):
+        raise IdentityProblem(
+            f"this desk is unit {identity.unit} of another authority: begin anew with `ems-agent replace` first"
+        )
+    if kept is not None and kept.replaces:
+        place = msgspec.structs.replace(place, replaces=kept.replaces)
+    folder.put_hub(place, root)
+    click.echo(f"the hub {place.hub} answers, and its fingerprint is the one that was given")
+    if identity is not None:
+        click.echo(f"this desk is enrolled as {identity.unit} and stays so")
+    else:
+        click.echo(
+            "next: start the agent (`ems-agent run`); it shows a claim code, which a technician approves at the hub"
+        )
+
+
+def _trusted(folder: IdentityFolder) -> list[x509.Certificate]:
+    roots = folder.roots()
+    return x509.load_pem_x509_certificates(roots.encode()) if roots else []
+
+
+# --- replace --------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option(
+    "--unit", "old", default="", help="The unit whose place the new one takes; default: the one of this card."
+)
+@click.option("--force", is_flag=True, help="Even in a sitting, or when it cannot be told whether one is on.")
+def replace(old: str, force: bool) -> None:
+    """Begin anew with this card: the next start enrols it as a new unit.
+
+    Identity, key, records and recordings move to STORAGE_PATH/retired/<unit>-<boot>; nothing is deleted, and what the
+    hub has not got stays there.
+    """
+    from agent import retiring
+
+    settings = _settings()
+    storage = settings.storage_path
+    try:
+        retiring.resume(storage)
+        if not storage.is_dir():
+            raise IdentityProblem(f"there is nothing at {storage} (STORAGE_PATH) to begin anew from")
+        held = host.hold(storage)
+        try:
+            folder = IdentityFolder(storage)
+            identity = folder.identity()
+            unit = identity.unit if identity is not None else settings.unit
+            if not force:
+                _check_no_sitting(storage, unit, settings)
+            hub, roots = folder.hub(), folder.roots()
+            target = retiring.retire(storage, unit, _boot(storage), hub, roots, old or (unit if hub else ""))
+        finally:
+            os.close(held)
+    except (IdentityProblem, OSError, ValueError) as error:
+        raise _OneLine(str(error)) from None
+    click.echo(f"{unit or 'the unit of this card'} is now in {target}; nothing was deleted")
+    if hub is not None:
+        click.echo(f"next: start the agent; it asks {hub.hub} to take the place of {old or unit or 'no unit'}")
+    else:
+        click.echo("next: `ems-agent setup`, or another EMS_UNIT, and start the agent")
+
+
+def _boot(storage: Path) -> int:
+    try:
+        return read_boot(storage / "unit.boot")
+    except ValueError:
+        return 0
+
+
+def _check_no_sitting(storage: Path, unit: str, settings: config.Settings) -> None:
+    from agent.records import Records, RecordsError
+
+    if not (storage / "records.db").exists():
+        return
+    clock = host.Clock(is_trusted=settings.is_clock_trusted)
+    try:
+        with Records(storage, unit) as records:
+            resumed = records.sitting()
+            on = schedule.current(records.plan(), clock.now(), clock.is_ok(), resumed or None)
+            if records.previous.is_clean:
+                records.stop_cleanly()  # to look is no crash
+    except RecordsError as error:
+        raise IdentityProblem(
+            f"whether a sitting is on cannot be told ({error}): --force begins anew even so"
+        ) from None
+    if on is not None:
+        raise IdentityProblem(
+            f"the sitting {on.sitting} is on at seat {on.seat}: begin anew when it is over, or with --force"
+        )

@@ -1,0 +1,242 @@
+"""What desks call over HTTPS: enrolment and the renewal of certificates. The language is `agent.wire_door`.
+
+The door decides nothing and signs nothing: it keeps requests in the store, where people approve them and the worker
+makes the certificates, and answers what has become of them. It answers in JSON only; every refusal is a Trouble.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from msgspec import Struct
+from werkzeug.exceptions import HTTPException
+
+from agent import wire, wire_door
+from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest, Trouble
+from hub.config import Settings
+from hub.enrolment import CaFolder
+from hub.live import LiveFolder
+from hub.store import Store, enrolling, planning
+from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
+
+log = logging.getLogger(__name__)
+
+ENROLMENTS_PER_ADDRESS = "60 per minute"
+"""A desk asks once and then follows its request; a room of desks behind one address must still get through."""
+WORKER_SILENT_MS = 15_000
+"""The worker says something every second; a certificate that is being made waits for it."""
+
+_CODES = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "the request is not understood"),
+    HTTPStatus.NOT_FOUND: ("not_found", "the door has nothing at this path"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("bad_request", "this path wants another method"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "too_large",
+        f"a request has at most {wire_door.MAX_BODY_BYTES} bytes",
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: ("too_many", "too many requests from this address: ask again in a minute"),
+}
+
+
+class _Refused(Exception):
+    def __init__(self, status: HTTPStatus, code: str, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.trouble = Trouble(code=code, words=words[:2000])
+
+
+def create_app(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Flask:
+    """The door's application."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = wire_door.MAX_BODY_BYTES
+    door = _Door(settings, store, now_utc_ms)
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", default_limits=[])
+    app.add_url_rule(wire_door.AUTHORITY_PATH, "authority", door.authority, methods=["GET"])
+    for path, name, view in (
+        (wire_door.ENROLMENTS_PATH, "enrolments", limiter.limit(ENROLMENTS_PER_ADDRESS)(door.enrol)),
+        (wire_door.STATE_PATH, "state", door.state),
+        (wire_door.RENEWALS_PATH, "renewals", door.renew),
+    ):
+        app.add_url_rule(path, name, view, methods=["POST"])
+    app.register_error_handler(_Refused, _when_refused)
+    app.register_error_handler(HTTPException, _when_http)
+    app.register_error_handler(Exception, _when_unwell)
+    return app
+
+
+class _Door:
+    def __init__(self, settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> None:
+        self._settings = settings
+        self._store = store
+        self._now_utc_ms = now_utc_ms
+        self._ca = CaFolder(settings.ca_path)
+        self._live = LiveFolder(Path(settings.live_path))
+
+    def authority(self) -> Response:
+        name = next((part.strip() for part in self._settings.hub_names.split(",") if part.strip()), "")
+        return _answer(wire_door.Authority(authorities=self._authorities(), hub=name[:200]))
+
+    def enrol(self) -> Response:
+        asked = _signed(EnrolmentRequest)
+        with self._store.write() as connection:
+            found = _kept(
+                lambda: enrolling.ask(
+                    connection,
+                    public_key=asked.public_key,
+                    csr=asked.csr,
+                    serial=asked.serial,
+                    model=asked.model,
+                    software=asked.software,
+                    wanted=asked.wanted,
+                    replaces=asked.replaces,
+                    address=_address(),
+                    now_utc_ms=self._now_utc_ms(),
+                )
+            )
+        return self._state_of(found)
+
+    def renew(self) -> Response:
+        asked = _signed(RenewalRequest)
+        with self._store.write() as connection:
+            found = _kept(
+                lambda: enrolling.ask_renewal(
+                    connection,
+                    unit=asked.unit,
+                    public_key=asked.public_key,
+                    csr=asked.csr,
+                    serial=asked.serial,
+                    model=asked.model,
+                    software=asked.software,
+                    address=_address(),
+                    now_utc_ms=self._now_utc_ms(),
+                )
+            )
+        return self._state_of(found)
+
+    def state(self) -> Response:
+        asked = _signed(StateRequest)
+        with self._store.read() as connection:
+            known = enrolling.unit_of(connection, asked.public_key)
+            found = enrolling.newest(connection, asked.public_key)
+        if known is not None and known.is_revoked:
+            raise _of(Revoked(enrolling.revoked_words(known.unit)))
+        return self._state_of(found)
+
+    # --- answers ---
+
+    def _state_of(self, found: Request | None) -> Response:
+        now = self._now_utc_ms()
+        if found is None:
+            return _answer(EnrolmentState(state="unknown", hub_utc_ms=now))
+        is_news = found.state in ("granted", "rejected") or request.path != wire_door.STATE_PATH
+        level = logging.INFO if is_news else logging.DEBUG  # who waits asks every few seconds
+        log.log(level, "%s: %s %s, from %s", found.unit or found.code, found.kind, found.state, _address())
+        reason = self._what_keeps_it(now) if found.state == "approved" else found.reason
+        grant = self._grant(found) if found.state == "granted" else None
+        return _answer(
+            EnrolmentState(state=found.state, code=found.code, reason=reason[:2000], grant=grant, hub_utc_ms=now)
+        )
+
+    def _what_keeps_it(self, now: int) -> str:
+        """One sentence why the certificate is not made yet; '' when it should come within a moment."""
+        told = self._live.worker()
+        beat = told.get("beat_utc_ms") if told is not None else None
+        if told is None or not isinstance(beat, int) or abs(now - beat) > WORKER_SILENT_MS:
+            return "the hub's worker, which makes certificates, does not run: start `ems-hub worker` at the hub"
+        if told.get("is_clock_trusted") is not True:
+            return f"the hub makes no certificate while its clock is not trusted: {told.get('clock') or 'unknown'}"
+        return str(told.get("trouble") or "")
+
+    def _grant(self, found: Request) -> Grant:
+        with self._store.read() as connection:
+            plan = planning.plan_of(connection, found.unit)
+        return Grant(
+            unit=found.unit,
+            certificate=found.certificate,
+            authorities=self._authorities(),
+            broker_port=self._settings.broker_port,
+            plan=plan,
+        )
+
+    def _authorities(self) -> str:
+        try:
+            return self._ca.authorities.read_text()
+        except (OSError, ValueError):
+            log.error("%s cannot be read: run `ems-hub init`", self._ca.authorities)
+            raise _Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "hub_unwell", "the hub has no authority yet: run `ems-hub init` there"
+            ) from None
+
+
+def _signed(kind: type[Any]) -> Any:
+    """The request's body as a message of this kind, signed by the key that it names."""
+    if request.content_length is None:  # a body without an end would be read up to the limit, and cut
+        raise _Refused(HTTPStatus.LENGTH_REQUIRED, "bad_request", "a request must say its length")
+    body = request.get_data()
+    try:
+        message = wire_door.decode(kind, body)
+    except wire.BadMessage as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, "bad_request", f"the request is not understood: {error}") from None
+    signature = request.headers.get(wire_door.SIGNATURE_HEADER, "")
+    if not wire_door.is_signed_by(message.public_key, request.path, body, signature):
+        raise _Refused(
+            HTTPStatus.FORBIDDEN, "bad_signature", "the request is not signed by the key that it names, for this path"
+        )
+    return message
+
+
+def _kept(ask: Callable[[], Request]) -> Request:
+    try:
+        return ask()
+    except CannotEnrol as cannot:
+        raise _of(cannot) from None
+
+
+def _of(cannot: CannotEnrol) -> _Refused:
+    status, code = HTTPStatus.BAD_REQUEST, "bad_request"
+    if isinstance(cannot, Revoked):
+        status, code = HTTPStatus.FORBIDDEN, "revoked"
+    elif isinstance(cannot, NotEnrolled):
+        status, code = HTTPStatus.FORBIDDEN, "not_enrolled"
+    elif isinstance(cannot, TooMany):
+        status, code = HTTPStatus.TOO_MANY_REQUESTS, "too_many"
+    return _Refused(status, code, str(cannot))
+
+
+def _address() -> str:
+    return (request.remote_addr or "")[:200]
+
+
+def _answer(message: Struct, status: int = HTTPStatus.OK) -> Response:
+    return Response(
+        wire_door.encode(message), status, headers={"Cache-Control": "no-store"}, content_type="application/json"
+    )
+
+
+def _refusal(status: int, trouble: Trouble) -> Response:
+    known = request.path if request.path.startswith("/door/") else "another path"
+    log.warning("%s refused: %d %s, from %s", known[:40], status, trouble.code, _address())
+    return _answer(trouble, status)
+
+
+def _when_refused(refused: _Refused) -> Response:
+    return _refusal(refused.status, refused.trouble)
+
+
+def _when_http(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    code, words = _CODES.get(status, ("bad_request" if status < 500 else "hub_unwell", error.name))
+    return _refusal(status, Trouble(code=code, words=words))
+
+
+def _when_unwell(error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    trouble = Trouble(code="hub_unwell", words="the hub cannot do that now: its log says why; ask again later")
+    return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, trouble)

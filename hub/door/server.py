@@ -1,0 +1,185 @@
+"""`ems-hub door`: the door behind gunicorn, TLS 1.3 only, with the hub's own certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from agent import wire_door
+from agent.wire_door import Trouble
+from hub.config import Settings
+from hub.door import create_app
+from hub.enrolment import CaFolder
+from hub.store import Store, StoreProblem
+
+log = logging.getLogger(__name__)
+
+THREADS = 32
+MOST_CONNECTIONS = 512
+READ_WITHIN_S = 5.0
+"""A desk's whole request is one packet or two; who is slower than this holds a thread for nothing."""
+MOST_READS = 24
+"""Of one connection: a request at its largest comes in three. Who sends byte by byte is cut off."""
+
+
+class _Line(ssl.SSLSocket):
+    """A connection that cannot be drawn out for ever: gunicorn's threads wait for slow callers without end."""
+
+    _reads = 0
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except TimeoutError:
+            raise ConnectionResetError(errno.ECONNRESET, "too slow") from None
+        except ssl.SSLError as error:
+            log.info("no TLS: %s", error.reason)
+            raise ConnectionResetError(errno.ECONNRESET, "no TLS") from None  # gunicorn would answer without TLS
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise ConnectionResetError(errno.ECONNRESET, "too slow")
+        try:
+            return super().recv(buflen, flags)
+        except TimeoutError:
+            raise ConnectionResetError(errno.ECONNRESET, "too slow") from None
+
+
+class _Context(ssl.SSLContext):
+    sslsocket_class = _Line
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
+        sock.settimeout(READ_WITHIN_S)  # the TLS socket takes it over
+        return super().wrap_socket(sock, *args, **options)
+
+
+class Certificate:
+    """The server's key and certificate as a TLS context, made anew whenever the files have changed."""
+
+    def __init__(self, folder: CaFolder) -> None:
+        """Raises OSError (ssl.SSLError is one) when there is no usable pair."""
+        self._files = (folder.server_certificate, folder.server_key)
+        self._lock = threading.Lock()
+        self._stamp = self._stamp_now()
+        self._context = self._load()
+
+    def context(self, *_: Any) -> ssl.SSLContext:
+        """The context for the next connection. A pair that is being replaced does not fit for a moment: then the one of
+        before holds."""
+        with self._lock:
+            try:
+                stamp = self._stamp_now()
+                if stamp != self._stamp:
+                    self._context = self._load()
+                    self._stamp = stamp
+                    log.info("a new certificate is in use")
+            except OSError as error:
+                log.warning("the new certificate cannot be used yet: %s", error)
+            return self._context
+
+    def _stamp_now(self) -> tuple[tuple[int, int], ...]:
+        return tuple((found.st_ino, found.st_mtime_ns) for found in (path.stat() for path in self._files))
+
+    def _load(self) -> ssl.SSLContext:
+        context = _Context(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(*self._files)
+        return context
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's own refusals (no HTTP, a line too long) are in HTML; here they are a Trouble too."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        log.warning("no request: %s, from %s", type(exc).__name__, addr[0] if addr else "")
+        body = wire_door.encode(Trouble(code="bad_request", words="that is no HTTP request"))
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+        )
+        with contextlib.suppress(OSError):
+            client.sendall(head.encode() + b"\r\n\r\n" + body)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, set up from our settings and from nothing else."""
+
+    def __init__(self, settings: Settings, certificate: Certificate, now_utc_ms: Callable[[], int]) -> None:
+        self._settings = settings
+        self._certificate = certificate
+        self._now_utc_ms = now_utc_ms
+        super().__init__()
+
+    def load_config(self) -> None:
+        folder = CaFolder(self._settings.ca_path)
+        host = f"[{self._settings.door_host}]" if ":" in self._settings.door_host else self._settings.door_host
+        options = {
+            "bind": f"{host}:{self._settings.door_port}",
+            "worker_class": _Worker,
+            "workers": 1,  # rate limits are counted in one process
+            "threads": THREADS,
+            "worker_connections": MOST_CONNECTIONS,
+            "keepalive": 0,  # a desk asks one thing and goes
+            "timeout": 30,
+            "graceful_timeout": 5,
+            "proc_name": "ems-hub-door",
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "certfile": str(folder.server_certificate),
+            "keyfile": str(folder.server_key),
+            "ssl_context": lambda _config, _default: self._certificate.context(),
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        # In the worker, after the fork: SQLite connections do not survive one.
+        return create_app(self._settings, Store(self._settings.database_path), self._now_utc_ms)
+
+
+def serve(settings: Settings, now_utc_ms: Callable[[], int]) -> int:
+    """Serve the door until SIGTERM or SIGINT. Returns the process's exit code; says in one line what is wrong."""
+    problem = _problem(settings)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    try:
+        certificate = Certificate(CaFolder(settings.ca_path))
+        _Server(settings, certificate, now_utc_ms).run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except OSError as error:
+        print(
+            f"the server's certificate in {settings.ca_path} cannot be used ({error}): run `ems-hub init`",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _problem(settings: Settings) -> str:
+    try:
+        Store(settings.database_path).close()
+    except StoreProblem as error:
+        return str(error)
+    family = socket.AF_INET6 if ":" in settings.door_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.door_host, settings.door_port))
+        except OSError as error:
+            return f"cannot serve on {settings.door_host} port {settings.door_port} (EMS_DOOR_PORT): {error.strerror}"
+    return ""
