@@ -47,7 +47,7 @@ def run() -> None:
         settings.log_level,
         settings.log_format,
         "ems-agent",
-        unit=settings.unit,
+        unit=lambda: settings.unit if desk is None else desk.settings.unit,
         sitting=lambda: "" if desk is None else desk.sitting_name(),
     )
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
@@ -158,9 +158,9 @@ class _in_one_line:
             raise _OneLine(str(error)) from None
 
 
+main.add_command(cli_panel.panel)
 main.add_command(cli_setup.setup)
 main.add_command(cli_setup.replace)
-main.add_command(cli_panel.panel)
 
 if __name__ == "__main__":
     main()

@@ -20,7 +20,7 @@ def panel(is_safe: bool) -> None:
 
     try:
         settings = config.load()
-        logs.begin(settings.log_level, settings.log_format, "ems-panel", unit=settings.unit)
+        logs.begin(settings.log_level, settings.log_format, "ems-panel", unit=lambda: settings.unit)
         if is_safe:
             make_safe(panel_pins(settings))
             return

@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import host, wire_door
 from agent.config import BadSetting, Settings
-from agent.core.patterns import PatternName
 from agent.devices import open_panel
 from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
 from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
 from agent.supervision import Loop, Supervisor
 from agent.unit_key import load_key
+from agent.wire_lamp import PatternName
 
 log = logging.getLogger(__name__)
 

@@ -59,12 +59,12 @@ def begin(
     form: str,
     name: str,
     *,
-    unit: str = "",
+    unit: Callable[[], str] = lambda: "",
     sitting: Callable[[], str] = lambda: "",
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Set the process's log up. `form` is plain or json; `name` is the journal's SYSLOG_IDENTIFIER; each record carries
-    EMS_UNIT and EMS_SITTING, the latter asked anew each time, and must not wait."""
+    EMS_UNIT and EMS_SITTING, both asked anew each time, which must not wait."""
     given = os.environ if environ is None else environ
     handler = _journal(name) if is_journal(given, sys.stdout) else None
     if handler is None:
@@ -72,7 +72,7 @@ def begin(
         handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter(PLAIN))
 
     def add_fields(record: logging.LogRecord) -> bool:
-        record.EMS_UNIT, record.EMS_SITTING = unit, sitting()
+        record.EMS_UNIT, record.EMS_SITTING = unit(), sitting()
         return True
 
     handler.addFilter(add_fields)

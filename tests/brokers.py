@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -11,11 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pytest
 
 from agent.wire import MAX_MESSAGE_BYTES
+from hub.broker import Place, plugin_path
+from hub.broker_files import write_files
+from tests.authority import Centre
 from tests.support import wait_for
 
 REPOSITORY = Path(__file__).parents[1]
@@ -66,6 +70,15 @@ class Broker:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def reload(self) -> None:
+        """SIGHUP: the broker reads certificates, revoked ones and access rules anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def log(self) -> str:
+        """What it has said since it was first started."""
+        return self._log.read_text()
+
     def kill(self) -> None:
         """kill -9: nothing is saved, nobody is told."""
         self._end(signal.SIGKILL)
@@ -110,6 +123,29 @@ def mosquitto(folder: Path, *, has_persistence: bool = False, max_queued: int = 
     ]
     config.write_text("\n".join(lines) + "\n")
     return Broker("mosquitto", [mosquitto_path(), "-c", str(config)], port, 5, folder / "broker.log")
+
+
+def secure_mosquitto(folder: Path, centre: Centre, **changes: Any) -> Broker:
+    """A mosquitto as `ems-hub broker config` sets it up, with the centre's certificates; not started yet.
+
+    `changes` are fields of `hub.broker.Place`. It runs under the account of the test.
+    """
+    port = free_port()
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    fields: dict[str, Any] = {
+        "folder": folder,
+        "ca": centre.folder,
+        "host": "127.0.0.1",
+        "port": port,
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
+        "state": state,
+        "plugin": plugin_path(),
+    }
+    place = Place(**(fields | changes))
+    write_files(place)
+    command = [mosquitto_path(), "-c", str(place.configuration_file)]
+    return Broker("mosquitto over TLS", command, port, 5, folder / "broker.log")
 
 
 def embedded(folder: Path) -> Broker:

@@ -50,6 +50,8 @@ class KnownUnit(Struct, frozen=True):
 
     public_key: str
     is_revoked: bool = False
+    revoked_utc_ms: int = 0
+    """When it was revoked, in hub time; 0 when it was not, or nobody knows."""
 
 
 def read(topic: str, payload: bytes) -> Word | Refusal:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.wire import Heartbeat, Status
+from hub.core.identity import Birth, remembered
 
 SILENT_AFTER_MS = 3_500
 """Two heartbeats of 1.5 s are missing, and a little: the desk hangs, or its network does, and the page says so within
@@ -34,6 +36,9 @@ class Heard(Struct, frozen=True, kw_only=True):
     heartbeat_utc_ms: int | None = None
     beat: tuple[int, int] | None = None
     """(boot, up_ms) of the heartbeat kept: what makes another one newer."""
+    machine: str = ""
+    os_boot: str = ""
+    births: tuple[Birth, ...] = ()
 
 
 def presence(
@@ -58,16 +63,17 @@ def presence(
 def heard_status(known: Heard | None, status: Status, now_utc_ms: int) -> Heard | None:
     """The row after a birth or will; None when it changes nothing (a will of an earlier start of the agent)."""
     if known is None:
-        return Heard(is_online=status.is_online, status_utc_ms=now_utc_ms, boot=status.boot)
-    if status.boot < known.boot:
+        known = Heard(is_online=status.is_online, status_utc_ms=now_utc_ms, boot=status.boot)
+    elif status.boot < known.boot:
         return None
-    return Heard(
+    return replace(
+        known,
         is_online=status.is_online,
         status_utc_ms=now_utc_ms,
         boot=status.boot,
-        heartbeat=known.heartbeat,
-        heartbeat_utc_ms=known.heartbeat_utc_ms,
-        beat=known.beat,
+        machine=status.machine or known.machine,
+        os_boot=status.os_boot or known.os_boot,
+        births=remembered(known.births, status),
     )
 
 
@@ -76,11 +82,6 @@ def heard_heartbeat(known: Heard | None, heartbeat: Heartbeat, text: str, now_ut
     beat = (heartbeat.boot, heartbeat.now.up_ms)
     if known is not None and known.beat is not None and beat <= known.beat:
         return None
-    return Heard(
-        is_online=known.is_online if known is not None else True,
-        status_utc_ms=known.status_utc_ms if known is not None else now_utc_ms,
-        boot=max(heartbeat.boot, known.boot) if known is not None else heartbeat.boot,
-        heartbeat=text,
-        heartbeat_utc_ms=now_utc_ms,
-        beat=beat,
-    )
+    if known is None:
+        known = Heard(is_online=True, status_utc_ms=now_utc_ms, boot=heartbeat.boot)
+    return replace(known, boot=max(heartbeat.boot, known.boot), heartbeat=text, heartbeat_utc_ms=now_utc_ms, beat=beat)

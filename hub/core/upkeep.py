@@ -1,6 +1,7 @@
 """Desk units as who keeps them alive sees them: rows of the store in, one view a unit out, the worst first. Pure.
 
-What is worth a look at a unit is a *concern*, with a level: `bad` needs a person now, `warn` before the next sitting.
+What is worth a look at a unit is a *concern*, with a level: `event` may be somebody's doing, `bad` needs a person now,
+`warn` before the next sitting.
 """
 
 from __future__ import annotations
@@ -107,15 +108,15 @@ def view(row: Place, told: Mapping[str, Any] | None, events: Sequence[Mapping[st
         now_utc_ms,
     )
     state = REVOKED if row.is_revoked else str(found)
-    is_there = found in (Presence.ONLINE, Presence.SILENT) and not row.is_revoked
+    is_there = found is Presence.ONLINE and not row.is_revoked
     begins, ends = facts.get("not_before_utc_ms"), facts.get("not_after_utc_ms")
     level = certificate_level(begins, ends, now_utc_ms)
     hours = free_hours(heartbeat, facts.get("recorded_bytes"), facts.get("recorded_ms"))
-    concerns = [Concern("bad", event_words(event["kind"], row.unit)[0]) for event in events]
+    concerns = [Concern("event", event_words(event["kind"], row.unit)[0]) for event in events]
     if not row.is_revoked:
         concerns += _certificate_concerns(level)
         concerns += _reading_concerns(heartbeat, hours) if is_there else []
-    concerns.sort(key=lambda concern: concern.level != "bad")
+    concerns.sort(key=lambda concern: ("event", "bad", "warn").index(concern.level))
     return UnitView(
         row=row,
         seat_id=facts.get("seat_id"),
@@ -139,9 +140,11 @@ def _rank(state: str, has_event: bool, concerns: Sequence[Concern]) -> int:
         return 9
     if state in (Presence.OFFLINE, Presence.NEVER_SEEN):
         return 1
-    if any(concern.level == "bad" for concern in concerns):
+    if state == Presence.SILENT:
         return 2
-    return 3 if state == Presence.SILENT else 4 if concerns else 5
+    if any(concern.level == "bad" for concern in concerns):
+        return 3
+    return 4 if concerns else 5
 
 
 def _certificate_concerns(level: str) -> list[Concern]:
@@ -202,17 +205,24 @@ def counted(views: Iterable[UnitView]) -> list[tuple[str, int, str]]:
     return [(str(name), counts[name], PRESENCE_WORDS[name].lower()) for name in Presence if counts[name]]
 
 
-def hub_troubles(worker: Mapping[str, Any] | None, now_utc_ms: int) -> list[str]:
-    """What keeps this hub from making certificates, in sentences; `worker` is its newest word (`hub.worker`)."""
+def is_worker_silent(worker: Mapping[str, Any] | None, now_utc_ms: int) -> bool:
+    """`worker` is its newest word (`hub.worker`), None when it has never run."""
     try:
-        is_silent = worker is None or abs(now_utc_ms - int(worker["beat_utc_ms"])) >= WORKER_SILENT_MS
+        return worker is None or abs(now_utc_ms - int(worker["beat_utc_ms"])) >= WORKER_SILENT_MS
     except (KeyError, TypeError, ValueError):
-        is_silent = True
-    if worker is None or is_silent:
-        return [
-            "The hub's worker does not run: units that are let in get no certificate, and one that is revoked may not "
-            "be cut off. Start it: `ems-hub worker`."
-        ]
+        return True
+
+
+SILENT_WORDS = (
+    "The hub's worker does not run: units that are let in get no certificate, and one that is revoked may not be cut "
+    "off. Start it: `ems-hub worker`."
+)
+
+
+def hub_troubles(worker: Mapping[str, Any] | None, now_utc_ms: int) -> list[str]:
+    """What keeps this hub from making certificates, in sentences."""
+    if worker is None or is_worker_silent(worker, now_utc_ms):
+        return [SILENT_WORDS]
     found = []
     if not worker.get("is_clock_trusted"):
         why = str(worker.get("clock") or "its clock may be wrong")

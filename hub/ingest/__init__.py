@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent import wire
@@ -20,6 +20,7 @@ from agent.wire import Receipt
 from hub.config import Settings
 from hub.ingest.broker import Link
 from hub.ingest.commit import Arrival, Committer, Outcome, StoreUnwell, failpoint
+from hub.ingest.cutting import Cutter
 from hub.ingest.facts import Facts
 from hub.ingest.sending import Sender
 from hub.live import LiveFolder
@@ -57,6 +58,7 @@ class Ingest:
         self._committer = Committer(store, may_trust=settings.trust_new_units)
         self._link = Link(settings, utc_ms)
         self._sender = Sender(store, self._link, self._facts)
+        self._cutter = Cutter(store, self._link) if settings.broker_tls else None
         self._newest_at_ms = self._facts_at_ms = 0
         self._service = Service()
 
@@ -82,12 +84,13 @@ class Ingest:
             self._newest_at_ms = now_ms
             group += self._link.take_newest()
         is_changed = self._is_store_changed()
-        if group:
-            self._keep(group, stop)
+        heard = self._keep(group, stop) if group else {}
         try:
             self._sender.send(utc_ms(), is_changed=is_changed)
+            if self._cutter is not None:
+                self._cutter.cut(self._committer.revoked, heard, utc_ms())
         except Exception:
-            log.exception("plans and commands could not be sent; they will be")
+            log.exception("plans, commands or an end of sessions could not be sent; they will be")
         self._tell()
 
     def _is_store_changed(self) -> bool:
@@ -99,8 +102,9 @@ class Ingest:
             self._live.keep_only(self._committer.units)
         return is_changed
 
-    def _keep(self, group: Sequence[Arrival], stop: threading.Event) -> None:
-        """Commit the group, however long the store takes to be well again; then say so to broker and desks."""
+    def _keep(self, group: Sequence[Arrival], stop: threading.Event) -> Mapping[str, int]:
+        """Commit the group, however long the store takes to be well again; then say so to broker and desks. Answers
+        which revoked units spoke in it."""
         retry_s = FIRST_RETRY_S
         while True:
             started_ns = time.perf_counter_ns()
@@ -114,7 +118,7 @@ class Ingest:
                 self._tell()
                 self._service.ping_if_due()  # it waits for the store, and says so: no reason to be started again
             if stop.wait(retry_s):
-                return
+                return {}
             retry_s = min(2 * retry_s, LONGEST_RETRY_S)
         if self._facts.trouble:
             log.warning("the store can be written again")
@@ -124,6 +128,7 @@ class Ingest:
         self._receipt(outcome)
         self._facts.committed(group, outcome, (time.perf_counter_ns() - started_ns) / 1e6, utc_ms())
         self._show(outcome)
+        return outcome.revoked
 
     def _receipt(self, outcome: Outcome) -> None:
         """QoS 0: a receipt that is lost is asked for again by the record that comes again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +17,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent import wire
 from hub.config import Settings
+from hub.enrolment import INGEST_NAME, CaFolder
 from hub.ingest.client import Client
 from hub.ingest.commit import Arrival
 
 log = logging.getLogger(__name__)
 
-CLIENT_ID = "ems-hub-ingest"
+CLIENT_ID = INGEST_NAME
+"""Over TLS the broker takes the certificate's name for it in any case."""
 SESSION_EXPIRY_S = 86_400
 KEEPALIVE_S = 15
 MOST_IN_FLIGHT = 2_000
@@ -33,6 +36,14 @@ MOST_NEWEST = 2_000
 FULL_WAIT_S = 5.0
 """How long paho's thread stands still before a full queue: the network pushes back, and the keep-alive still holds."""
 NEWEST_WINS = ("/up/heartbeat", "/up/still")
+
+
+def tls_context(ca: CaFolder) -> ssl.SSLContext:
+    """TLS 1.3 with ingest's own certificate, trusting the centre's authorities alone. Raises OSError."""
+    context = ssl.create_default_context(cafile=str(ca.authorities))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(ca.ingest_certificate, ca.ingest_key)
+    return context
 
 
 class Link:
@@ -49,6 +60,7 @@ class Link:
         self._connections = 0
         self._is_connected = False
         self._is_shedding = False
+        self._trouble = ""
         self.dropped = 0
         self._client = self._new_client()
 
@@ -61,6 +73,8 @@ class Link:
             protocol=MQTTProtocolVersion(self._settings.broker_protocol),
             clean_session=None if is_5 else False,
             manual_ack=True,
+            make_context=self._tls_context if self._settings.broker_tls else None,
+            when_refused=self._when_refused,
         )
         client.reconnect_delay_set(1, 5)
         client.max_inflight_messages_set(200)
@@ -70,6 +84,15 @@ class Link:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
+
+    def _tls_context(self) -> ssl.SSLContext:
+        return tls_context(CaFolder(self._settings.ca_path))
+
+    def _when_refused(self, why: str) -> None:
+        """Said once, not at every attempt."""
+        if why != self._trouble:
+            log.error("no TLS with the broker: %s; `ems-hub broker check` says what to do", why)
+        self._trouble = why
 
     def start(self) -> None:
         """Begin to connect, now and again until `stop`; a broker that is not there yet is no error."""
@@ -111,6 +134,7 @@ class Link:
             log.error("the broker refuses the hub: %s", reason_code)
             return
         client.subscribe(wire.UP_FILTER, qos=1)
+        self._trouble = ""
         with self._changed:
             self._connections += 1
             self._is_connected = True
@@ -131,15 +155,15 @@ class Link:
             topic = message.topic.encode()
         except UnicodeDecodeError:
             topic = b"\xff"
-        self._when_arrived(topic, bytes(message.payload), message.mid if message.qos else None)
+        self._when_arrived(topic, bytes(message.payload), message.mid if message.qos else None, message.retain)
 
-    def _when_arrived(self, topic_bytes: bytes, payload: bytes, mid: int | None) -> None:
+    def _when_arrived(self, topic_bytes: bytes, payload: bytes, mid: int | None, is_retained: bool) -> None:
         try:
             topic = topic_bytes.decode()
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         token = None if mid is None else (self._connections, mid)
-        arrival = Arrival(topic, payload, self._utc_ms(), token)
+        arrival = Arrival(topic, payload, self._utc_ms(), token, is_retained)
         with self._changed:
             if token is None and topic.endswith(NEWEST_WINS):
                 self._put_newest(arrival)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -23,11 +24,19 @@ MOST_AT_ONCE = 200
 """Packets handled between two looks at the keep-alive and at what is to be sent."""
 
 
-class ReadAhead:
-    """A connected socket that reads in large pieces, and hands out what was asked for."""
+HANDSHAKE_TIMEOUT_S = 5.0
 
-    def __init__(self, connected: socket.socket) -> None:
+
+class ReadAhead:
+    """A connected socket, plain or TLS, that reads in large pieces, and hands out what was asked for.
+
+    TLS answers at most one of its records (16 KiB) a read, and may hold the rest of it back: `pending` counts that too.
+    """
+
+    def __init__(self, connected: socket.socket, when_refused: Callable[[str], None] | None = None) -> None:
+        """`when_refused` hears why the other side ended TLS: in 1.3 it judges a certificate after the handshake."""
         self._socket = connected
+        self._when_refused = when_refused
         self._held = b""
         self._at = 0
         # What we send is small and waited for: receipts would stand 40 ms behind the broker's delayed acknowledgement.
@@ -36,16 +45,31 @@ class ReadAhead:
     def recv(self, count: int) -> bytes:
         """At most `count` bytes, b"" at the end. Raises BlockingIOError when there is none yet."""
         if self._at == len(self._held):
-            self._held, self._at = self._socket.recv(READ_AHEAD_BYTES), 0
+            self._held, self._at = self._read(), 0
         start, self._at = self._at, min(self._at + count, len(self._held))
         return self._held[start : self._at]
 
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(READ_AHEAD_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as none_yet:
+            raise BlockingIOError from none_yet
+        except ssl.SSLError as refused:
+            if self._when_refused is not None:
+                self._when_refused(str(refused))
+            raise
+
     def pending(self) -> int:
         """How many bytes are held, of which `select` knows nothing; paho asks before it waits."""
-        return len(self._held) - self._at
+        below = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        return len(self._held) - self._at + below
 
     def send(self, data: bytes | bytearray) -> int:
-        return self._socket.send(data)
+        """How many bytes went out. Raises BlockingIOError when none can now."""
+        try:
+            return self._socket.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as none_now:
+            raise BlockingIOError from none_now
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -84,18 +108,53 @@ def publish_packet(topic: str, payload: bytes, *, is_5: bool) -> bytes:
 
 
 class Client(mqtt.Client):
-    """paho's client over TCP. Plain messages go to `when_arrived` as `parse_publish` answers them, all others to
-    `on_message`; both on paho's thread, which no exception of theirs ends when `suppress_exceptions` is set."""
+    """paho's client over TCP or TLS. Plain messages go to `when_arrived` as `parse_publish` answers them and whether
+    the broker had kept them (retained), all others to `on_message`; both on paho's thread, which no exception of theirs
+    ends when `suppress_exceptions` is set.
+
+    `make_context` is asked at every connect, so that a certificate that was renewed meanwhile is used; it may raise
+    OSError. `when_refused` hears why TLS did not come about.
+    """
 
     _ahead: ReadAhead | None = None
 
-    def __init__(self, when_arrived: Callable[[bytes, bytes, int | None], None], *args: Any, **named: Any) -> None:
+    def __init__(
+        self,
+        when_arrived: Callable[[bytes, bytes, int | None, bool], None],
+        *args: Any,
+        make_context: Callable[[], ssl.SSLContext] | None = None,
+        when_refused: Callable[[str], None] | None = None,
+        **named: Any,
+    ) -> None:
         super().__init__(*args, **named)
         self._when_arrived = when_arrived
+        self._make_context = make_context
+        self._when_refused = when_refused
 
     def _create_socket(self) -> ReadAhead:
-        self._ahead = ReadAhead(self._create_socket_connection())
+        connected = self._create_socket_connection()
+        try:
+            if self._make_context is not None:
+                connected = self._secured(connected, self._make_context())
+        except OSError as error:
+            connected.close()
+            if self._when_refused is not None:
+                self._when_refused(str(error))
+            raise
+        self._ahead = ReadAhead(connected, self._when_refused)
         return self._ahead
+
+    def _secured(self, connected: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """The connection under TLS. paho's own way would leave the socket of a failed handshake to the garbage
+        collector, and keep the certificate it was first given."""
+        secured = context.wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
+        try:
+            secured.settimeout(HANDSHAKE_TIMEOUT_S)
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Handle what is held too, and not one packet a turn of the loop."""
@@ -112,7 +171,7 @@ class Client(mqtt.Client):
         if plain is None:
             return super()._handle_publish()
         try:
-            self._when_arrived(*plain)
+            self._when_arrived(*plain, bool(packet["command"] & 0x01))
         except Exception:
             if not self.suppress_exceptions:
                 raise

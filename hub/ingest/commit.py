@@ -15,9 +15,9 @@ from msgspec import Struct, field
 
 from agent import wire
 from agent.wire import Alert, Fault, Gap, Header, Heartbeat, Record, SegmentClosed, Status, Still
-from hub.core import ledger, presence
+from hub.core import identity, ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
-from hub.store import Store, intake
+from hub.store import Store, intake, security
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,14 @@ class StoreUnwell(Exception):
 
 
 class Arrival(NamedTuple):
-    """One message as it came; `token` is the broker's, for the acknowledgement, None when none is expected."""
+    """One message as it came; `token` is the broker's, for the acknowledgement, None when none is expected.
+    `is_retained`: the broker had kept it, and nobody says it now."""
 
     topic: str
     payload: bytes
     received_utc_ms: int
     token: tuple[int, int] | None = None
+    is_retained: bool = False
 
 
 class Receipts(Struct):
@@ -51,6 +53,8 @@ class Outcome(Struct):
     receipts: dict[str, Receipts] = field(default_factory=dict)
     live: dict[str, Arrival] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    revoked: dict[str, int] = field(default_factory=dict)
+    """Revoked units that spoke just now, with the hub's time of their newest word."""
     rejected: int = 0
     conflicts: int = 0
     repeated: int = 0
@@ -113,6 +117,11 @@ class Committer:
         """The units whose word counts."""
         return [unit for unit, known in self._units.items() if not known.is_revoked]
 
+    @property
+    def revoked(self) -> dict[str, int]:
+        """The units whose word does not count any more, with the hub's time of that, 0 where nobody knows it."""
+        return {unit: known.revoked_utc_ms for unit, known in self._units.items() if known.is_revoked}
+
     def refresh(self) -> None:
         """Read again which units there are: somebody else has written to the store."""
         with self._store.read() as connection:
@@ -135,7 +144,18 @@ class Committer:
             outcome = self._write_guarded(items, enrolled, now_utc_ms)
         if enrolled:
             self.refresh()
+        outcome.revoked = {
+            item.word.unit: item.arrival.received_utc_ms
+            for item in items
+            if item.word is not None and self._is_word_of_revoked(item.word, item.arrival)
+        }
         return outcome
+
+    def _is_word_of_revoked(self, word: Word, arrival: Arrival) -> bool:
+        """A will is the broker's word, and what the broker had kept was said before: neither means that it speaks."""
+        known = self._units.get(word.unit)
+        is_will = isinstance(word.message, Status) and not word.message.is_online
+        return known is not None and known.is_revoked and not is_will and not arrival.is_retained
 
     def _sifted(self, arrivals: Sequence[Arrival]) -> tuple[list[_Item], dict[str, str]]:
         """Decode and judge everything before the turn to write is taken: signatures cost more than the writing."""
@@ -276,9 +296,21 @@ def _keep_other(
         text = msgspec.json.encode(message).decode()
         heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
     else:
+        _suspect(connection, word.unit, known, message, arrival)
         heard = presence.heard_status(known, message, arrival.received_utc_ms)
     if heard is not None:
         intake.save_heard(connection, word.unit, heard)
+
+
+def _suspect(
+    connection: sqlite3.Connection, unit: str, known: presence.Heard | None, status: Status, arrival: Arrival
+) -> None:
+    """Note what looks like a copied card; the word itself is kept as any other."""
+    births = known.births if known is not None else ()
+    suspicion = identity.suspect(births, status, is_retained=arrival.is_retained)
+    if suspicion is not None:
+        if security.add_event(connection, unit, suspicion.kind, suspicion.detail, arrival.received_utc_ms):
+            log.error("%s may have been copied: %s", unit, suspicion.detail)
 
 
 def _contradict(

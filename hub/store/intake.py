@@ -13,6 +13,7 @@ import msgspec
 
 from agent import wire
 from agent.wire import Gap, Header, Record, SegmentClosed, Still
+from hub.core.identity import Birth
 from hub.core.ledger import JOIN_WITHIN_MS, AlertRow, FaultRow, Group, KnownUnit, Regrouped, opens_incident
 from hub.core.presence import Heard
 from hub.store import QUERIES, Row
@@ -26,7 +27,9 @@ KEPT_OF_REJECTED_BYTES = 1_024
 
 def known_units(connection: sqlite3.Connection) -> dict[str, KnownUnit]:
     rows: Iterable[Row] = QUERIES.units_known(connection)
-    return {row["unit"]: KnownUnit(row["public_key"], bool(row["is_revoked"])) for row in rows}
+    return {
+        row["unit"]: KnownUnit(row["public_key"], bool(row["is_revoked"]), row["revoked_utc_ms"] or 0) for row in rows
+    }
 
 
 def add_unit(connection: sqlite3.Connection, unit: str, public_key: str, now_utc_ms: int) -> None:
@@ -132,6 +135,9 @@ def heard_of(connection: sqlite3.Connection, unit: str) -> Heard | None:
         heartbeat=row["heartbeat"],
         heartbeat_utc_ms=row["heartbeat_utc_ms"],
         beat=beat,
+        machine=row["machine"],
+        os_boot=row["os_boot"],
+        births=tuple(Birth(*each) for each in json.loads(row["births"])),
     )
 
 
@@ -144,6 +150,9 @@ def save_heard(connection: sqlite3.Connection, unit: str, heard: Heard) -> None:
         boot=heard.boot,
         heartbeat=heard.heartbeat,
         heartbeat_utc_ms=heard.heartbeat_utc_ms,
+        machine=heard.machine,
+        os_boot=heard.os_boot,
+        births=json.dumps(heard.births),
     )
 
 

@@ -178,7 +178,8 @@ def ask_to_revoke(unit: str) -> ResponseReturnValue:
 
 
 def _ask(found: upkeep.UnitView, wrong: str = "", typed: str = "") -> str:
-    troubles = upkeep.hub_troubles(parts().folder.worker(), now_utc_ms())
+    is_silent = upkeep.is_worker_silent(parts().folder.worker(), now_utc_ms())
+    troubles = [upkeep.SILENT_WORDS] if is_silent else []
     return render_template("revoke.html", one=found, row=found.row, wrong=wrong, typed=typed, troubles=troubles)
 
 

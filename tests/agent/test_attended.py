@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from agent import wire
-from agent.core.patterns import DeskState, PatternName
+from agent.core.patterns import DeskState
 from agent.heartbeat import status_line
 from agent.wire import FaultKind, StandingAlert
+from agent.wire_lamp import PatternName
 from tests.agent.test_app import heard, plan, running
 from tests.brokers import Broker
 from tests.support import wait_for
@@ -78,11 +79,11 @@ def test_the_buzzer_may_sound_in_a_sitting_only_when_the_plan_says_so(
     with running(tmp_path / "desk", mosquitto_broker) as desk:
         show = desk.panel.show
 
-        def noted(name: PatternName, may_sound: bool) -> None:
+        def listen(name: PatternName, may_sound: bool) -> None:
             asked.append(may_sound)
             show(name, may_sound)
 
-        monkeypatch.setattr(desk.panel, "show", noted)
+        monkeypatch.setattr(desk.panel, "show", listen)
         silent = plan(1, threshold=0.5)
         loud = wire.Plan(number=2, sittings=tuple(_allowing(sitting) for sitting in silent.sittings))
         for given, may_sound in ((silent, False), (loud, True)):

@@ -30,7 +30,9 @@ def desk(store: Store) -> Desk:
     """An enrolled desk with a morning's records."""
     made = Desk()
     with store.write() as connection:
-        connection.execute("insert into units values (?, ?, 1, 0)", (made.unit, made.public_key))
+        connection.execute(
+            "insert into units (unit, public_key, first_seen_utc_ms) values (?, ?, 1)", (made.unit, made.public_key)
+        )
     for number in range(RECORDS // 3):
         made.seal(alert(f"a{number}", began_s=200 * number), 200 * number + 10)
         made.seal(segment(number), 200 * number + 12)

@@ -11,6 +11,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent import wire
+from agent.messaging.tls import Tls
 from agent.wire import Instant
 from tests.brokers import Broker
 from tests.support import wait_for
@@ -106,7 +107,7 @@ def segment(number: int, **changes: Any) -> wire.SegmentClosed:
 class DeskLink:
     """A plain client at the broker that speaks for one desk and counts its receipts."""
 
-    def __init__(self, broker: Broker, desk: Desk, *, has_birth: bool = True) -> None:
+    def __init__(self, broker: Broker, desk: Desk, *, has_birth: bool = True, tls: Tls | None = None) -> None:
         self.desk = desk
         self.receipts: Counter[tuple[int, int]] = Counter()
         self.still_receipts: Counter[str] = Counter()
@@ -117,6 +118,8 @@ class DeskLink:
         self.client = Client(
             CallbackAPIVersion.VERSION2, client_id=desk.unit, protocol=MQTTProtocolVersion(broker.protocol)
         )
+        if tls is not None:
+            self.client.tls_set(str(tls.authority), str(tls.certificate), str(tls.key))
         self.client.reconnect_delay_set(1, 2)
         self.client.on_connect = self._when_connected
         self.client.on_subscribe = lambda *_: self._is_listening.set()

@@ -28,6 +28,10 @@ RULES = {"seat_empty": (10, 3), "more_than_one_face": (3, 5), "camera_covered": 
 LAMPS = {"recording": "#2fbf71", "attention": "#ffb000", "fault": "#ff2020", "waiting": "#4060ff", "no_hub": "#a040ff"}
 
 
+_hashed = functools.lru_cache(passwords.hash_password)
+"""A hash takes its time by design; a hundred stores with the same people need it once."""
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -86,8 +90,7 @@ class Centre:
             connection.execute(sql, values)
 
     def person(self, name: str, password: str, role: Role) -> None:
-        hashed = passwords.hash_password(password)
-        people.add(self.store, name=name, role=role, password_hash=hashed, now_utc_ms=now_ms())
+        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms())
 
     def room(self, name: str, exam: str | None = "Structural Mechanics II", mode: str = "automated") -> int:
         room = self.insert("rooms", name=name)

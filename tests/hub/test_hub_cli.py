@@ -56,6 +56,7 @@ def test_a_wrong_setting_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_users_are_added_with_given_or_made_passwords(run: Run, store: Store) -> None:
     """A password from standard input is taken, one that is made up is shown; only hashes are stored."""
     assert run("user", "add", "ada", "--role", "admin", "--password-stdin", input="correct horse b\n").exit_code == 0
+    assert run("user", "add", "tim", "--role", "technician").output.startswith("added technician tim")
     made = run("user", "add", "ben", "--role", "proctor")
     password = made.output.split("password ")[1].split()[0]
     ada, ben = people.by_name(store, "ada"), people.by_name(store, "ben")

@@ -61,7 +61,7 @@ def test_reading_ahead_gives_every_byte_in_order() -> None:
 def test_plain_messages_pass_paho_by_and_others_do_not(broker: Broker) -> None:
     """Over a real broker: messages and their numbers arrive, pieces sent as one are taken one by one, and a message
     with a property takes paho's own way."""
-    plain: list[tuple[bytes, bytes, int | None]] = []
+    plain: list[tuple[bytes, bytes, int | None, bool]] = []
     other: list[bytes] = []
     is_listening = threading.Event()
     client = Client(
@@ -85,16 +85,16 @@ def test_plain_messages_pass_paho_by_and_others_do_not(broker: Broker) -> None:
     acknowledged: list[int | None] = []
 
     def acknowledge() -> bool:
-        new = [mid for _, _, mid in plain[len(acknowledged) :]]
+        new = [mid for _, _, mid, _ in plain[len(acknowledged) :]]
         client.ack_all([mid for mid in new if mid is not None])
         acknowledged.extend(new)
         return len(acknowledged) == 300
 
     wait_for(acknowledge)  # mosquitto sends twenty and then waits for acknowledgements
-    assert {(topic, payload) for topic, payload, _ in plain} == {(b"t/one", b"%d" % number) for number in range(300)}
+    assert {(topic, payload) for topic, payload, *_ in plain} == {(b"t/one", b"%d" % number) for number in range(300)}
     client.publish_all([("t/two", b"x" * size) for size in (0, 1, 200, 20_000)])
     wait_for(lambda: len(plain) == 304)
-    assert [(topic, len(payload)) for topic, payload, _ in plain[300:]] == [
+    assert [(topic, len(payload)) for topic, payload, *_ in plain[300:]] == [
         (b"t/two", size) for size in (0, 1, 200, 20_000)
     ]
     if broker.protocol == 5:

@@ -1,5 +1,5 @@
 -- name: units_known()
-select unit, public_key, is_revoked from units;
+select unit, public_key, is_revoked, revoked_utc_ms from units;
 
 -- name: insert_unit(unit, public_key, now)!
 insert into units (unit, public_key, first_seen_utc_ms) values (:unit, :public_key, :now) on conflict do nothing;
@@ -43,14 +43,16 @@ values (:unit, :sha256, :boot, :seq, :utc_ms, :up_ms, :jpeg, :now)
 on conflict do nothing;
 
 -- name: presence_of(unit)^
-select is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms from presence where unit = :unit;
+select is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms, machine, os_boot, births
+from presence where unit = :unit;
 
--- name: save_presence(unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)!
-insert into presence (unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)
-values (:unit, :is_online, :status_utc_ms, :boot, :heartbeat, :heartbeat_utc_ms)
+-- name: save_presence(unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms, machine, os_boot, births)!
+insert into presence (unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms, machine, os_boot, births)
+values (:unit, :is_online, :status_utc_ms, :boot, :heartbeat, :heartbeat_utc_ms, :machine, :os_boot, :births)
 on conflict (unit) do update set
     is_online = excluded.is_online, status_utc_ms = excluded.status_utc_ms, boot = excluded.boot,
-    heartbeat = excluded.heartbeat, heartbeat_utc_ms = excluded.heartbeat_utc_ms;
+    heartbeat = excluded.heartbeat, heartbeat_utc_ms = excluded.heartbeat_utc_ms,
+    machine = excluded.machine, os_boot = excluded.os_boot, births = excluded.births;
 
 -- name: place_of_unit(unit)^
 select rooms.name as room, seats.label as seat from seats join rooms using (room_id) where seats.unit = :unit;
