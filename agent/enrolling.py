@@ -145,7 +145,7 @@ def _ask(
 
         def tell(words: str) -> None:
             told.append(f"enrolling: {words}")
-            _tell(words)
+            log.warning("enrolling: %s", words)
 
         enroller = Enroller(
             place,
@@ -192,11 +192,6 @@ def _keep_place(folder: IdentityFolder, place: HubPlace) -> None:
 
 def _record_key(storage: Path) -> Ed25519PrivateKey:
     return load_key(storage / "unit.key", may_make=not (storage / "records.db").exists())
-
-
-def _tell(words: str) -> None:
-    log.warning("enrolling: %s", words)
-    print(f"enrolling: {words}", flush=True)
 
 
 @contextlib.contextmanager
