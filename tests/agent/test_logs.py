@@ -57,7 +57,7 @@ def stream_of(out: io.TextIOWrapper) -> dict[str, str]:
 
 def test_plain_lines_on_standard_output(out: io.TextIOWrapper) -> None:
     """Time, level, logger, message; nothing below the level."""
-    begin(out, unit="hall.desk-01", environ={})
+    begin(out, unit=lambda: "hall.desk-01", environ={})
     logging.getLogger("agent.x").info("unit %s", 1)
     logging.getLogger("agent.x").debug("unseen")
     (line,) = told(out)
@@ -67,7 +67,7 @@ def test_plain_lines_on_standard_output(out: io.TextIOWrapper) -> None:
 def test_json_lines_carry_unit_sitting_and_traceback(out: io.TextIOWrapper) -> None:
     """One object a line, whatever is in the message; the sitting is that of the moment."""
     sittings = iter(["maths-1", ""])
-    begin(out, "json", unit="hall.desk-01", sitting=lambda: next(sittings), environ={})
+    begin(out, "json", unit=lambda: "hall.desk-01", sitting=lambda: next(sittings), environ={})
     logging.getLogger("agent.x").warning('two\nlines and "quotes"')
     try:
         raise OSError("gone")
@@ -103,7 +103,7 @@ def test_the_journal_gets_fields(out: io.TextIOWrapper, monkeypatch: pytest.Monk
     package.journal = module  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "systemd", package)
     monkeypatch.setitem(sys.modules, "systemd.journal", module)
-    begin(out, "json", unit="hall.desk-01", sitting=lambda: "maths-1", environ=stream_of(out))
+    begin(out, "json", unit=lambda: "hall.desk-01", sitting=lambda: "maths-1", environ=stream_of(out))
     logging.getLogger("agent.x").info("recording")
     record: Any = kept[0]
     assert (record.EMS_UNIT, record.EMS_SITTING) == ("hall.desk-01", "maths-1")

@@ -64,7 +64,7 @@ def incidents_of(changes: Sequence[AlertChange]) -> list[tuple[AlertKind, int, i
         incidents = shown(connection)["incidents"]
         kinds = {row["alert"]: row["kind"] for row in shown(connection)["alerts"]}
     assert all({kinds[alert] for alert in alerts} == {kind} for alerts, kind, *_ in incidents)
-    return sorted((AlertKind(kind), len(alerts), began, cleared) for alerts, kind, _, began, cleared in incidents)
+    return sorted((AlertKind(kind), len(alerts), began, cleared) for alerts, kind, _, began, cleared, *_ in incidents)
 
 
 def steps(least_s: float, most_s: float) -> st.SearchStrategy[float]:
