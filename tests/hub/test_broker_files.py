@@ -182,6 +182,19 @@ def test_the_command_says_what_it_moved(tmp_path: Path) -> None:
     assert not (tmp_path / "mosquitto.db").exists()
 
 
+def test_preparing_never_keeps_the_broker_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a trial is not possible the file stays, one line says so, and the start goes on."""
+    (tmp_path / "mosquitto.db").write_bytes(b"x")
+    program = tmp_path / "mosquitto"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    done = invoke({}, "broker", "prepare", "--state", str(tmp_path))
+    assert done.exit_code == 0
+    assert "was not looked at: mosquitto does not start with an empty memory either" in done.output
+    assert (tmp_path / "mosquitto.db").read_bytes() == b"x"
+
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
