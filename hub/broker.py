@@ -1,7 +1,7 @@
 """The broker's configuration and access rules, as text: what mosquitto must refuse stands here, and nowhere else.
 
-Written for mosquitto 2.0 (Debian 12 has 2.0.11, Debian 13 has 2.0.21). Version 2.1 still takes every option, and warns
-that `acl_file` will go one day.
+Written for mosquitto 2.0 (Debian 12 has 2.0.11, Debian 13 has 2.0.21). By its documentation 2.1 still takes every
+option, and advises against `acl_file`, which version 3 is to lose.
 """
 
 from __future__ import annotations

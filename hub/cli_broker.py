@@ -68,11 +68,17 @@ def config(
 @broker.command("prepare")
 @click.option("--state", type=_FOLDER, default=STATE, show_default=True, help="The folder that the broker may write.")
 def prepare(state: Path) -> None:
-    """Move a damaged memory of the broker aside, so that it starts; for ExecStartPre. Nothing depends on it."""
+    """Move a damaged memory of the broker aside, so that it starts; for ExecStartPre. Nothing depends on it.
+
+    A memory that cannot be tried is left alone, and that is no failure: the broker says itself what keeps it down.
+    """
     try:
         aside = set_aside_if_damaged(state / "mosquitto.db", now_utc_ms())
-    except (BrokerProblem, OSError) as problem:
-        fail(str(problem))
+    except BrokerProblem as problem:
+        click.echo(f"the broker's memory was not looked at: {problem}", err=True)
+        return
+    except OSError as error:
+        fail(f"the broker's memory cannot be moved aside: {error}")
     if aside is not None:
         click.echo(f"the broker's memory was damaged and is now {aside}; desks and ingest send again what was in it")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import pwd
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from hub.broker_files import BrokerProblem, set_aside_if_damaged, write_files
 from hub.cli import main
 from hub.enrolment import INGEST_NAME, CaFolder
 from hub.live import LiveFolder
-from tests.authority import DAY, HOUR, Centre, right_now
+from tests.authority import DAY, HOUR, Centre, Papers, right_now
 from tests.brokers import Broker, free_port, mosquitto, mosquitto_path, secure_mosquitto
 from tests.callers import calling
 from tests.hub.hubs import ingesting, settings_for
@@ -182,6 +185,19 @@ def test_the_command_says_what_it_moved(tmp_path: Path) -> None:
     assert not (tmp_path / "mosquitto.db").exists()
 
 
+def test_preparing_never_keeps_the_broker_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a trial is not possible the file stays, one line says so, and the start goes on."""
+    (tmp_path / "mosquitto.db").write_bytes(b"x")
+    program = tmp_path / "mosquitto"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    done = invoke({}, "broker", "prepare", "--state", str(tmp_path))
+    assert done.exit_code == 0
+    assert "was not looked at: mosquitto does not start with an empty memory either" in done.output
+    assert (tmp_path / "mosquitto.db").read_bytes() == b"x"
+
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +219,37 @@ def test_config_writes_files_with_which_mosquitto_runs(tmp_path: Path) -> None:
     with Broker("mosquitto", command, port, 5, tmp_path / "log") as broker:
         with calling(broker, centre.tls(centre.issue("c1.d1"))) as desk:
             assert desk.is_connected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which alone can start a broker under another account")
+def test_started_by_root_the_broker_runs_under_its_own_account() -> None:
+    """Its rules, its memory and the plugin's file are its own; the key is handed to it; a session can be ended."""
+    account = pwd.getpwnam(rules.USER)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        centre = Centre(folder)
+        centre.folder.path.chmod(0o755)
+        handed = folder / "credentials"
+        handed.mkdir()
+        for path in (centre.folder.server_certificate, centre.folder.server_key):
+            shutil.copy(path, handed)
+            os.chown(handed / path.name, account.pw_uid, account.pw_gid)
+        changes = {"user": rules.USER, "state": folder / "own", "credentials": handed}
+        with secure_mosquitto(folder / "broker", centre, **changes) as broker:
+            ingest = Papers(centre.folder.ingest_certificate, centre.folder.ingest_key, 0)
+            with (
+                calling(broker, centre.tls(centre.issue("c1.d1"))) as desk,
+                calling(broker, centre.tls(ingest)) as hub,
+            ):
+                assert desk.is_connected
+                assert hub.publish(rules.CONTROL_TOPIC, rules.end_sessions(["c1.d1"])) == 0
+                wait_for(lambda: desk.gone == 0x98)
+            broker.stop()
+        made = {path.name: (path.owner(), path.stat().st_mode & 0o777) for path in (folder / "own").iterdir()}
+        assert made["mosquitto.db"] == (rules.USER, 0o600)
+        assert made["dynamic-security.json"] == (rules.USER, 0o600)
+        assert (folder / "broker" / "access.acl").owner() == rules.USER
 
 
 @pytest.fixture
