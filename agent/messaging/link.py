@@ -26,7 +26,8 @@ from paho.mqtt.properties import Properties
 
 from agent import wire
 from agent.core.delivery import Delivery, Item, Pace
-from agent.messaging.tls import Tls, context_of
+from agent.messaging.line import hang_up, send_at_once, serve
+from agent.messaging.tls import Tls, context_of, refusal_in
 
 _log = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ class Link:
         self._client: Client | None = None
         self._inbox: queue.SimpleQueue[_Connected | _Lost | _Message | _Refused | _Wake | _Stop] = queue.SimpleQueue()
         self._refused_entry: str | None = None
+        self._ended: str | None = None
         self._was_let_in = False
         self._stopping = threading.Event()
         self._is_waking = threading.Event()
@@ -187,9 +189,10 @@ class Link:
         if self._work.ident is None:
             return True
         self._inbox.put(_Stop(timeout_s / 2))
-        self._work.join(timeout_s * 0.75)
+        self._work.join(timeout_s * 0.7)
+        self._network.join(timeout_s * 0.2)  # what was said last is on its way: hung up now, the will would follow it
         self._hang_up()
-        self._network.join(timeout_s * 0.25)
+        self._network.join(timeout_s * 0.1)
         return not (self._work.is_alive() or self._network.is_alive())
 
     # --- network thread ---------------------------------------------------------------------------------------------
@@ -199,14 +202,13 @@ class Link:
         pause_s = settings.shortest_pause_s
         while not self._stopping.is_set():
             client = None
-            self._refused_entry, self._was_let_in = None, False
+            self._refused_entry, self._ended, self._was_let_in = None, None, False
             why = "the broker closed the connection"
             try:
                 client = self._make_client()
                 self._connect(client)
-                code = client.loop_forever(timeout=_TICK_S)
-                if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    why = f"connection ended: {code.name}"
+                serve(client, settings.unit)
+                why = self._ended or why
             except Exception as error:
                 # Whatever paho stumbles over, a new client starts afresh; a dead network thread would be final.
                 why = f"{type(error).__name__}: {error}"
@@ -233,8 +235,10 @@ class Link:
             client.username_pw_set(settings.username, settings.password or None)
         if settings.tls is not None:
             client.tls_set_context(context_of(settings.tls))
-        client.on_socket_open = _send_at_once
+        client.on_socket_open = send_at_once
+        client.on_log = self._when_logged
         client.on_connect = self._when_connected
+        client.on_disconnect = self._when_disconnected
         client.on_message = self._when_message
         client.on_publish = self._when_published
         client.on_subscribe = self._when_subscribed
@@ -255,6 +259,12 @@ class Link:
         else:
             self._was_let_in = True
             self._inbox.put(_Connected(client))
+
+    def _when_disconnected(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._ended = f"connection ended: {reason}"
+
+    def _when_logged(self, _client: Client, _userdata: Any, _level: int, text: str) -> None:
+        self._refused_entry = self._refused_entry or refusal_in(text)
 
     def _when_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         if self._inbox.qsize() < _INBOX:
@@ -328,7 +338,7 @@ class Link:
             return
         if self._client is not None:
             self._client, self.connected_since, self.disconnected_since = None, None, self._now()
-        if self.trouble is None:
+        if self.trouble != why:
             _log.warning("no connection to %s:%d: %s", self.settings.host, self.settings.port, why)
         self.trouble = why
 
@@ -381,10 +391,4 @@ class Link:
         self._client = None
         line = client.socket() if client is not None else None
         if isinstance(line, socket.socket):
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-
-def _send_at_once(_client: Client, _userdata: Any, line: Any) -> None:
-    """No waiting to fill a packet: with it an alert behind others takes 40 ms more."""
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            hang_up(line)

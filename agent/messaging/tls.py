@@ -24,3 +24,19 @@ def context_of(tls: Tls) -> ssl.SSLContext:
     if tls.certificate is not None:
         context.load_cert_chain(tls.certificate, tls.key)
     return context
+
+
+_ALERTS = {
+    "CERTIFICATE_REVOKED": "it was revoked",
+    "CERTIFICATE_EXPIRED": "it has expired, or is not valid yet by the hub's clock",
+    "UNKNOWN_CA": "it is of another authority",
+    "CERTIFICATE_REQUIRED": "none was shown",
+}
+"""TLS alerts (RFC 8446, 6.2) as OpenSSL names them in its errors."""
+
+
+def refusal_in(text: str) -> str | None:
+    """What a broker says by ending the handshake, from a line of the MQTT client's log; None for any other line.
+    In TLS 1.3 it comes after the handshake, with the first bytes read."""
+    found = next((words for name, words in _ALERTS.items() if name in text.upper().replace(" ", "_")), None)
+    return None if found is None else f"the broker refuses this unit's certificate: {found}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from agent import wire
 from hub.store import Store, planning
 from tests.authority import Centre
 from tests.brokers import secure_mosquitto
-from tests.contract.desk_side import SMALL_STILL, UNIT, Desk, alert, fault
+from tests.contract.desk_side import SMALL_STILL, UNIT, Desk, alert, fault, now
 from tests.hub.hubs import ingesting, settings_for, value
 from tests.support import wait_for
 
@@ -52,3 +54,28 @@ def test_desk_and_ingest_under_the_rules_until_the_desk_is_revoked(tmp_path: Pat
     assert value(store, "select count(*) from records") == 101
     assert value(store, "select count(*) from conflicts") == 0
     store.close()
+
+
+def test_the_socket_is_touched_by_one_thread_only(tmp_path: Path) -> None:
+    """Live stills from the desk's main thread, records from the link's own: OpenSSL takes one thread at a connection,
+    and two of them end it with a damaged record."""
+    centre = Centre(tmp_path)
+    papers = centre.issue(UNIT)
+    data = b"\xff\xd8" + bytes(range(256)) * 180 + b"\xff\xd9"
+    with secure_mosquitto(tmp_path / "broker", centre) as broker:
+        with Desk.at(broker, tmp_path / "desk", tls=centre.tls(papers)).connected() as desk:
+            since = desk.link.connected_since
+            note = wire.StillNote(boot=1, at=now(), sha256=wire.sha256_hex(data))
+            speakers = [
+                threading.Thread(target=lambda: [desk.link.publish_still(wire.Still(note, data)) for _ in range(400)])
+                for _ in range(2)
+            ]
+            for speaker in speakers:
+                speaker.start()
+            for number in range(30):
+                desk.append(fault(number))
+            for speaker in speakers:
+                speaker.join()
+            wait_for(lambda: desk.link.ticks > 3)
+            assert (desk.link.connected_since, desk.link.trouble) == (since, None)
+        assert "bad record mac" not in broker.log()
