@@ -21,6 +21,7 @@ from hub.demo import broker, centre
 from hub.demo.centre import CannotStart, Centre, DemoDesk
 from hub.demo.children import Child, ChildFailed, stop_in_order
 from hub.demo.table import table_of
+from hub.enrolment import AuthorityProblem
 from hub.store import Store, StoreProblem, planning
 from hub.store.planning import Stretch
 
@@ -37,9 +38,10 @@ def _now_ms() -> int:
 class Running:
     """The processes of a running centre and what the terminal shows of them."""
 
-    def __init__(self, made: Centre, desks: list[DemoDesk], broker_command: list[str], store: Store) -> None:
+    def __init__(self, made: Centre, desks: list[DemoDesk], store: Store) -> None:
         self.made, self.desks, self.store = made, desks, store
-        self.broker, self.hub = made.hub_children(broker_command)
+        self.broker, self.hub = made.hub_children()
+        self._listed_ns = 0
         self.agents: list[Child] = []
         self._empty: Stretch | None = None
         self.stopping = threading.Event()
@@ -48,10 +50,12 @@ class Running:
     def start(self) -> None:
         """Broker first, desks last; each step waits until the one before answers. Raises ChildFailed."""
         self.broker.start()
-        self._wait(self.broker, lambda: _listens(self.made.broker_port))
+        self._wait(self.broker, lambda: _listens(self.made.ports.broker))
         for child in self.hub:
             child.start()
-        self._wait(self.hub[1], lambda: _listens(self.made.web_port))
+        if self.made.broker.is_trusted:
+            self._wait(self.hub[-2], lambda: _listens(self.made.ports.door))
+        self._wait(self.hub[-1], lambda: _listens(self.made.web_port))
         # counted from here, not from the start of the command: until now nobody could learn anything
         self._empty = centre.empty_time(self.store, self.desks, _now_ms())
         self.agents = self.made.agents(self.desks, None if self._empty is None else self._empty[1])
@@ -71,7 +75,9 @@ class Running:
     def tend(self) -> list[str]:
         """Seat new units, start again what died; the sentences to show under the table for a while."""
         now_ms = _now_ms()
+        centre.let_in(self.store, self.desks, now_ms)
         centre.seat_new_units(self.store, self.desks, now_ms, self._empty)
+        self._follow_revoked()
         for child in (self.broker, *self.hub, *self.agents):
             if child.is_alive() or child.starts > STARTS_ALLOWED:
                 continue
@@ -84,8 +90,18 @@ class Running:
         self._notes = [(until, note) for until, note in self._notes if until > now_ms]
         return [note for _, note in self._notes]
 
+    def _follow_revoked(self) -> None:
+        """Let mosquitto read a new list of revoked certificates, as the path unit of a centre does."""
+        if not self.made.broker.is_trusted:
+            return
+        listed_ns = self.made.ca.revoked.stat().st_mtime_ns
+        if self._listed_ns not in (0, listed_ns):
+            self.broker.tell(signal.SIGHUP)
+        self._listed_ns = listed_ns
+
     def stop(self) -> None:
-        stop_in_order([self.agents, [self.hub[1]], [self.hub[0]], [self.broker]])
+        ingest, *others = self.hub
+        stop_in_order([self.agents, others, [ingest], [self.broker]])
 
 
 def _listens(port: int) -> bool:
@@ -116,14 +132,23 @@ def _check_port(port: int) -> None:
             ) from None
 
 
-def _say_start(console: Console, made: Centre, log_ins: list[tuple[str, str]], broker_name: str) -> None:
+def _say_start(console: Console, made: Centre, log_ins: list[tuple[str, str]]) -> None:
     console.print()
     console.print(f"  The centre is open at [bold]http://127.0.0.1:{made.web_port}/[/bold]")
     for name, password in log_ins:
         console.print(f"  log in as [bold]{name}[/bold] with the password [bold]{password}[/bold]", highlight=False)
-    console.print(f"  broker: {broker_name}, without encryption, on this machine only; data in {made.var}", style="dim")
+    console.print(f"  {_says_how(made)}; data in {made.var}", style="dim", highlight=False, soft_wrap=True)
     console.print("  Ctrl-C stops everything; the next start goes on with the same data.", style="dim")
     console.print()
+
+
+def _says_how(made: Centre) -> str:
+    if made.broker.is_trusted:
+        return "broker: mosquitto over TLS, desks enrolled with certificates (approved here by make run itself)"
+    return (
+        f"broker: {made.broker.name}, without encryption and without enrolment, on this machine only (with mosquitto "
+        "installed, desks enrol and speak TLS)"
+    )
 
 
 def _watch(running: Running, console: Console) -> None:
@@ -139,16 +164,15 @@ def _watch(running: Running, console: Console) -> None:
         live.update(table_of(running.desks, beats, _now_ms(), []), refresh=True)
 
 
-def _run(made: Centre, desks: list[DemoDesk], broker_command: list[str], broker_name: str, console: Console) -> None:
-    store = Store(made.database)
+def _run(made: Centre, desks: list[DemoDesk], store: Store, console: Console) -> None:
     try:
         log_ins = centre.make_log_ins(store, _now_ms())
-        running = Running(made, desks, broker_command, store)
+        running = Running(made, desks, store)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: running.stopping.set())
         try:
             running.start()
-            _say_start(console, made, log_ins, broker_name)
+            _say_start(console, made, log_ins)
             _watch(running, console)
         finally:
             console.print("\nStopping: desks close their recordings and hand over what they have ...")
@@ -181,17 +205,19 @@ def main(port: int, footage: Path | None, camera: str | None, count: int | None,
         var = var.resolve()
         with _only_one(var):
             _check_port(port)
-            broker_port = broker.free_port()
-            command, protocol, name = broker.command(var / "broker", broker_port, wanted)
+            ports, ca = centre.ports(var), centre.ca_of(var)
+            chosen = broker.choose(var / "broker", ca, ports.broker, wanted)
+            store = Store(centre.database_of(var))
             made = Centre(
                 var=var,
                 web_port=port,
-                broker_port=broker_port,
-                broker_protocol=protocol,
+                ports=ports,
+                broker=chosen,
                 secret_key=centre.secret_key(var),
+                fingerprint=centre.make_authority(store, ca, _now_ms()) if chosen.is_trusted else "",
             )
-            _run(made, desks, command, name, console)
-    except (CannotStart, ChildFailed, broker.NoBroker, StoreProblem, OSError) as problem:
+            _run(made, desks, store, console)
+    except (CannotStart, ChildFailed, broker.NoBroker, AuthorityProblem, StoreProblem, OSError) as problem:
         console.print(f"make run: {problem}", style="bold red", highlight=False, soft_wrap=True, markup=False)
         sys.exit(1)
 

@@ -1,34 +1,48 @@
-"""The broker of the one-command centre: a private mosquitto on loopback when installed, else the embedded amqtt."""
+"""The broker of the one-command centre: mosquitto as a centre runs it, on loopback, when installed; else the embedded
+amqtt, without encryption."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from agent.wire import MAX_MESSAGE_BYTES
+from hub import broker
+from hub.broker_files import write_files
+from hub.enrolment import CaFolder
 
-_CONFIG = """\
-# Made by the one-command centre for this machine alone; a centre's own broker is configured elsewhere.
-listener {port} 127.0.0.1
-allow_anonymous true
-persistence false
-{user}
-set_tcp_nodelay true
-max_queued_messages 10000
-message_size_limit {limit}
-max_packet_size {packet_limit}
-log_type error
-log_type warning
-log_dest stdout
-"""
+
+class NoBroker(Exception):
+    """The broker that was asked for is not installed."""
+
+
+class Broker(NamedTuple):
+    """`protocol` is the MQTT version. `is_trusted`: with TLS, certificates and access rules, so that desks enrol."""
+
+    command: list[str]
+    protocol: int
+    name: str
+    is_trusted: bool
 
 
 def mosquitto_path() -> str | None:
     """Where mosquitto is; Debian puts it in /usr/sbin, which is not on everybody's PATH."""
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens at this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:
@@ -38,28 +52,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class NoBroker(Exception):
-    """The broker that was asked for is not installed."""
-
-
-def command(folder: Path, port: int, wanted: str = "any") -> tuple[list[str], int, str]:
-    """(command line, MQTT protocol version to use, name for people) of the broker to run.
-
-    `wanted` is `mosquitto`, `embedded`, or `any`: mosquitto if it is installed. Raises NoBroker.
-    """
+def choose(folder: Path, ca: CaFolder, port: int, wanted: str = "any") -> Broker:
+    """The broker to run. `wanted`: `mosquitto`, `embedded`, or `any`: mosquitto if installed. Raises NoBroker."""
     mosquitto = None if wanted == "embedded" else mosquitto_path()
     if mosquitto is None and wanted == "mosquitto":
         raise NoBroker("mosquitto is not installed; on Debian: apt-get install mosquitto")
     if mosquitto is None:
-        return [sys.executable, "-m", "hub.demo.embedded_broker", "--port", str(port)], 4, "embedded amqtt"
+        embedded = [sys.executable, "-m", "hub.demo.embedded_broker", "--port", str(port)]
+        return Broker(embedded, 4, "embedded amqtt", False)
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        _CONFIG.format(
-            port=port,
-            user="user root" if os.geteuid() == 0 else "",
-            limit=MAX_MESSAGE_BYTES,
-            packet_limit=MAX_MESSAGE_BYTES + 1024,
-        )
+    place = broker.Place(
+        folder=folder,
+        ca=ca,
+        port=port,
+        host="127.0.0.1",
+        user=pwd.getpwuid(os.getuid()).pw_name,  # it reads this person's files, and nobody else's
+        state=folder,
+        plugin=broker.plugin_path(),
     )
-    return [mosquitto, "-c", str(config)], 5, "mosquitto"
+    write_files(place)
+    return Broker([mosquitto, "-c", str(place.configuration_file)], 5, "mosquitto", True)

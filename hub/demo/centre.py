@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from agent.wire import DEFAULT_RULES, Mode
+from hub import authority, enrolment
 from hub.core.access import Role
+from hub.demo.broker import Broker, free_port, is_free
 from hub.demo.children import Child
+from hub.enrolment import CaFolder
 from hub.passwords import generate, hash_password
-from hub.store import Store, people, planning
+from hub.store import Store, certificates, enrolling, people, planning
 from hub.store.planning import Stretch
 
 ROOM = "Hall A"
@@ -55,14 +60,22 @@ class DemoDesk(Struct, frozen=True):
         return f"camera {kind}" if not what else Path(what).stem if kind == "footage" else what
 
 
+class Ports(Struct, frozen=True):
+    """Kept from start to start: desks remember where their hub is."""
+
+    broker: int
+    door: int
+
+
 class Centre(Struct, frozen=True, kw_only=True):
     """Where everything lies and listens."""
 
     var: Path
     web_port: int
-    broker_port: int
-    broker_protocol: int
+    ports: Ports
+    broker: Broker
     secret_key: str
+    fingerprint: str
 
     @property
     def live(self) -> Path:
@@ -79,16 +92,26 @@ class Centre(Struct, frozen=True, kw_only=True):
             "DATABASE_URL": f"sqlite:///{self.database}",
             "STORAGE_PATH": str(self.var / "hub" / "storage"),
             "EMS_LIVE_PATH": str(self.live),
-            "EMS_BROKER_PORT": str(self.broker_port),
-            "EMS_BROKER_PROTOCOL": str(self.broker_protocol),
+            "EMS_BROKER_PORT": str(self.ports.broker),
+            "EMS_BROKER_PROTOCOL": str(self.broker.protocol),
+            "EMS_BROKER_TLS": str(self.broker.is_trusted).lower(),
+            "EMS_CA_PATH": str(self.ca.path),
+            "EMS_DOOR_PORT": str(self.ports.door),
             "EMS_WEB_PORT": str(self.web_port),
             "EMS_ZONE": _zone(),
-            "EMS_TRUST_NEW_UNITS": "true",
+            # where nothing is encrypted, no desk can enrol
+            "EMS_TRUST_NEW_UNITS": str(not self.broker.is_trusted).lower(),
+            # desks and hub share this machine's clock
+            "EMS_IS_CLOCK_TRUSTED": "true",
         }
 
     @property
+    def ca(self) -> CaFolder:
+        return ca_of(self.var)
+
+    @property
     def database(self) -> Path:
-        return self.var / "hub" / "hub.db"
+        return database_of(self.var)
 
     def desk_environ(self, desk: DemoDesk, opens_utc_ms: int | None = None) -> dict[str, str]:
         """`opens_utc_ms`: until then a scene's seat is empty."""
@@ -99,20 +122,29 @@ class Centre(Struct, frozen=True, kw_only=True):
             "EMS_UNIT": desk.unit,
             "STORAGE_PATH": str(self.var / "desks" / desk.name),
             "CAMERA_DEVICE": f"{desk.camera}@{opens_utc_ms}" if is_empty_first else desk.camera,
-            "EMS_BROKER_PORT": str(self.broker_port),
-            "EMS_BROKER_PROTOCOL": str(self.broker_protocol),
+            **self._way_to_the_hub(),
             "EMS_STORAGE_LOW_BYTES": str(STORAGE_LOW_BYTES),
             # desks and hub share this machine's clock, so no desk can be off from the hub
             "EMS_IS_CLOCK_TRUSTED": "true",
         }
 
-    def hub_children(self, broker_command: list[str]) -> tuple[Child, list[Child]]:
-        """The broker and the hub's processes."""
+    def _way_to_the_hub(self) -> dict[str, str]:
+        if self.broker.is_trusted:
+            return {
+                "EMS_HUB": "127.0.0.1",
+                "EMS_CA_FINGERPRINT": self.fingerprint,
+                "EMS_DOOR_PORT": str(self.ports.door),
+            }
+        return {"EMS_BROKER_PORT": str(self.ports.broker), "EMS_BROKER_PROTOCOL": str(self.broker.protocol)}
+
+    def hub_children(self) -> tuple[Child, list[Child]]:
+        """The broker and the hub's processes; web comes last."""
         hub, logs = self.hub_environ(), self.var / "log"
         ems_hub = [sys.executable, "-m", "hub.cli"]
+        names = ["ingest", *(["worker", "door"] if self.broker.is_trusted else []), "web"]
         return (
-            Child("broker", broker_command, _inherited(), logs / "broker.log"),
-            [Child(name, [*ems_hub, name], hub, logs / f"{name}.log") for name in ("ingest", "web")],
+            Child("broker", self.broker.command, _inherited(), logs / "broker.log"),
+            [Child(name, [*ems_hub, name], hub, logs / f"{name}.log") for name in names],
         )
 
     def agents(self, desks: list[DemoDesk], opens_utc_ms: int | None) -> list[Child]:
@@ -193,6 +225,55 @@ def _webcam(device: str) -> str:
         found = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*"))) or "none"
         raise CannotStart(f"CAMERA={device}: there is no {path}; cameras of this machine: {found}")
     return device
+
+
+def ports(var: Path) -> Ports:
+    """The ports of this data folder; new ones when somebody else has taken them."""
+    path = var / "hub" / "ports.json"
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Ports)
+        if is_free(found.broker) and is_free(found.door):
+            return found
+    except (OSError, msgspec.MsgspecError):
+        pass
+    made = Ports(broker=free_port(), door=free_port())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(made))
+    return made
+
+
+def database_of(var: Path) -> Path:
+    return var / "hub" / "hub.db"
+
+
+def ca_of(var: Path) -> CaFolder:
+    return CaFolder(var / "hub" / "ca")
+
+
+def make_authority(store: Store, ca: CaFolder, now_ms: int) -> str:
+    """Make what is missing of the certificate authority; the fingerprint of its root. Raises AuthorityProblem."""
+    with store.read() as connection:
+        revoked = certificates.revoked_certificates(connection)
+    enrolment.init(ca, authority.hub_names("", socket.gethostname()), revoked, now_ms)
+    return authority.fingerprint(enrolment.roots(ca)[0])
+
+
+def let_in(store: Store, expected: list[DemoDesk], now_ms: int) -> None:
+    """Approve the requests of our own desks: in a centre a person compares the claim code first."""
+    with store.read() as connection:
+        seats = {desk.unit: desk.seat for desk in expected}
+        asking = [request for request in enrolling.waiting(connection) if request.wanted in seats]
+    for request in asking:
+        with store.write() as connection:
+            enrolling.approve(
+                connection,
+                request.enrolment_id,
+                who="make run",
+                now_utc_ms=now_ms,
+                room=ROOM,
+                label=seats[request.wanted],
+                unit=request.wanted,
+            )
 
 
 def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:

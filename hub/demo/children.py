@@ -64,10 +64,14 @@ class Child:
             return ""
         return lines[-1][:300] if lines else ""
 
-    def ask_to_stop(self) -> None:
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
         if self._process is not None and self.is_alive():
             with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+                self._process.send_signal(number)
+
+    def ask_to_stop(self) -> None:
+        self.tell(signal.SIGTERM)
 
     def finish(self) -> None:
         """Wait for the end that was asked for; after `_STOP_TIMEOUT_S` it is ended by force."""

@@ -18,10 +18,11 @@ from rich.console import Console
 
 from agent.wire import Heartbeat, Instant, Lamp, Plan
 from hub.demo import centre
-from hub.demo.centre import CannotStart, Centre, DemoDesk
+from hub.demo.broker import Broker
+from hub.demo.centre import CannotStart, Centre, DemoDesk, Ports
 from hub.demo.children import Child, stop_in_order
 from hub.demo.table import table_of
-from hub.store import Store, intake
+from hub.store import Store, enrolling, intake
 from tests.brokers import REPOSITORY, free_port
 from tests.hub.hubs import rows
 from tests.support import wait_for
@@ -147,11 +148,61 @@ def test_the_zone_has_a_name_that_python_knows() -> None:
     assert ZoneInfo(centre._zone())
 
 
+def made_in(var: Path, *, is_trusted: bool = True) -> Centre:
+    """A centre that is only looked at."""
+    return Centre(
+        var=var,
+        web_port=8000,
+        ports=Ports(broker=1884, door=8444),
+        broker=Broker(["mosquitto"], 5, "mosquitto", is_trusted),
+        secret_key="k" * 32,
+        fingerprint="ab" * 32,
+    )
+
+
+def test_only_a_desk_without_encryption_is_told_of_a_broker() -> None:
+    """With certificates a desk knows the hub and the fingerprint, and the hub trusts nobody by name alone."""
+    desk = DemoDesk(name="desk-01", seat="A1", camera="demo:steady")
+    trusted, plain = made_in(Path("var")), made_in(Path("var"), is_trusted=False)
+    assert trusted.desk_environ(desk)["EMS_CA_FINGERPRINT"] == "ab" * 32
+    assert "EMS_BROKER_PORT" not in trusted.desk_environ(desk)
+    assert trusted.hub_environ()["EMS_TRUST_NEW_UNITS"] == "false"
+    assert {child.name for child in trusted.hub_children()[1]} == {"ingest", "worker", "door", "web"}
+    assert plain.desk_environ(desk)["EMS_BROKER_PORT"] == "1884"
+    assert "EMS_HUB" not in plain.desk_environ(desk)
+    assert {child.name for child in plain.hub_children()[1]} == {"ingest", "web"}
+
+
+def test_ports_stay_from_start_to_start(tmp_path: Path) -> None:
+    """Desks remember where their hub is; only a port that somebody else has taken is given up."""
+    first = centre.ports(tmp_path)
+    assert centre.ports(tmp_path) == first
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first.door))
+        other.listen()
+        assert centre.ports(tmp_path).door != first.door
+
+
+def test_own_desks_are_let_in_and_strangers_wait(tmp_path: Path, store: Store) -> None:
+    """The demonstration stands in for the person at its own desks only, and puts each at its seat."""
+    desks = [DemoDesk(name="desk-01", seat="A1", camera="demo:steady")]
+    with store.write() as connection:
+        for number, wanted in enumerate(("demo.desk-01", "hall.desk-09")):
+            enrolling.ask(connection, public_key=f"{number}" * 64, csr=f"csr {number}", now_utc_ms=1, wanted=wanted)
+    centre.let_in(store, desks, 2)
+    centre.let_in(store, desks, 3)
+    asked = {row["wanted"]: row["state"] for row in rows(store, "select wanted, state from enrolments")}
+    assert asked == {"demo.desk-01": "approved", "hall.desk-09": "waiting"}
+    assert [(row["unit"], row["label"]) for row in rows(store, "select unit, label from seats")] == [
+        ("demo.desk-01", "A1")
+    ]
+
+
 def test_settings_of_this_terminal_do_not_reach_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker or storage that the shell names for a real desk is not written to by the demonstration."""
     for name in ("EMS_BROKER_HOST", "STORAGE_PATH", "DATABASE_URL", "EMS_UNIT", "CAMERA_DEVICE"):
         monkeypatch.setenv(name, "a real one")
-    made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
+    made = made_in(tmp_path)
     desk = DemoDesk(name="desk-01", seat="A1", camera="demo:steady")
     for environ in (made.hub_environ(), made.desk_environ(desk)):
         assert "a real one" not in environ.values()
@@ -173,7 +224,7 @@ def test_a_scene_and_its_plan_agree_on_when_the_seat_is_empty(tmp_path: Path, st
     (sitting,) = rows(store, "select * from sittings")
     assert sitting["start_utc_ms"] == empty[1]
     assert planned(store) == empty
-    made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
+    made = made_in(tmp_path)
     assert made.desk_environ(desks[0], empty[1])["CAMERA_DEVICE"] == f"demo:steady@{empty[1]}"
     for again_ms, expected in ((now_ms + 10_000, empty), (now_ms + centre.OPENING_MS, None), (now_ms + 600_000, None)):
         again = centre.empty_time(store, desks, again_ms)
@@ -204,7 +255,7 @@ def test_nobody_says_when_a_film_shows_an_empty_seat(tmp_path: Path, store: Stor
     """With one film or camera among the desks no time is named: a person would be learned as the empty seat."""
     desks = [DemoDesk(name=f"desk-0{n}", seat=f"A{n}", camera=what) for n, what in ((1, "demo:steady"), (2, "0"))]
     assert centre.empty_time(store, desks, 1) is None
-    made = Centre(var=tmp_path, web_port=8000, broker_port=1884, broker_protocol=5, secret_key="k" * 32)
+    made = made_in(tmp_path)
     assert made.desk_environ(desks[0], None)["CAMERA_DEVICE"] == "demo:steady"
     assert made.desk_environ(desks[1], 5)["CAMERA_DEVICE"] == "0"
 
