@@ -1,5 +1,6 @@
 #!/bin/sh
-# The tests drive a real broker and a real browser. On Debian as root they are installed; elsewhere they are named.
+# The tests drive a real broker, a real browser and a real time server, and check the systemd units with systemd's own
+# tools. On Debian as root they are installed; elsewhere they are named.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 need=
@@ -9,6 +10,9 @@ command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>
 command -v systemd-analyze >/dev/null 2>&1 || need="$need systemd"
 command -v openssl >/dev/null 2>&1 || need="$need openssl"
 command -v mkfs.ext4 >/dev/null 2>&1 || need="$need e2fsprogs"
+command -v ip >/dev/null 2>&1 || need="$need iproute2"
+command -v chronyd >/dev/null 2>&1 || need="$need chrony"
+command -v systemd-analyze >/dev/null 2>&1 || need="$need systemd"
 [ -z "$need" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing$need ..."
