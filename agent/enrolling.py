@@ -167,6 +167,7 @@ def _shown_while(settings: Settings, supervisor: Supervisor, ask: Callable[[], I
                     answer.exception(TICK_S)
         return answer.result()
     finally:
+        supervisor.busy()  # the desk's own start comes next
         panel.close()
 
 

@@ -21,6 +21,7 @@ from agent.wire_door import Trouble
 from hub.config import Settings
 from hub.door import create_app
 from hub.enrolment import CaFolder
+from hub.serving import serve_followed
 from hub.store import Store, StoreProblem
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._certificate = certificate
         self._now_utc_ms = now_utc_ms
         super().__init__()
+
+    def run(self) -> None:
+        serve_followed(self)
 
     def load_config(self) -> None:
         folder = CaFolder(self._settings.ca_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import resource
 import socket
@@ -11,12 +10,11 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from hub.config import Settings
 from hub.enrolment import CaFolder
+from hub.serving import serve_followed
 from hub.store import Store, StoreProblem
-from hub.supervision import Service
 from hub.tls import ServerTls
 from hub.web import create_app
 
@@ -28,33 +26,6 @@ DEAD_VIEWER_MS = 15_000
 """A viewer whose network takes nothing for so long is gone, and its stream is free for another."""
 FILES_A_THREAD = 6
 """A socket, and the store's files: database, WAL, index, each thread on a connection of its own."""
-
-
-class _Arbiter(Arbiter):  # type: ignore[misc]
-    """gunicorn's master process. It tells systemd by itself that it is ready; what is added are the watchdog's pings,
-    which follow its own loop and its worker's."""
-
-    def __init__(self, app: BaseApplication) -> None:
-        super().__init__(app)
-        self._service = Service()
-        self._beats: dict[int, float] = {}
-
-    def murder_workers(self) -> None:
-        """Once a turn of the loop, about a second."""
-        super().murder_workers()
-        beats: dict[int, float] = {}
-        for pid, worker in self.WORKERS.items():
-            with contextlib.suppress(OSError, ValueError):  # its file is closed: it ends
-                beats[pid] = worker.tmp.last_update()
-        # A worker touches its file at every turn, once a second; one that does not is ended after `timeout`.
-        if beats and beats != self._beats:
-            self._service.say("serving")
-            self._service.ping_if_due()
-        self._beats = beats
-
-    def stop(self, graceful: bool = True) -> None:
-        self._service.stopping()
-        super().stop(graceful)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -99,11 +70,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         return create_app(self._settings, store, should_stop=lambda: not self._worker.alive)
 
     def run(self) -> None:
-        try:
-            _Arbiter(self).run()
-        except RuntimeError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
+        serve_followed(self)
 
     def _remember(self, _arbiter: Any, worker: Any) -> None:
         self._worker = worker
