@@ -115,6 +115,7 @@ class Supervisor:
         return up_ms - since_up_ms
 
     def stopping(self, status: str) -> None:
-        """The process has begun to end in order."""
+        """The process has begun to end in order; a slow card may hold that up for longer than the watchdog waits."""
+        self.busy()
         self._notifier.send("STOPPING=1")
         self.say(status)
