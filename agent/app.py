@@ -27,11 +27,13 @@ from agent.core.judge import AlertChange, State
 from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, open_panel
 from agent.diary import Diary
+from agent.drill import Drill
 from agent.enrolling import tls_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
 from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
 from agent.identity import Identity
+from agent.local import LocalDesk
 from agent.messaging.link import Link, LinkSettings
 from agent.observations import ObservationLog
 from agent.panel import Press
@@ -43,7 +45,7 @@ from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.supervision import Loop, Supervisor
-from agent.vision.still import LIVE_SIZE, jpeg_within
+from agent.vision.still import jpeg_within, live_still
 from agent.wire import Command, CommandKind, Instant, PlannedSitting
 
 log = logging.getLogger(__name__)
@@ -54,8 +56,8 @@ READINGS_EVERY_MS = 500
 HEARTBEAT_EVERY_MS = 1_500
 """The hub calls a desk silent after 4 s: two may be lost, or one come late."""
 STILL_EVERY_MS = 1_000
-LIVE_STILL_BYTES, EVIDENCE_BYTES = 48_000, 60_000
-"""Both leave room for the note within a message's 64 KiB."""
+EVIDENCE_BYTES = 60_000
+"""Leaves room for the note within a message's 64 KiB."""
 STOP_WITHIN_S = 5.0
 LINK_AGAIN_MS = 10_000
 SIGHT_LIMIT_MS = 20_000
@@ -87,6 +89,8 @@ class Desk:
         self.eyes.use_reference(kept_reference(settings.storage_path))
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
         self.panel = open_panel(settings, self._take_press)
+        self.drill = Drill(self.clock.now, self.maker, self.records, self._put, lambda work: self.scribe.do(work))
+        self.local = LocalDesk(settings, self.clock, self.drill)
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
         self.blinds = Blinds(lambda: self.sitting.zones())
@@ -170,7 +174,7 @@ class Desk:
                 machine=host.machine_serial(),
                 os_boot=host.os_boot_id(),
             ),
-            spool=self.records,
+            spool=self.drill,
             on_plan=self.records.save_plan,
             on_command=self._take_command,
             now=self.clock.now,
@@ -205,22 +209,12 @@ class Desk:
             self._stop(self.clock.now())
 
     def _start(self, now: Instant) -> None:
-        previous = self.records.previous
         self.scribe.start()
         self.observations.start()
-        self._put(
-            wire.Restart(
-                os_boot=host.os_boot_id(),
-                previous_boot=previous.boot,
-                is_clean=previous.is_clean,
-                software=SOFTWARE,
-                model_sha256=self.maker.model_sha256,
-                models=tuple(wire.ModelFile(name=name, sha256=sha256) for name, sha256 in self.eyes.models.items()),
-            ),
-            now,
-        )
+        self._put(bodies.restart_body(host.os_boot_id(), *self.records.previous, self.maker, self.eyes.models), now)
         make_whole(self.segments_folder, self.records, self._put, now)
         self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
+        self.local.start()
         self.link.start()
         self.sight.start()
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
@@ -229,6 +223,7 @@ class Desk:
         self.supervisor.stopping("stopping: closing the segment, handing over the last records")
         self.panel.stopping()
         self.sight.stop(STOP_WITHIN_S)
+        self.drill.clear(now)
         self.sitting.end(now, is_over=False)
         self.diary.follow(None)
         self.recorder.close()
@@ -241,6 +236,7 @@ class Desk:
             self.records.stop_cleanly()
             self.records.close()
         self.panel.close()
+        self.local.stop(STOP_WITHIN_S)
         os.close(self._held)
         self.supervisor.say("stopped: the recording is closed" if is_written else "stopped: the card hangs")
         log.info("stopped")
@@ -314,6 +310,7 @@ class Desk:
         self.diary.follow(self.sitting.current)
         while self._presses:
             self._pressed(self._presses.popleft(), now)
+        self.local.step(now, self.sitting.current)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
             self.equipment.read(now, seen, progress)
@@ -350,7 +347,9 @@ class Desk:
         sitting, away = self.sitting.current, self.link.disconnected_since
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
         state = desk_state(sitting, seen, alerts, self._judged, self.equipment.standing(), hub_away_s)
+        state = msgspec.structs.replace(state, is_drill=self.drill.is_on)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
+        self.drill.shown(self.panel.lamp())
         self.supervisor.say(status_line(state, self.sitting_name()))
         if seen.look is not None and self._is_due("still", now, STILL_EVERY_MS):
             self._publish_still(seen)
@@ -361,17 +360,18 @@ class Desk:
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
             self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
-            self.link.publish_heartbeat(self._heartbeat(now, alerts, seen, progress))
+            beat = msgspec.structs.replace(
+                self._heartbeat(now, alerts, seen, progress), clock=self.local.time.quality()
+            )
+            self.link.publish_heartbeat(beat)
+            self.local.tell(beat, self.link, self.records, sitting, seen, progress)
 
     def _publish_still(self, seen: Seen) -> None:
-        if seen.look is None or self.link.connected_since is None:
-            return
-        # masked once more: the plan may have changed since it was looked at
-        jpeg = jpeg_within(self.blinds.rgb(seen.look.rgb), LIVE_SIZE, LIVE_STILL_BYTES)
-        if jpeg is not None:
-            at = Instant(seen.look.observation.utc_ms, seen.look.observation.up_ms)
-            note = wire.StillNote(boot=self.records.boot, at=at, sha256=wire.sha256_hex(jpeg))
-            self.link.publish_still(wire.Still(note, jpeg))
+        if seen.look is not None and self.link.connected_since is not None:
+            # masked once more: the plan may have changed since it was looked at
+            still = live_still(seen.look.observation, self.blinds.rgb(seen.look.rgb), self.records.boot)
+            if still is not None:
+                self.link.publish_still(still)
 
     def _heartbeat(
         self, now: Instant, alerts: tuple[wire.StandingAlert, ...], seen: Seen, progress: Progress

@@ -1,11 +1,10 @@
-"""`ems-agent check`: each part tried for real, one line with the remedy."""
+"""The parts of a desk that can be tried while no agent holds them; `agent.doctor` has the other checks."""
 
 from __future__ import annotations
 
 import os
 import socket
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ class Result(NamedTuple):
     words: str
 
 
-def _camera(settings: Settings) -> Result:
+def camera(settings: Settings) -> Result:
     try:
         camera = open_camera(settings)
         camera.start(None)
@@ -46,7 +45,7 @@ def _camera(settings: Settings) -> Result:
     return Result("camera", True, f"{settings.camera_device}: a picture of {width}x{height} for vision")
 
 
-def _model(settings: Settings) -> Result:
+def model(settings: Settings) -> Result:
     try:
         vision = open_vision(settings.face_model, settings.models_path)
     except (models.ModelProblem, VisionProblem) as error:
@@ -55,7 +54,7 @@ def _model(settings: Settings) -> Result:
     return Result("model", True, f"the pinned files, and they run: {names}")
 
 
-def _storage(settings: Settings) -> Result:
+def storage(settings: Settings) -> Result:
     folder = settings.storage_path
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,22 +74,13 @@ def _storage(settings: Settings) -> Result:
     return Result("storage", True, words)
 
 
-def _broker(settings: Settings) -> Result:
-    place = f"{settings.broker_host}:{settings.broker_port}"
-    try:
-        socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()
-    except OSError as error:
-        return Result("broker", False, f"{place}: {error.strerror or error}; look at network, hub and EMS_BROKER_HOST")
-    return Result("broker", True, f"{place} answers")
-
-
-def _clock(settings: Settings) -> Result:
+def clock(settings: Settings) -> Result:
     if host.Clock(is_trusted=settings.is_clock_trusted).is_ok():
         return Result("clock", True, "set by a time server, or vouched for")
     return Result("clock", False, "no time server sets it; recording works, times may be off")
 
 
-def _panel(settings: Settings) -> Result:
+def panel(settings: Settings) -> Result:
     if settings.panel_socket is not None:
         return _panel_process(settings.panel_socket)
     if settings.panel == "mock":
@@ -112,7 +102,7 @@ def _panel_process(path: Path) -> Result:
     return Result("panel", True, f"the panel's process answers at {path}")
 
 
-def _key(settings: Settings) -> Result:
+def key(settings: Settings) -> Result:
     folder = settings.storage_path
     try:
         key = load_key(folder / "unit.key", may_make=not (folder / "records.db").exists())
@@ -120,19 +110,3 @@ def _key(settings: Settings) -> Result:
         return Result("key", False, str(error))
     public = key.public_key().public_bytes_raw().hex()
     return Result("key", True, f"on the hub: ems-hub unit add {settings.unit} --public-key {public}")
-
-
-CHECKS: tuple[Callable[[Settings], Result], ...] = (_camera, _model, _storage, _broker, _clock, _panel, _key)
-
-
-def check_all(settings: Settings) -> list[Result]:
-    """Every check, in the order of the wires: camera first."""
-    return [_tried(check, settings) for check in CHECKS]
-
-
-def _tried(check: Callable[[Settings], Result], settings: Settings) -> Result:
-    try:
-        return check(settings)
-    except Exception as error:  # one part that breaks in an unknown way must not hide how the others are
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Result(check.__name__.strip("_"), False, words)

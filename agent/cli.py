@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent import cli_panel, cli_setup, config, logs
+from agent import cli_panel, cli_setup, cli_tools, config, logs
 
 if TYPE_CHECKING:
     from agent.app import Desk
@@ -66,18 +66,6 @@ def run() -> None:
     made.stopping = stopping
     with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant):
         made.run()
-
-
-@main.command()
-def check() -> None:
-    """Try each part of this desk and say PASS or FAIL with the remedy; exit code 1 if any failed."""
-    settings = _settings()
-    from agent import check as checks
-
-    results = checks.check_all(settings)
-    for result in results:
-        click.echo(f"{'PASS' if result.is_fine else 'FAIL'}  {result.name:<10} {result.words}")
-    sys.exit(0 if all(result.is_fine for result in results) else 1)
 
 
 @main.command()
@@ -161,6 +149,8 @@ class _in_one_line:
 main.add_command(cli_panel.panel)
 main.add_command(cli_setup.setup)
 main.add_command(cli_setup.replace)
+for command in cli_tools.COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -104,25 +104,12 @@ def load(
 
 def _checked(settings: Settings) -> Settings:
     _check_pins(settings)
-    _check_who(settings)
     if settings.ca_fingerprint:
         try:
             read_fingerprint(settings.ca_fingerprint)
         except ValueError as error:
             raise BadSetting(f"EMS_CA_FINGERPRINT: {error}") from None
     return settings
-
-
-def _check_pins(settings: Settings) -> None:
-    """Two things on one pin: gpiozero would name neither setting."""
-    taken: dict[int, str] = {}
-    for field in ("lamp_red_pin", "lamp_green_pin", "lamp_blue_pin", "buzzer_pin", "button_pin"):
-        pin = getattr(settings, field)
-        if field == "buzzer_pin" and settings.buzzer == "none":
-            continue
-        if pin in taken:
-            raise BadSetting(f"{variable_of(field)}: pin {pin} is taken by {taken[pin]}; give each a pin of its own")
-        taken[pin] = variable_of(field)
 
 
 def _check_who(settings: Settings) -> None:
@@ -153,3 +140,15 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_pins(settings: Settings) -> None:
+    """Two things on one pin: gpiozero would name neither setting."""
+    taken: dict[int, str] = {}
+    for field in ("lamp_red_pin", "lamp_green_pin", "lamp_blue_pin", "buzzer_pin", "button_pin"):
+        pin = getattr(settings, field)
+        if field == "buzzer_pin" and settings.buzzer == "none":
+            continue
+        if pin in taken:
+            raise BadSetting(f"{variable_of(field)}: pin {pin} is taken by {taken[pin]}; give each a pin of its own")
+        taken[pin] = variable_of(field)

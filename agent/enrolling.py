@@ -12,8 +12,9 @@ import os
 import random
 import threading
 import tomllib
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib import metadata
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from agent.devices import open_panel
 from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
 from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
-from agent.supervision import Supervisor
+from agent.supervision import Loop, Supervisor
 from agent.unit_key import load_key
 from agent.wire_lamp import PatternName
 
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 TICK_S = 0.2
+LOOK_WITHIN_MS = 240_000
+"""The longest pause between two looks at the hub, and what a network at its worst takes to fail."""
 REFUSED_AFTER_MS = 30_000
 """So long without the broker, for another reason than that it is not there: perhaps it refuses the certificate."""
 AGAIN_AFTER_MS = 2 * 3_600_000
@@ -136,36 +139,48 @@ def _is_other_authority(kept: HubPlace, place: HubPlace) -> bool:
 def _ask(
     settings: Settings, place: HubPlace, folder: IdentityFolder, stopping: threading.Event, rhythm: Rhythm | None
 ) -> Identity | None:
-    supervisor = Supervisor()
-
-    def tell(words: str) -> None:
-        log.warning("enrolling: %s", words)
-        supervisor.say(f"enrolling: {words}")
-
     with _held(settings.storage_path):
         key = _record_key(settings.storage_path)
-        if folder.hub() != place:
-            _keep_place(folder, place)
+        told: deque[str] = deque(["enrolling"], maxlen=1)
+
+        def tell(words: str) -> None:
+            told.append(f"enrolling: {words}")
+            log.warning("enrolling: %s", words)
+
         enroller = Enroller(
-            place, folder, key, machine(), wanted=settings.unit, tell=tell, stopping=stopping, rhythm=rhythm
+            place,
+            folder,
+            key,
+            machine(),
+            wanted=settings.unit,
+            tell=tell,
+            stopping=stopping,
+            rhythm=rhythm,
         )
-        return _shown_while(settings, supervisor, enroller.enrol)
+
+        def work() -> Identity | None:
+            if folder.hub() != place:
+                _keep_place(folder, place)
+            return enroller.enrol()
+
+        with ThreadPoolExecutor(1, "enrolling") as pool:
+            asking = pool.submit(work)
+            _show_it(settings, asking, enroller, told)
+            return asking.result()
 
 
-def _shown_while(settings: Settings, supervisor: Supervisor, ask: Callable[[], Identity | None]) -> Identity | None:
-    """What `ask` answers. It waits for the network, so this thread meanwhile keeps lamp and watchdog going."""
+def _show_it(settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str]) -> None:
+    """Keep lamp and service manager informed until the asking ends."""
     clock = host.Clock(is_trusted=settings.is_clock_trusted)
+    supervisor = Supervisor([Loop("enrolling", lambda: enroller.looks_made, LOOK_WITHIN_MS)])
+    supervisor.ready()
     panel = open_panel(settings, lambda _press: None)
     try:
-        supervisor.ready()
-        with ThreadPoolExecutor(1, thread_name_prefix="enrolling") as pool:
-            answer = pool.submit(ask)
-            while not answer.done():
-                panel.show(PatternName.ENROLLING)
-                supervisor.step(clock.now())
-                with contextlib.suppress(TimeoutError):
-                    answer.exception(TICK_S)
-        return answer.result()
+        while not asking.done():
+            panel.show(PatternName.ENROLLING)
+            supervisor.say(told[-1])
+            supervisor.step(clock.now())
+            wait([asking], TICK_S)
     finally:
         supervisor.busy()  # the desk's own start comes next
         panel.close()

@@ -107,3 +107,15 @@ def temperature_c() -> float | None:
         return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
     except (OSError, ValueError):
         return None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds `folder` (see `hold`), asked without touching the lock: to try it would be to refuse an
+    agent that starts at that very moment."""
+    try:
+        inode = folder.stat().st_ino
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    fields = (line.split() for line in locks.splitlines())
+    return any(len(each) > 5 and each[1] == "FLOCK" and each[5].rpartition(":")[2] == str(inode) for each in fields)

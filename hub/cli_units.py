@@ -25,7 +25,7 @@ def unit() -> None:
 
 @unit.command("add")
 @click.argument("name")
-@click.option("--public-key", required=True, help="Ed25519, 64 hexadecimal digits, as `ems-agent check` shows it.")
+@click.option("--public-key", required=True, help="Ed25519, 64 hexadecimal digits, as `ems-agent doctor` shows it.")
 def unit_add(name: str, public_key: str) -> None:
     """Enrol a unit with its key. A second key for the same name is refused."""
     settings = read_settings()

@@ -12,8 +12,9 @@ class ServerTls:
     """Makes the context for a new connection; the files are read again when they have changed, so that a new key needs
     no restart. Safe for any thread: at worst two of them read the same files."""
 
-    def __init__(self, folder: CaFolder) -> None:
+    def __init__(self, folder: CaFolder, kind: type[ssl.SSLContext] = ssl.SSLContext) -> None:
         self._certificate, self._key = folder.server_certificate, folder.server_key
+        self._kind = kind
         self._held: tuple[tuple[int, int], ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -29,7 +30,7 @@ class ServerTls:
         return self._held[1]
 
     def _read(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = self._kind(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self._certificate, self._key)
         return context

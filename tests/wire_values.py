@@ -162,6 +162,14 @@ _SLOWED = wire.Heartbeat(
     vision_slowed="hot: 78 degrees Celsius",
     seat="somebody",
 )
+_CLOCKED = wire.Heartbeat(
+    boot=7,
+    now=CLEARED,
+    is_clock_ok=True,
+    state="waiting",
+    clock=wire.ClockQuality(offset_ms=-1.75, round_trip_ms=0.625, error_ms=4.5, source="hub"),
+    certificate_ends_utc_ms=1_767_776_000_000,
+)
 _PLAN = wire.Plan(
     number=12,
     sittings=(
@@ -255,6 +263,20 @@ GOLDEN: tuple[Golden, ...] = (
     ),
     Golden(
         "up-status.json", "up", "status", wire.Status(boot=7, is_online=True, public_key=PUBLIC_KEY, software="0.1.0")
+    ),
+    Golden("up-heartbeat-clock.json", "up", "heartbeat", _CLOCKED),
+    Golden(
+        "up-status-machine.json",
+        "up",
+        "status",
+        wire.Status(
+            boot=7,
+            is_online=True,
+            public_key=PUBLIC_KEY,
+            software="0.1.0",
+            machine="10000000a1b2c3d4",
+            os_boot="0b4d3c9e-77a1-4c55-9d0e-3f1f6f1f2a10",
+        ),
     ),
     Golden(
         "down-receipt.json",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -10,7 +10,18 @@ from msgspec import Struct
 from agent.core.faults import FaultChange
 from agent.core.judge import AlertChange
 from agent.core.segments import ClosedSegment
-from agent.wire import Alert, AlertKind, Fault, Instant, PlannedSitting, Rule, SegmentClosed, StandingAlert
+from agent.wire import (
+    Alert,
+    AlertKind,
+    Fault,
+    Instant,
+    ModelFile,
+    PlannedSitting,
+    Restart,
+    Rule,
+    SegmentClosed,
+    StandingAlert,
+)
 
 
 class Maker(Struct, frozen=True, kw_only=True):
@@ -19,6 +30,18 @@ class Maker(Struct, frozen=True, kw_only=True):
     boot: int
     software: str
     model_sha256: str
+
+
+def restart_body(os_boot: str, previous_boot: int, is_clean: bool, maker: Maker, models: Mapping[str, str]) -> Restart:
+    """The agent started; `models` gives the SHA-256 of each model by its name."""
+    return Restart(
+        os_boot=os_boot,
+        previous_boot=previous_boot,
+        is_clean=is_clean,
+        software=maker.software,
+        model_sha256=maker.model_sha256,
+        models=tuple(ModelFile(name=name, sha256=sha256) for name, sha256 in models.items()),
+    )
 
 
 def alert_name(boot: int, n: int) -> str:

@@ -237,6 +237,8 @@ class Enroller:
         self._rhythm = rhythm or Rhythm()
         self._told = ""
         self._looks = 0
+        self.looks_made = 0
+        """Grows with each look at the hub, answered or not; stands still when this hangs."""
 
     def enrol(self) -> Identity | None:
         """Ask until granted; None when `stopping` was set before. A rejected desk says so and asks anew, slowly."""
@@ -286,6 +288,7 @@ class Enroller:
         return None
 
     def _look(self, request: Callable[[], tuple[str, Struct]]) -> EnrolmentState:
+        self.looks_made += 1
         door = self._door()
         if self._looks % REPEAT_AFTER == 0:
             path, message = request()

@@ -42,7 +42,7 @@ class Progress(NamedTuple):
     `frames_written`, `bytes_written`, `frames_dropped` count since the recorder was made; `last_written_up_ns` is the
     capture instant of the newest written picture (None before the first); `sync_ms_worst` the longest sync of the
     last ten seconds, a running one included. `trouble` is None, or why nothing is recorded in a sitting: `full`,
-    `read-only`, `gone`, `io` (the disk) or `encoder`.
+    `read-only`, `gone`, `io` (the disk) or `encoder`. `open_segment` names the file being written, '' for none.
     """
 
     frames_written: int
@@ -51,6 +51,7 @@ class Progress(NamedTuple):
     frames_dropped: int
     sync_ms_worst: float
     trouble: str | None
+    open_segment: str = ""
 
 
 class _Begin(NamedTuple):
@@ -184,6 +185,7 @@ class Recorder:
             self._frames_dropped + self._packets_dropped,
             writing.sync_ms_worst(),
             writing.trouble or self._encoder_trouble,
+            writing.open_segment(),
         )
 
     def _feed(self, thing: Frame | EncodedPacket) -> None:

@@ -171,6 +171,11 @@ class Writing:
         self._reports.deliver(now, is_disk_well=self.trouble is None)
         return is_idle
 
+    def open_segment(self) -> str:
+        """The name of the file being written, '' for none; from any thread."""
+        file = self._file
+        return "" if file is None else file.path.name
+
     def sync_ms_worst(self) -> float:
         """The longest wait for the disk of the last ten seconds, for a sync or anything else, one that still goes on
         included, in milliseconds."""

@@ -6,8 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.core.observation import Observation
+from agent.wire import Instant, Still, StillNote, sha256_hex
+
 LIVE_SIZE = (320, 180)
 """Width and height within which a live still fits: a tile of the proctor's wall."""
+LIVE_BYTES = 48_000
+"""Leaves room for the note within a message's 64 KiB."""
 _QUALITIES = (80, 65, 50, 35, 20)
 
 
@@ -28,3 +33,12 @@ def jpeg_within(rgb: NDArray[np.uint8], size: tuple[int, int] | None, limit_byte
         if is_done and encoded.size <= limit_bytes:
             return bytes(encoded.data)
     return None
+
+
+def live_still(observation: Observation, rgb: NDArray[np.uint8], boot: int) -> Still | None:
+    """The live still of a look, `rgb` as it may be seen; None when it cannot be made small enough."""
+    jpeg = jpeg_within(rgb, LIVE_SIZE, LIVE_BYTES)
+    if jpeg is None:
+        return None
+    at = Instant(observation.utc_ms, observation.up_ms)
+    return Still(StillNote(boot=boot, at=at, sha256=sha256_hex(jpeg)), jpeg)

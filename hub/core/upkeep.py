@@ -41,7 +41,7 @@ EVENT_WORDS = {
         "An old copy of its card is in use, or its card was set back. Ask who changed the card.",
     ),
     "revoked_unit_speaks": (
-        "{unit} was revoked and still tries to speak",
+        "{unit} was revoked and still speaks",
         "Nothing of it is taken in. Find the machine and take its card out.",
     ),
 }

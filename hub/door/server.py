@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +17,12 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from agent import wire_door
 from agent.wire_door import Trouble
+from hub.arbiter import WatchedArbiter
 from hub.config import Settings
 from hub.door import create_app
 from hub.enrolment import CaFolder
-from hub.serving import serve_followed
 from hub.store import Store, StoreProblem
+from hub.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
@@ -66,40 +66,6 @@ class _Context(ssl.SSLContext):
         return super().wrap_socket(sock, *args, **options)
 
 
-class Certificate:
-    """The server's key and certificate as a TLS context, made anew whenever the files have changed."""
-
-    def __init__(self, folder: CaFolder) -> None:
-        """Raises OSError (ssl.SSLError is one) when there is no usable pair."""
-        self._files = (folder.server_certificate, folder.server_key)
-        self._lock = threading.Lock()
-        self._stamp = self._stamp_now()
-        self._context = self._load()
-
-    def context(self, *_: Any) -> ssl.SSLContext:
-        """The context for the next connection. A pair that is being replaced does not fit for a moment: then the one of
-        before holds."""
-        with self._lock:
-            try:
-                stamp = self._stamp_now()
-                if stamp != self._stamp:
-                    self._context = self._load()
-                    self._stamp = stamp
-                    log.info("a new certificate is in use")
-            except OSError as error:
-                log.warning("the new certificate cannot be used yet: %s", error)
-            return self._context
-
-    def _stamp_now(self) -> tuple[tuple[int, int], ...]:
-        return tuple((found.st_ino, found.st_mtime_ns) for found in (path.stat() for path in self._files))
-
-    def _load(self) -> ssl.SSLContext:
-        context = _Context(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(*self._files)
-        return context
-
-
 class _Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's own refusals (no HTTP, a line too long) are in HTML; here they are a Trouble too."""
 
@@ -117,14 +83,10 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up from our settings and from nothing else."""
 
-    def __init__(self, settings: Settings, certificate: Certificate, now_utc_ms: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, now_utc_ms: Callable[[], int]) -> None:
         self._settings = settings
-        self._certificate = certificate
         self._now_utc_ms = now_utc_ms
         super().__init__()
-
-    def run(self) -> None:
-        serve_followed(self)
 
     def load_config(self) -> None:
         folder = CaFolder(self._settings.ca_path)
@@ -143,11 +105,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "certfile": str(folder.server_certificate),
             "keyfile": str(folder.server_key),
-            "ssl_context": lambda _config, _default: self._certificate.context(),
+            "ssl_context": ServerTls(folder, _Context).for_gunicorn,
         }
         for name, value in options.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+
+    def run(self) -> None:
+        try:
+            WatchedArbiter(self).run()
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
     def load(self) -> Flask:
         # In the worker, after the fork: SQLite connections do not survive one.
@@ -161,16 +130,9 @@ def serve(settings: Settings, now_utc_ms: Callable[[], int]) -> int:
         print(problem, file=sys.stderr)
         return 1
     try:
-        certificate = Certificate(CaFolder(settings.ca_path))
-        _Server(settings, certificate, now_utc_ms).run()
+        _Server(settings, now_utc_ms).run()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-    except OSError as error:
-        print(
-            f"the server's certificate in {settings.ca_path} cannot be used ({error}): run `ems-hub init`",
-            file=sys.stderr,
-        )
-        return 1
     return 0
 
 
@@ -179,6 +141,10 @@ def _problem(settings: Settings) -> str:
         Store(settings.database_path).close()
     except StoreProblem as error:
         return str(error)
+    try:
+        ServerTls(CaFolder(settings.ca_path)).context()
+    except OSError as error:
+        return f"the server's certificate in {settings.ca_path} cannot be used ({error}): run `ems-hub init`"
     family = socket.AF_INET6 if ":" in settings.door_host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

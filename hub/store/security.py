@@ -1,11 +1,12 @@
-"""The store's verbs for what only a copied card, an intruder or a revoked unit brings about."""
+"""The store's verbs for what only a copied card, an intruder or a revoked unit brings about, each within the caller's
+transaction."""
 
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
+from typing import Any, Literal
 
-from hub.store import QUERIES
+from hub.store import QUERIES, Row
 
 EventKind = Literal["two_machines", "boot_went_back", "revoked_unit_speaks"]
 
@@ -21,3 +22,21 @@ def add_event(connection: sqlite3.Connection, unit: str, kind: EventKind, detail
         return False
     QUERIES.insert_security_event(connection, **named)
     return True
+
+
+class NoSuchEvent(Exception):
+    """No security event has that number."""
+
+
+def unseen(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Events that nobody has looked at, oldest first."""
+    return [dict(row) for row in QUERIES.security_unseen(connection)]
+
+
+def see(connection: sqlite3.Connection, event_id: int, *, who: str, now_utc_ms: int) -> tuple[str, int]:
+    """Note that `who` has looked at it; answers who was first, and when. Raises NoSuchEvent."""
+    QUERIES.see_security_event(connection, event_id=event_id, who=who, now=now_utc_ms)
+    row: Row | None = QUERIES.security_event(connection, event_id=event_id)
+    if row is None:
+        raise NoSuchEvent(event_id)
+    return str(row["seen_by"]), int(row["seen_utc_ms"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from hub.store import QUERIES, Row, Store, enrolling
+from hub.store import QUERIES, Row, Store, enrolling, security
 from hub.store.enrolling import Request, UnitRow
 
 SEGMENTS_RATED = 20
@@ -40,7 +40,7 @@ def read_units(store: Store, decided_since_utc_ms: int) -> UnitsRead:
         return UnitsRead(
             units=enrolling.units(connection),
             told={row["unit"]: dict(row) for row in QUERIES.units_told(connection, most=SEGMENTS_RATED)},
-            events=_dicts(QUERIES.security_unseen(connection)),
+            events=security.unseen(connection),
             waiting=waiting,
             decided=_dicts(QUERIES.enrolments_decided(connection, since=decided_since_utc_ms)),
             names={each.enrolment_id: enrolling.name_for(connection, each, "") for each in waiting},

@@ -69,6 +69,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         signed=clock.signed_text,
         size=clock.size_text,
         words=board_words.words_of,
+        visible=texts.visible,
     )
     # Globals, not context: macros that a template imports see only these.
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)

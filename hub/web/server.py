@@ -11,9 +11,9 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from hub.arbiter import WatchedArbiter
 from hub.config import Settings
 from hub.enrolment import CaFolder
-from hub.serving import serve_followed
 from hub.store import Store, StoreProblem
 from hub.tls import ServerTls
 from hub.web import create_app
@@ -70,7 +70,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
         return create_app(self._settings, store, should_stop=lambda: not self._worker.alive)
 
     def run(self) -> None:
-        serve_followed(self)
+        try:
+            WatchedArbiter(self).run()
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
     def _remember(self, _arbiter: Any, worker: Any) -> None:
         self._worker = worker

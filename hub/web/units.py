@@ -13,7 +13,7 @@ from flask_login import current_user
 
 from hub.core import upkeep
 from hub.core.access import Action
-from hub.store import enrolling, security_seen, unit_pages
+from hub.store import enrolling, security, unit_pages
 from hub.store.enrolling import CannotEnrol
 from hub.store.unit_pages import UnitsRead
 from hub.web.clock import clock_text, now_utc_ms
@@ -203,8 +203,9 @@ def revoke(unit: str) -> ResponseReturnValue:
 @may(Action.REVOKE_UNITS)
 def see(event_id: int) -> ResponseReturnValue:
     try:
-        who, at = security_seen.see(parts().store, event_id, who=current_user.name, now_utc_ms=now_utc_ms())
-    except security_seen.NoSuchEvent:
+        with parts().store.write() as connection:
+            who, at = security.see(connection, event_id, who=current_user.name, now_utc_ms=now_utc_ms())
+    except security.NoSuchEvent:
         abort(404)
     if who != current_user.name:
         flash(f"{who} has seen it already, at {clock_text(at, parts().zone)}.")

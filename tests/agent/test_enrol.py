@@ -252,7 +252,7 @@ def test_what_is_no_hub_is_told_apart(hub: Hub, tmp_path: Path) -> None:
 # --- the way in -----------------------------------------------------------------------------------------------------
 
 
-def test_a_desk_enrols(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_desk_enrols(hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It shows the code that the hub shows, says what machine it is, and becomes what it was approved as."""
     storage = tmp_path / "desk"
     with asking(settings(storage, hub, unit="hall.desk-17")) as desk:
@@ -262,7 +262,7 @@ def test_a_desk_enrols(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[st
         assert (request.wanted, request.serial) == ("hall.desk-17", host.machine_serial())
         unit = hub.approve(code)
         became = desk.result()
-    assert f"claim code {code}" in capfd.readouterr().out
+    assert f"claim code {code}" in caplog.text
     assert unit == "hall.desk-17"
     assert (became.settings.unit, became.settings.broker_host, became.settings.broker_port) == (unit, "127.0.0.1", 8883)
     assert became.plan is not None
@@ -294,7 +294,7 @@ def test_a_desk_that_lost_its_identity_is_known_by_its_key(hub: Hub, tmp_path: P
     assert again.settings.unit == first.settings.unit
 
 
-def test_a_rejected_desk_says_why_and_asks_anew(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_rejected_desk_says_why_and_asks_anew(hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Somebody may have mistaken it for another: it can still be approved, by a new code."""
     with asking(settings(tmp_path, hub)) as desk:
         code = waiting_code(hub, tmp_path)
@@ -307,15 +307,15 @@ def test_a_rejected_desk_says_why_and_asks_anew(hub: Hub, tmp_path: Path, capfd:
         assert new != code
         hub.approve(new)
         desk.result()
-    assert "which desk is this?" in capfd.readouterr().out
+    assert "which desk is this?" in caplog.text
 
 
 def test_it_asks_until_the_hub_is_there_and_stops_when_told(
-    hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is lost by a hub that comes later, and SIGTERM ends the waiting."""
     with asking(settings(tmp_path, hub, door_port=1)) as desk:
-        wait_for(lambda: "is `ems-hub door` running" in capfd.readouterr().out)
+        wait_for(lambda: "is `ems-hub door` running" in caplog.text)
         desk.stopping.set()
         desk._thread.join(10)
         assert (desk.enrolled, desk.failure) == (None, None)

@@ -74,3 +74,30 @@ def test_a_folder_is_held_by_one_process_only(tmp_path: Path) -> None:
         other.kill()
         other.wait()
     os.close(host.hold(tmp_path))
+
+
+def test_a_machine_has_a_serial_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board's number where there is one; else one made from the system's identity, which itself goes nowhere; else
+    none. A device tree ends its texts with a zero byte."""
+    board, identity = tmp_path / "serial-number", tmp_path / "machine-id"
+    monkeypatch.setattr(host, "_SERIAL_FILES", (board,))
+    monkeypatch.setattr(host, "_MACHINE_ID", identity)
+    assert host.machine_serial() == ""
+    identity.write_text("0123456789abcdef0123456789abcdef\n")
+    made = host.machine_serial()
+    assert len(made) == 16
+    assert made not in identity.read_text()
+    assert made == host.machine_serial()
+    board.write_bytes(b"10000000abcdef01\0")
+    assert host.machine_serial() == "10000000abcdef01"
+
+
+def test_a_machine_tells_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its firmware says it; nothing where it says nothing."""
+    tree, firmware = tmp_path / "model", tmp_path / "product_name"
+    monkeypatch.setattr(host, "_MODEL_FILES", (tree, firmware))
+    assert host.machine_model() == ""
+    firmware.write_text("ThinkCentre\n")
+    assert host.machine_model() == "ThinkCentre"
+    tree.write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    assert host.machine_model() == "Raspberry Pi 5 Model B Rev 1.0"

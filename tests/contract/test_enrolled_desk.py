@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -78,10 +79,31 @@ def agent_process(storage: Path, log: Path, **environ: str) -> Iterator[subproce
         process.wait()
 
 
-def test_a_desk_enrols_connects_and_renews_nothing_in_vain(tmp_path: Path) -> None:
+@contextmanager
+def service_manager(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """What a service manager hears, and the variables by which a process finds it."""
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(folder / "notify.sock"))
+
+        def listen() -> None:
+            while text := line.recv(4096).decode():
+                told.extend(text.splitlines())
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield told, {"NOTIFY_SOCKET": str(folder / "notify.sock"), "WATCHDOG_USEC": "3000000"}
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendto(b"", str(folder / "notify.sock"))
+            thread.join(10)
+
+
+def test_a_desk_enrols_and_speaks_for_itself_over_tls(tmp_path: Path) -> None:
     """From a name and a fingerprint to a desk that speaks for itself at the broker, over TLS, with its own certificate;
-    stopped while it asks it ends at once, and asks with the same code at the next start; enrolled it starts without
-    the door."""
+    while it asks, the service manager knows that it is well and what it waits for; stopped then it ends at once, and
+    asks with the same code at the next start; enrolled it starts without the door."""
     storage, log = tmp_path / "desk", tmp_path / "agent.log"
     hub = Hub(tmp_path / "hub")
     more = [
@@ -100,12 +122,17 @@ def test_a_desk_enrols_connects_and_renews_nothing_in_vain(tmp_path: Path) -> No
             "EMS_DOOR_PORT": str(hub.port),
         }
         with door_process(hub):
-            with agent_process(storage, log, **environ) as process:
+            with (
+                service_manager(tmp_path) as (told, notify),
+                agent_process(storage, log, **environ, **notify) as process,
+            ):
                 (code, *_) = wait_for(lambda: re.findall(r"claim code (\S{9})", log.read_text()))
+                wait_for(lambda: f"STATUS=enrolling: claim code {code}" in "\n".join(told))
+                wait_for(lambda: {"READY=1", "WATCHDOG=1"} <= set(told))
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(20) == 0
             with hub.working(), agent_process(storage, log, **environ) as process:
-                wait_for(lambda: log.read_text().count(f"claim code {code}") >= 3)
+                wait_for(lambda: log.read_text().count(f"claim code {code}") >= 2)
                 assert len(hub.waiting()) == 1
                 unit = hub.approve(code)
                 heard = Heard(hub, broker.port)

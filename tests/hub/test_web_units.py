@@ -339,6 +339,12 @@ def test_texts_of_strangers_stay_texts(place: Site) -> None:
     assert "<script>alert" not in failed.text
 
 
+def test_a_serial_cannot_be_written_so_that_it_reads_as_another(place: Site) -> None:
+    """Characters that turn the direction, or that show nothing, are shown as what they are."""
+    place.centre.request("34AC-79XY", serial="10\u202e34\u202c\u200b\n")
+    assert "<bdi>10\ufffd34\ufffd\ufffd\ufffd</bdi>" in place.client("Tim").get("/units/").text
+
+
 def test_an_empty_centre_says_what_would_be_there(tmp_path: Path) -> None:
     with site(tmp_path) as empty:
         text = empty.client("Tim").get("/units/").text

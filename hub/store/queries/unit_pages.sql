@@ -32,17 +32,3 @@ from enrolments where unit = :unit order by enrolment_id desc limit :limit;
 -- name: certificates_of_unit(unit, limit)
 select serial_number, not_before_utc_ms, not_after_utc_ms, issued_utc_ms, revoked_utc_ms
 from certificates where unit = :unit order by issued_utc_ms desc, serial_number limit :limit;
-
--- name: security_unseen()
-select event_id, unit, kind, detail, first_utc_ms, last_utc_ms, count from security_events
-where seen_utc_ms is null order by first_utc_ms, event_id;
-
--- name: security_of_unit(unit, limit)
-select event_id, unit, kind, detail, first_utc_ms, last_utc_ms, count, seen_utc_ms, seen_by from security_events
-where unit = :unit order by last_utc_ms desc, event_id desc limit :limit;
-
--- name: security_event(event_id)^
-select event_id, unit, kind, seen_utc_ms, seen_by from security_events where event_id = :event_id;
-
--- name: see_security_event(event_id, who, now)!
-update security_events set seen_utc_ms = :now, seen_by = :who where event_id = :event_id and seen_utc_ms is null;

@@ -1,9 +1,8 @@
-"""gunicorn as a service of systemd: what the hub's two servers, pages and door, share."""
+"""gunicorn under systemd, for the processes that serve: pages and door."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
@@ -11,7 +10,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from hub.supervision import Service
 
 
-class _Arbiter(Arbiter):  # type: ignore[misc]
+class WatchedArbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's master process. It tells systemd by itself that it is ready; what is added are the watchdog's pings,
     which follow its own loop and its worker's."""
 
@@ -36,12 +35,3 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         self._service.stopping()
         super().stop(graceful)
-
-
-def serve_followed(app: BaseApplication) -> None:
-    """What gunicorn's own `run` does, with the pings. Ends by SystemExit."""
-    try:
-        _Arbiter(app).run()
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
