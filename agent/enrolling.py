@@ -182,6 +182,7 @@ def _show_it(settings: Settings, asking: Future[Identity | None], enroller: Enro
             supervisor.step(clock.now())
             wait([asking], TICK_S)
     finally:
+        supervisor.busy()  # the desk's own start comes next
         panel.close()
 
 

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 PINGS_PER_LIMIT = 3
 """sd_watchdog_enabled(3) wants two at least; one may be lost to a busy moment."""
 
+BUSY_MS = 120_000
+"""As the unit's TimeoutStartSec: what a start may take, a start that follows an enrolment may take too."""
+
 
 class Notifier:
     """sd_notify(3) to NOTIFY_SOCKET, if the environment has one. Never waits and raises nothing."""
@@ -76,7 +79,14 @@ class Supervisor:
 
     def ready(self) -> None:
         """The process does its work from now on."""
-        self._notifier.send("READY=1")
+        limit_ms = self._notifier.watchdog_ms
+        self._notifier.send("READY=1", *([] if limit_ms is None else [f"WATCHDOG_USEC={limit_ms * 1000}"]))
+
+    def busy(self) -> None:
+        """Loops will not be followed for a while, after a `ready` and before the next: models are loaded, files made
+        whole."""
+        if self._notifier.watchdog_ms is not None:
+            self._notifier.send(f"WATCHDOG_USEC={BUSY_MS * 1000}", "WATCHDOG=1")
 
     def say(self, status: str) -> None:
         """One line for people, in `systemctl status`; sent when it changes."""
@@ -105,6 +115,7 @@ class Supervisor:
         return up_ms - since_up_ms
 
     def stopping(self, status: str) -> None:
-        """The process has begun to end in order."""
+        """The process has begun to end in order; a slow card may hold that up for longer than the watchdog waits."""
+        self.busy()
         self._notifier.send("STOPPING=1")
         self.say(status)

@@ -54,9 +54,28 @@ def test_the_words_are_systemds(manager: Ear) -> None:
     for ms in range(0, 15_000, 200):
         supervisor.step(at(ms))
     supervisor.stopping("stopping")
-    assert manager.heard("")[:3] == ["READY=1", "STATUS=waiting; no faults", "STATUS=recording"]
-    assert manager.pings() == 3
+    assert manager.heard("")[:4] == [
+        "READY=1",
+        "WATCHDOG_USEC=15000000",
+        "STATUS=waiting; no faults",
+        "STATUS=recording",
+    ]
+    assert manager.pings() == 4  # the last one gives the stop its time
     assert manager.heard("")[-2:] == ["STOPPING=1", "STATUS=stopping"]
+
+
+def test_the_start_after_an_enrolment_has_the_time_of_a_start(manager: Ear) -> None:
+    """The unit was ready while it waited to be let in; then it loads its models, and nothing pings. Ready again, the
+    old limit holds. Without a watchdog none is asked for."""
+    supervisor = Supervisor(notifier=Notifier(manager.environ(15)))
+    supervisor.ready()
+    supervisor.busy()
+    supervisor.ready()
+    limits = [int(line.partition("=")[2]) for line in manager.heard("WATCHDOG_USEC=")]
+    assert limits == [15_000_000, 120_000_000, 15_000_000]
+    before = len(manager.heard(""))
+    Supervisor(notifier=Notifier({"NOTIFY_SOCKET": str(manager.path)})).busy()
+    assert len(manager.heard("")) == before
 
 
 def test_an_abstract_socket_and_one_that_is_gone() -> None:

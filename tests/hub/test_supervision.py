@@ -31,22 +31,27 @@ def start(tmp_path: Path, manager: Ear) -> Iterator[Callable[..., subprocess.Pop
 
     def begin(command: str, **environ: str) -> subprocess.Popen[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("EMS_")}
+        given = {
+            **clean,
+            "APP_ENV": "development",
+            "SECRET_KEY": "k" * 32,
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'hub.db'}",
+            "EMS_LIVE_PATH": str(tmp_path / "live"),
+            "EMS_CA_PATH": str(tmp_path / "ca"),
+            "EMS_IS_CLOCK_TRUSTED": "true",
+            "EMS_BROKER_PORT": str(free_port()),
+            "EMS_WEB_PORT": str(free_port()),
+            "EMS_DOOR_PORT": str(free_port()),
+            **environ,
+        }
+        program = [sys.executable, "-m", "hub.cli"]
+        if command == "door":  # it serves with the authority's certificate
+            subprocess.run([*program, "init"], cwd=REPOSITORY, env=given, check=True, capture_output=True)
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "hub.cli", command],
+                [*program, command],
                 cwd=REPOSITORY,
-                env={
-                    **clean,
-                    "APP_ENV": "development",
-                    "SECRET_KEY": "k" * 32,
-                    "DATABASE_URL": f"sqlite:///{tmp_path / 'hub.db'}",
-                    "EMS_LIVE_PATH": str(tmp_path / "live"),
-                    "EMS_CA_PATH": str(tmp_path / "ca"),
-                    "EMS_BROKER_PORT": str(free_port()),
-                    "EMS_WEB_PORT": str(free_port()),
-                    **manager.environ(3),
-                    **environ,
-                },
+                env={**given, **manager.environ(3)},
                 stderr=subprocess.PIPE,
                 text=True,
             )
@@ -60,7 +65,8 @@ def start(tmp_path: Path, manager: Ear) -> Iterator[Callable[..., subprocess.Pop
 
 
 @pytest.mark.parametrize(
-    ("command", "status"), [("ingest", "no broker; store well"), ("worker", "ems-hub init"), ("web", "serving")]
+    ("command", "status"),
+    [("ingest", "no broker; store well"), ("worker", "ems-hub init"), ("web", "serving"), ("door", "serving")],
 )
 def test_a_process_of_the_hub_is_ready_ticks_and_stops(
     command: str, status: str, start: Callable[..., subprocess.Popen[str]], manager: Ear
