@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from agent.core.redact import writings_of
 from agent.wire import Heartbeat
 from hub import authority, enrolment
 from hub.enrolment import CaFolder
@@ -206,6 +213,21 @@ class TrustedCentre:
     def segments(self, desk: str) -> set[str]:
         """The finished files on the desk's card."""
         return {path.name for path in (self.folder / desk / "segments").rglob("*.ts")}
+
+    def secrets(self) -> set[str]:
+        """Every key of hub and desks and the key that signs log-ins, as it could stand in a text."""
+        keys = [path.read_bytes() for path in self.folder.rglob("*.key")]
+        keys += [
+            load_pem_private_key(key, None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            for key in keys
+        ]
+        return set().union(*map(writings_of, [*keys, SECRET_KEY.encode()]))
+
+    def told(self) -> dict[str, str]:
+        """All that anybody may read: logs, what processes tell of themselves in files, and the list of processes."""
+        paths = [*self.folder.glob("log/*"), *self.folder.glob("live/*.json"), *self.folder.glob("*/run/*.json")]
+        paths += [Path(f"/proc/{process.pid}/cmdline") for process in self.processes.values()]
+        return {str(path): path.read_text(errors="replace") for path in paths if path.exists()}
 
     def heartbeat(self, unit: str) -> tuple[Heartbeat, int] | None:
         """(the unit's newest, when it came)."""
