@@ -35,7 +35,8 @@ def _settings() -> config.Settings:
 @click.option("--hub", default="", help="The hub's name or address, as its certificate has it.")
 @click.option("--ca-fingerprint", default="", help="As `ems-hub ca show` prints it at the hub.")
 @click.option("--door-port", type=click.IntRange(1, 65_535), help="Where the hub's door listens.  [default: 8443]")
-def setup(hub: str, ca_fingerprint: str, door_port: int | None) -> None:
+@click.option("--find", "is_looking", is_flag=True, help="Look for the hub of this fingerprint on this network.")
+def setup(hub: str, ca_fingerprint: str, door_port: int | None, is_looking: bool) -> None:
     """Say which hub this desk belongs to; without options, the one in the settings or the provisioning file.
 
     The hub is asked at once, and believed only if its authority has the fingerprint. Nothing else changes: the desk
@@ -43,10 +44,32 @@ def setup(hub: str, ca_fingerprint: str, door_port: int | None) -> None:
     """
     settings = _settings()
     try:
-        place = _place(settings, hub, ca_fingerprint, door_port)
+        place = _found(ca_fingerprint) if is_looking else _place(settings, hub, ca_fingerprint, door_port)
         _set_up(settings.storage_path, place)
     except (config.BadSetting, IdentityProblem, OSError) as error:
         raise _OneLine(str(error)) from None
+
+
+def _found(ca_fingerprint: str) -> HubPlace:
+    """The hub near here whose authority has this fingerprint, by a name that its certificate holds for."""
+    from agent.messaging.discovery import hubs_near
+    from agent.messaging.enrol import DoorProblem, check_hub, fetch_root
+
+    try:
+        digits = read_fingerprint(ca_fingerprint)
+    except ValueError as error:
+        raise config.BadSetting(f"--find needs --ca-fingerprint, which decides who is believed: {error}") from None
+    others = []
+    for each in hubs_near():
+        for name in each.names:
+            try:
+                place = msgspec.convert({"hub": name, "ca_fingerprint": digits, "door_port": each.port}, HubPlace)
+                check_hub(place, fetch_root(place))
+                return place
+            except (DoorProblem, msgspec.ValidationError) as problem:
+                others.append(f"{name}: {problem}")
+    seen = f"; found, and not it: {'; '.join(others)}" if others else " (EMS_MDNS=true at the hub lets it answer)"
+    raise config.BadSetting(f"no hub with that fingerprint answers on this network{seen}")
 
 
 def _place(settings: config.Settings, hub: str, ca_fingerprint: str, door_port: int | None) -> HubPlace:

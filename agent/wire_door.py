@@ -28,6 +28,8 @@ from msgspec import Meta, Struct
 from agent.wire import UNIT_PATTERN, BadMessage, Hex64, Label, Ms, Plan, Text, UnitName
 
 PORT = 8443
+SERVICE_TYPE = "_ems-hub._tcp.local."
+"""By which desks may look for the door on their own network (DNS-SD, RFC 6763)."""
 AUTHORITY_PATH = "/door/v1/authority"
 ENROLMENTS_PATH = "/door/v1/enrolments"
 STATE_PATH = "/door/v1/state"

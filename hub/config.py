@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unit_certificate_days: Annotated[int, Meta(ge=1, le=825)] = 90
     door_host: str = "127.0.0.1"
     door_port: Port = 8443
+    mdns: bool = False
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
     web_tls: bool = False

@@ -20,6 +20,7 @@ from agent.wire_door import Trouble
 from hub.arbiter import WatchedArbiter
 from hub.config import Settings
 from hub.door import create_app
+from hub.door.announce import announce
 from hub.enrolment import CaFolder
 from hub.store import Store, StoreProblem
 from hub.tls import ServerTls
@@ -86,6 +87,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, now_utc_ms: Callable[[], int]) -> None:
         self._settings = settings
         self._now_utc_ms = now_utc_ms
+        self._end_announcing: Callable[[], None] = lambda: None
         super().__init__()
 
     def load_config(self) -> None:
@@ -106,6 +108,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "certfile": str(folder.server_certificate),
             "keyfile": str(folder.server_key),
             "ssl_context": ServerTls(folder, _Context).for_gunicorn,
+            "worker_exit": lambda _arbiter, _worker: self._end_announcing(),
         }
         for name, value in options.items():
             if name in self.cfg.settings:
@@ -119,7 +122,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
             sys.exit(1)
 
     def load(self) -> Flask:
-        # In the worker, after the fork: SQLite connections do not survive one.
+        # In the worker, after the fork: neither SQLite connections nor threads survive one.
+        if self._settings.mdns:
+            self._end_announcing = announce(self._settings)
         return create_app(self._settings, Store(self._settings.database_path), self._now_utc_ms)
 
 

@@ -56,6 +56,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("EMS_BROKER_TLS", "perhaps"),
         ("EMS_UNIT_CERTIFICATE_DAYS", "0"),
         ("EMS_DOOR_PORT", "https"),
+        ("EMS_MDNS", "perhaps"),
         ("EMS_LOG_FORMAT", "xml"),
     ],
 )
