@@ -73,7 +73,10 @@ class Timeline:
             return []
         self._hold(last.up_ms, min(until_ms, minute_ms), state, faces)
         told = self._closed(_earlier(now, min(now.up_ms, minute_ms)))
-        self._began = _earlier(now, minute_ms) if until_ms > minute_ms else now
+        if last.up_ms >= minute_ms:  # after a silence: it was looked at later than this minute went
+            self._began = last
+        else:
+            self._began = _earlier(now, minute_ms) if until_ms > minute_ms else now
         self._hold(self._began.up_ms, until_ms, state, faces)
         return told
 

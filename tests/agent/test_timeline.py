@@ -74,6 +74,15 @@ def test_where_nobody_looked_is_a_hole() -> None:
     assert second.spans == (Span(0, 5_000, "empty"),)
 
 
+def test_a_look_that_held_over_the_minute_and_a_long_silence_after_it() -> None:
+    """What was seen after the silence begins when it was seen, not with the minute that would have been due."""
+    looks = [*every(200, 0, 60_000, 1), look(130_000), look(131_000)]
+    first, second, third = watched(looks, 131_500)
+    assert first.spans == (Span(0, 60_000, "face", 1),)
+    assert (second.began.up_ms, second.spans) == (60_000, (Span(0, 1_800, "face", 1),))
+    assert (third.began.up_ms, third.spans) == (130_000, (Span(0, 1_500, "empty"),))
+
+
 def test_a_sitting_that_ends_at_once_leaves_nothing() -> None:
     timeline = Timeline("maths-1", RULE)
     assert timeline.end(Instant(UTC_MS, 0)) == []
