@@ -102,7 +102,10 @@ def serve(settings: Settings) -> int:
 
 def _problem(settings: Settings) -> str:
     if not settings.secret_key:
-        return "SECRET_KEY is not set: log-ins cannot be signed"
+        return (
+            "SECRET_KEY is not set: log-ins cannot be signed; make one with: "
+            'python -c "import secrets; print(secrets.token_hex(32))"'
+        )
     try:
         Store(settings.database_path).close()
     except StoreProblem as error:
