@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub import authority, clock, enrolment
+from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
@@ -199,7 +200,10 @@ def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]
     except StoreProblem as problem:
         raise WorkerProblem(str(problem)) from None
     try:
-        Worker(settings, store, now_utc_ms).run(stop)
+        with alone(settings.database_path, "worker"):
+            Worker(settings, store, now_utc_ms).run(stop)
+    except AlreadyRuns as problem:
+        raise WorkerProblem(str(problem)) from None
     except OSError as error:
         raise WorkerProblem(f"{error}") from error
     finally:

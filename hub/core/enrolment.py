@@ -31,7 +31,10 @@ def read_code(typed: str) -> str:
     """A claim code as a person typed it, in the form that `claim_code` gives. Raises ValueError."""
     letters = re.sub(r"[\s-]", "", typed).upper()
     if len(letters) != CODE_LENGTH or not set(letters) <= set(CODE_ALPHABET):
-        raise ValueError(f"{typed!r} is not a claim code: it is eight letters and digits, as the desk shows them")
+        never = "".join(each for each in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" if each not in CODE_ALPHABET)
+        raise ValueError(
+            f"{typed!r} is not a claim code: it is eight characters as the desk shows them, and none of {never}"
+        )
     return f"{letters[:4]}-{letters[4:]}"
 
 

@@ -50,7 +50,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "ems-hub-web",
             "loglevel": "warning",
             "control_socket_disable": True,
-            "when_ready": _end_dead_viewers,
+            "when_ready": _begin,
             "post_fork": self._remember,
         }
         if self._settings.web_tls:
@@ -78,6 +78,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def _remember(self, _arbiter: Any, worker: Any) -> None:
         self._worker = worker
+
+
+def _begin(arbiter: Any) -> None:
+    scheme = "https" if arbiter.cfg.is_ssl else "http"
+    log.info("the pages are at %s", ", ".join(f"{scheme}://{address}" for address in arbiter.cfg.bind))
+    _end_dead_viewers(arbiter)
 
 
 def _end_dead_viewers(arbiter: Any) -> None:

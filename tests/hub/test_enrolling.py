@@ -110,7 +110,7 @@ def test_each_desk_has_a_code_of_its_own(store: Store) -> None:
     assert mine.code != theirs.code
     with store.read() as connection:
         assert enrolling.by_code(connection, f" {mine.code.lower().replace('-', ' ')} ") == mine
-        with pytest.raises(CannotEnrol, match="eight letters"):
+        with pytest.raises(CannotEnrol, match="eight characters"):
             enrolling.by_code(connection, "12")
         with pytest.raises(CannotEnrol, match="no request with the code AAAA-AAAA"):
             enrolling.by_code(connection, "aaaaaaaa")
