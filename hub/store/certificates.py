@@ -41,5 +41,11 @@ def in_use(connection: sqlite3.Connection, now_utc_ms: int) -> list[Issued]:
 
 
 def newest_hub_time(connection: sqlite3.Connection) -> int:
-    """The latest time, UTC milliseconds, that this hub has written down; 0 in an empty store."""
+    """The latest time, UTC milliseconds, that this hub wrote down while it trusted its clock; 0 in an empty store."""
     return int(QUERIES.newest_hub_time(connection)["utc_ms"])
+
+
+def accept_time(connection: sqlite3.Connection, *, who: str, now_utc_ms: int) -> None:
+    """Take `now_utc_ms` for right, though certificates were issued at a later one; who said so is written down."""
+    QUERIES.insert_accepted_time(connection, now=now_utc_ms, newest=newest_hub_time(connection), who=who)
+    QUERIES.disown_clock_after(connection, now=now_utc_ms)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import wire_door
-from hub import authority, cli, cli_ca, enrolment
+from hub import authority, cli, cli_ca, clock, enrolment
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.store import Store, enrolling
@@ -67,6 +67,27 @@ def test_init_needs_a_clock_that_can_be_right(run: Run, folder: CaFolder, monkey
     assert result.exit_code == 1
     assert "1970-01-01" in result.output.splitlines()[-1]
     assert not folder.root_key.exists()
+
+
+def test_a_wrong_time_in_the_store_is_accepted_by_a_person(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said first, done when confirmed, and only where there is something to accept."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: False)
+    run("init")
+    assert "nothing to accept" in refused(run("time", "accept"))
+    with store.write() as connection:
+        connection.execute("insert into units (unit, public_key, first_seen_utc_ms) values ('c.d', ?, 1)", ["a" * 64])
+        connection.execute(
+            "insert into certificates (serial_number, unit, issuer, not_before_utc_ms, not_after_utc_ms, issued_utc_ms)"
+            " values ('1', 'c.d', 'f', 0, 1, 2208988800000)"
+        )
+    assert "ems-hub time accept" in refused(run("ca", "certificates"))
+    assert run("time", "accept").exit_code == 1  # nobody answered
+    assert "the store has seen 2040-01-01 00:00 UTC" in run("time", "accept").output
+    assert "ems-hub time accept" in refused(run("ca", "certificates"))
+    assert "accepted by " in run("time", "accept", "--yes").output
+    assert "nothing to do" in run("ca", "certificates").output
 
 
 def test_a_wrong_name_of_the_hub_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

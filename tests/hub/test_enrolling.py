@@ -19,6 +19,7 @@ from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooM
 
 NOW = 1_800_000_000_000
 MINUTE_MS, DAY_MS = 60_000, enrolment.DAY_MS
+YEAR_2040 = 2_208_988_800_000
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 
 
@@ -376,22 +377,38 @@ def test_a_unit_revoked_while_its_certificate_was_signed_gets_none(store: Store)
 
 
 def test_the_hub_remembers_the_latest_time(store: Store) -> None:
-    """Of what it wrote itself; a desk's own times do not count."""
+    """Of what it wrote while it trusted its clock: when it issued certificates, and what a person accepted."""
 
     def latest() -> int:
         with store.read() as connection:
             return certificates.newest_hub_time(connection)
 
     assert latest() == 0
-    ask(store)
-    assert latest() == NOW
-    approve(store, ask(store), now=NOW + 5)
-    assert latest() == NOW + 5
+    ask(store, now=YEAR_2040)
+    unit = approve(store, ask(store, now=YEAR_2040), now=YEAR_2040)
+    assert latest() == 0
+    assert grant(store, "aa", YEAR_2040)
+    assert latest() == YEAR_2040
     with store.write() as connection:
-        connection.execute(
-            "insert into presence (unit, is_online, status_utc_ms, boot) values ('centre.desk-01', 1, ?, 1)", [NOW + 9]
-        )
-    assert latest() == NOW + 9
+        certificates.accept_time(connection, who="ada", now_utc_ms=NOW)
+        told = dict(connection.execute("select * from accepted_times").fetchone())
+    assert (told["accepted_utc_ms"], told["newest_utc_ms"], told["accepted_by"]) == (NOW, YEAR_2040, "ada")
+    assert latest() == NOW
+    renew(store, unit, csr="2", now=NOW + 5)
+    assert grant(store, "bb", NOW + 5)
+    assert latest() == NOW + 5
+
+
+def test_what_was_granted_in_the_future_is_no_repetition(store: Store) -> None:
+    """Nor does it count for this day: a hub whose clock was in 2040 gives desks certificates of today."""
+    unit = approve(store, ask(store, now=YEAR_2040), now=YEAR_2040)
+    assert grant(store, "a0", YEAR_2040)
+    for number in range(1, enrolment.MOST_CERTIFICATES_A_DAY):
+        renew(store, unit, csr=f"{number}", now=YEAR_2040)
+        assert grant(store, f"{number:x}", YEAR_2040)
+    with store.write() as connection:
+        connection.execute("update enrolments set decided_utc_ms = ?", [YEAR_2040])
+    assert renew(store, unit, csr=f"{enrolment.MOST_CERTIFICATES_A_DAY - 1}").state == "approved"
 
 
 # --- whatever happens -----------------------------------------------------------------------------------------------

@@ -25,10 +25,10 @@ from hub import authority, clock, enrolment, rotation
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
-from hub.store import Store, enrolling
+from hub.store import Store, certificates, enrolling
 from hub.store.enrolling import Request
 from hub.terminal import now_utc_ms
-from hub.worker import Worker, WorkerProblem, run
+from hub.worker import Worker, WorkerProblem, certify, run
 from tests.brokers import REPOSITORY
 from tests.hub.authorities import NOW, csr
 from tests.hub.hubs import settings_for
@@ -164,8 +164,9 @@ def test_no_certificate_by_a_clock_that_nobody_keeps(
     place.worker_store.close()
 
 
-def test_a_clock_set_back_signs_nothing_but_revokes(place: Place) -> None:
+def test_a_clock_set_back_signs_nothing_but_revokes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though somebody vouches for it: the store has seen a later time. Cutting a unit off cannot wait for a clock."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: False)
     unit = approved(place.store)
     place.turn()
     place.now = NOW - 10 * DAY_MS
@@ -175,6 +176,36 @@ def test_a_clock_set_back_signs_nothing_but_revokes(place: Place) -> None:
     assert newest(place.store, 2).state == "approved"
     assert "the store has seen" in place.told()["clock"]
     assert enrolment.count_revoked(place.folder) == 1
+
+
+@pytest.mark.parametrize("way", ["time server", "accepted"])
+def test_a_clock_that_was_in_2040_issues_again(place: Place, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Set right, by a time server or by a person who says so once; also after the worker has begun anew."""
+    is_kept = False
+    monkeypatch.setattr(clock, "is_synchronised", lambda: is_kept)
+    approved(place.store)
+    place.now = 2_208_988_800_000
+    with place.store.write() as connection:
+        request = enrolling.approved(connection)[0]
+        _, issued = certify(enrolment.issuing(place.folder), request, 90, NOW)
+        assert enrolling.grant(connection, request, "PEM", issued, place.now)
+    place.now = NOW
+    approved(place.store, 2)
+    place.turn()
+    assert newest(place.store, 2).state == "approved"
+    assert "the store has seen 2040" in place.told()["clock"]
+    if way == "time server":
+        is_kept = True
+        place.now += 11_000
+    else:
+        with place.store.write() as connection:
+            certificates.accept_time(connection, who="ada", now_utc_ms=place.now)
+    place.turn()
+    assert newest(place.store, 2).state == "granted"
+    place.worker = Worker(place.settings, place.worker_store, lambda: place.now)
+    approved(place.store, 3)
+    place.turn()
+    assert newest(place.store, 3).state == "granted"
 
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------
