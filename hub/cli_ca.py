@@ -39,7 +39,7 @@ def init() -> None:
             version = connection.execute("pragma user_version").fetchone()[0]
         click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
         folder = CaFolder(settings.ca_path)
-        for line in enrolment.init(folder, names_of(settings), _revoked(store), _sound_now(store)):
+        for line in enrolment.init(folder, names_of(settings), lambda: _revoked(store), _sound_now(store)):
             click.echo(f"made: {line}")
         _tell_fingerprint(folder)
 
@@ -148,7 +148,7 @@ def rotate(root: Path | None) -> None:
     """Make another issuing authority, and new certificates of the hub; what the old one signed still holds."""
     _change(
         lambda folder, names, store, now: rotation.rotate(
-            folder, root or folder.root.folder, names, _revoked(store), now
+            folder, root or folder.root.folder, names, lambda: _revoked(store), now
         )
     )
 
@@ -162,15 +162,20 @@ def new_root(root: Path | None) -> None:
     """
     _change(
         lambda folder, names, store, now: rotation.new_root(
-            folder, root or folder.root.folder, names, _revoked(store), now
+            folder, root or folder.root.folder, names, lambda: _revoked(store), now
         )
     )
 
 
 @ca.command("retire-root")
-def retire_root() -> None:
+@click.option("--force", "is_forced", is_flag=True, help="Lock out units that have no certificate under it.")
+def retire_root(is_forced: bool) -> None:
     """Trust the newest root alone, once every unit has a certificate under it."""
-    _change(lambda folder, names, store, now: rotation.retire_root(folder, _in_use(store, now), names, now))
+    _change(
+        lambda folder, names, store, now: rotation.retire_root(
+            folder, lambda: _standing(store, now), names, now, is_forced=is_forced
+        )
+    )
 
 
 @ca.command("certificates")
@@ -184,9 +189,9 @@ def renew() -> None:
     _change(change)
 
 
-def _in_use(store: Store, now: int) -> list[tuple[str, str]]:
+def _standing(store: Store, now: int) -> list[tuple[str, str, bool]]:
     with store.read() as connection:
-        return [(each.unit, each.issuer) for each in certificates.in_use(connection, now)]
+        return [(each.unit, each.issuer, each.is_in_use) for each in certificates.standing(connection, now)]
 
 
 def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> None:

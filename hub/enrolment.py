@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,16 +250,18 @@ def roots(folder: CaFolder) -> list[x509.Certificate]:
 # --- making ---------------------------------------------------------------------------------------------------------
 
 
-def init(folder: CaFolder, names: HubNames, revoked: Iterable[tuple[str, str, int]], now_utc_ms: int) -> list[str]:
-    """Make what is missing; answers what was made, in words. `revoked` as `put_revoked` takes it. Raises
-    AuthorityProblem."""
+def init(
+    folder: CaFolder, names: HubNames, revoked: Callable[[], Iterable[tuple[str, str, int]]], now_utc_ms: int
+) -> list[str]:
+    """Make what is missing; answers what was made, in words. `revoked` answers what `put_revoked` takes; it is asked
+    while the folder is locked. Raises AuthorityProblem."""
     made = []
     with folder.alone():
         if put_next(folder.issuing):
             made.append("the change of the issuing authority completed")
         if not folder.issuing.certificate.exists():
             made += _make_authorities(folder, now_utc_ms)
-        if put_revoked(folder, revoked):
+        if put_revoked(folder, revoked()):
             made.append(f"list of revoked certificates {folder.revoked}")
         made += renew(folder, names, now_utc_ms)
     return made

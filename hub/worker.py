@@ -105,16 +105,17 @@ class Worker:
     def _look(self, now: int) -> None:
         with self._store.read() as connection:
             newest = certificates.newest_hub_time(connection)
-            revoked = [
-                (each.serial_number, each.issuer, each.revoked_utc_ms)
-                for each in certificates.revoked_certificates(connection)
-            ]
             approved = enrolling.approved(connection)
         self._note_clock(clock.doubt(now, newest, is_vouched_for=self._settings.is_clock_trusted))
         self._waiting = len(approved)
         with self._folder.alone():
             if enrolment.put_next(self._folder.issuing):
                 log.info("the change of the issuing authority is completed")
+            with self._store.read() as connection:  # now that nobody else writes the list
+                revoked = [
+                    (each.serial_number, each.issuer, each.revoked_utc_ms)
+                    for each in certificates.revoked_certificates(connection)
+                ]
             if enrolment.put_revoked(self._folder, revoked):
                 log.info("list of revoked certificates written, %d on it", len(revoked))
             signer = enrolment.issuing(self._folder)

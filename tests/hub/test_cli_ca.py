@@ -108,7 +108,9 @@ def test_the_authority_by_its_commands(run: Run, folder: CaFolder, tmp_path: Pat
     assert f"made: root {stick}" in run("ca", "new-root", "--root", str(stick)).output
     assert run("ca", "show").output.count("\nroot, until") == 1  # the first of two stands at the very beginning
     assert "two roots are trusted already" in refused(run("ca", "new-root", "--root", str(stick)))
-    assert "made: the newest root is trusted alone" in run("ca", "retire-root").output
+    run("unit", "add", "c.desk-01", "--public-key", "ab" * 32)
+    assert "(c.desk-01)" in refused(run("ca", "retire-root"))
+    assert "made: the newest root is trusted alone" in run("ca", "retire-root", "--force").output
     assert "only one root" in refused(run("ca", "retire-root"))
     assert first not in folder.authorities.read_text()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent import wire
 from hub.core import enrolment
 from hub.store import Store, certificates, enrolling, planning
-from hub.store.certificates import Issued
+from hub.store.certificates import Issued, Standing
 from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
 
 NOW = 1_800_000_000_000
@@ -85,6 +85,10 @@ def newest(store: Store, public_key: str = KEY) -> Request:
         found = enrolling.newest(connection, public_key)
     assert found is not None
     return found
+
+
+def in_use(connection: sqlite3.Connection, now: int) -> list[Standing]:
+    return [each for each in certificates.standing(connection, now) if each.is_in_use]
 
 
 def waiting(store: Store) -> list[Request]:
@@ -287,8 +291,8 @@ def test_a_granted_desk_has_its_certificate(store: Store) -> None:
     with store.read() as connection:
         assert enrolling.approved(connection) == []
         assert enrolling.units(connection)[0].certificate_ends_utc_ms == NOW + 90 * DAY_MS
-        assert [each.unit for each in certificates.in_use(connection, NOW)] == [unit]
-        assert certificates.in_use(connection, NOW + 90 * DAY_MS) == []
+        assert [each.unit for each in in_use(connection, NOW)] == [unit]
+        assert in_use(connection, NOW + 90 * DAY_MS) == []
 
 
 def test_a_certificate_for_a_key_that_the_desk_gave_up_is_thrown_away(store: Store) -> None:
@@ -303,7 +307,7 @@ def test_a_certificate_for_a_key_that_the_desk_gave_up_is_thrown_away(store: Sto
     assert (newest(store).state, newest(store).csr) == ("approved", "newer")
     assert grant(store, "bb")
     with store.read() as connection:
-        assert [each.serial_number for each in certificates.in_use(connection, NOW)] == ["bb"]
+        assert [each.serial_number for each in in_use(connection, NOW)] == ["bb"]
 
 
 def test_renewal_needs_nobody(store: Store) -> None:
@@ -358,7 +362,7 @@ def test_revoking_cuts_off_for_good(store: Store) -> None:
         ask(store, csr="4")
     with store.read() as connection:
         assert [each.serial_number for each in certificates.revoked_certificates(connection)] == ["aa"]
-        assert certificates.in_use(connection, NOW) == []
+        assert in_use(connection, NOW) == []
         assert certificates.expiring(connection, NOW + 999 * DAY_MS) == []
         row = enrolling.units(connection)[0]
     assert (row.is_revoked, row.revoked_why, row.certificate_ends_utc_ms) == (True, "stolen", None)
@@ -373,7 +377,7 @@ def test_a_unit_revoked_while_its_certificate_was_signed_gets_none(store: Store)
     revoke(store, unit)
     with store.write() as connection:
         assert not enrolling.grant(connection, signed, "PEM", Issued("aa", unit, "f" * 64, NOW, NOW + 1), NOW)
-        assert certificates.in_use(connection, NOW) == []
+        assert in_use(connection, NOW) == []
 
 
 def test_the_hub_remembers_the_latest_time(store: Store) -> None:
@@ -483,7 +487,7 @@ def _check(connection: sqlite3.Connection) -> None:
     seats = [row.seat for row in rows if row.seat]
     assert len(seats) == len(set(seats))
     revoked = {row.unit for row in rows if row.is_revoked}
-    assert not revoked & {each.unit for each in certificates.in_use(connection, NOW)}
+    assert not revoked & {each.unit for each in in_use(connection, NOW)}
     assert not revoked & {each.unit for each in enrolling.approved(connection)}
     codes = [each.code for each in enrolling.waiting(connection)]
     assert len(codes) == len(set(codes))

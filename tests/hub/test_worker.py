@@ -47,7 +47,7 @@ class Place:
         self.folder = CaFolder(self.settings.ca_path)
         self.now = NOW
         self.names = authority.hub_names(self.settings.hub_names, socket.gethostname())
-        enrolment.init(self.folder, self.names, [], NOW)
+        enrolment.init(self.folder, self.names, list, NOW)
         # A store of its own, as another process has: its `data_version` changes when the test's store has committed.
         self.worker_store = Store(self.settings.database_path)
         self.worker = Worker(self.settings, self.worker_store, lambda: self.now)
@@ -273,7 +273,7 @@ def test_a_rotation_that_was_cut_off_is_completed(place: Place) -> None:
 
 def test_after_a_rotation_the_new_authority_signs(place: Place) -> None:
     place.turn()
-    rotation.rotate(place.folder, place.folder.root.folder, place.names, [], NOW)
+    rotation.rotate(place.folder, place.folder.root.folder, place.names, list, NOW)
     approved(place.store)
     place.turn()
     assert newest(place.store).certificate.endswith(place.folder.issuing_certificate.read_text())

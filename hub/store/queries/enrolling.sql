@@ -83,12 +83,13 @@ order by issuer, serial_number;
 -- name: count_certificates_since(unit, since, now)^
 select count(*) as issued from certificates where unit = :unit and issued_utc_ms between :since and :now;
 
--- name: certificates_in_use(now)
--- Of each unit that is not revoked, every certificate that still holds.
-select c.serial_number, c.unit, c.issuer, c.not_before_utc_ms, c.not_after_utc_ms
-from certificates c join units u using (unit)
-where u.is_revoked = 0 and c.revoked_utc_ms is null and c.not_after_utc_ms > :now
-order by c.unit, c.issued_utc_ms;
+-- name: certificates_standing(now)
+-- Of each unit that is not revoked, every certificate, also those that have ended; one row for a unit that has none.
+select u.unit, coalesce(c.serial_number, '') as serial_number, coalesce(c.issuer, '') as issuer,
+    coalesce(c.not_after_utc_ms > :now, 0) as is_in_use
+from units u left join certificates c on c.unit = u.unit and c.revoked_utc_ms is null
+where u.is_revoked = 0
+order by u.unit, c.issued_utc_ms;
 
 -- name: certificates_expiring(before)
 -- The newest certificate of each unit that is not revoked, where it ends before then.
