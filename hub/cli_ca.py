@@ -16,7 +16,7 @@ from hub import authority, clock, enrolment, rotation
 from hub.authority import HubNames
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
-from hub.store import Store, certificates
+from hub.store import Store, certificates, planning
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
 SOON_MS = 30 * authority.DAY_MS
@@ -179,12 +179,21 @@ def retire_root(is_forced: bool) -> None:
 
 
 @ca.command("certificates")
-def renew() -> None:
-    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed."""
+@click.option("--now", "is_at_once", is_flag=True, help="Also while a sitting is on, or begins within the hour.")
+def renew(is_at_once: bool) -> None:
+    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed.
+
+    While a sitting is on, or begins within the hour, only one that has less than a tenth of its time left: broker,
+    ingest, door and pages start again for it.
+    """
 
     def change(folder: CaFolder, names: HubNames, store: Store, now: int) -> list[str]:
         with folder.alone():
-            return enrolment.renew(folder, names, now)
+            with store.read() as connection:
+                is_quiet = planning.is_quiet(connection, now)
+            if not (is_quiet or is_at_once):
+                click.echo("a sitting is on or begins within the hour: what can wait is left as it is, unless --now")
+            return enrolment.renew(folder, names, now, is_quiet=is_quiet or is_at_once)
 
     _change(change)
 

@@ -13,7 +13,7 @@ from agent import wire_door
 from hub import authority, cli, cli_ca, clock, enrolment
 from hub.cli import main
 from hub.enrolment import CaFolder
-from hub.store import Store, enrolling
+from hub.store import Store, enrolling, planning
 from hub.terminal import now_utc_ms
 from tests.hub.authorities import csr
 
@@ -120,6 +120,31 @@ def test_names_that_changed_make_a_new_certificate(run: Run, folder: CaFolder, m
     monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
     assert "made: server certificate" in run("ca", "certificates").output
     assert "hub.example" in run("ca", "show").output
+
+
+def test_names_that_changed_wait_while_a_sitting_is_on(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services would start again for a new certificate; --now does it all the same."""
+    run("init")
+    monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
+    with store.write() as connection:
+        planning.put_room(connection, "Hall")
+        now = now_utc_ms()
+        planning.plan_sitting(
+            connection,
+            sitting="exam",
+            exam="Algebra",
+            room="Hall",
+            start_utc_ms=now,
+            end_utc_ms=now + 7_200_000,
+            now_utc_ms=now,
+        )
+    told = run("ca", "certificates").output
+    assert ("a sitting is on" in told, "nothing to do" in told, "hub.example" in run("ca", "show").output) == (
+        True,
+        True,
+        False,
+    )
+    assert "made: server certificate" in run("ca", "certificates", "--now").output
 
 
 def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch: pytest.MonkeyPatch) -> None:

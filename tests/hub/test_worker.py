@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
@@ -25,7 +26,7 @@ from hub import authority, clock, enrolment, rotation
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
-from hub.store import Store, certificates, enrolling
+from hub.store import Store, certificates, enrolling, planning
 from hub.store.enrolling import Request
 from hub.terminal import now_utc_ms
 from hub.worker import Worker, WorkerProblem, certify, run
@@ -76,6 +77,21 @@ def approved(store: Store, number: int = 1, text: str | None = None) -> str:
         )
         return enrolling.approve(
             connection, request.enrolment_id, who="ada", now_utc_ms=NOW, room="Hall", label=f"{number}"
+        )
+
+
+def plan(store: Store, sitting: str, start_utc_ms: int) -> None:
+    """A sitting of two hours."""
+    with store.write() as connection:
+        planning.put_room(connection, "Hall")
+        planning.plan_sitting(
+            connection,
+            sitting=sitting,
+            exam="Algebra",
+            room="Hall",
+            start_utc_ms=start_utc_ms,
+            end_utc_ms=start_utc_ms + 7_200_000,
+            now_utc_ms=NOW,
         )
 
 
@@ -216,6 +232,43 @@ def test_the_hubs_own_certificates_are_renewed_in_time(place: Place) -> None:
     place.turn()
     assert place.folder.server_certificate.read_bytes() == before
     place.now += 250 * DAY_MS
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() != before
+
+
+def test_no_certificate_of_the_hubs_own_is_renewed_in_an_exam(place: Place) -> None:
+    """Broker, ingest, door and pages would start again: neither in the hour before a sitting nor in it, but after it;
+    and at once when a tenth of its life is left."""
+    before = place.folder.server_certificate.read_bytes()
+    place.now += 250 * DAY_MS
+    late = NOW + authority.SERVER_LIFE_MS * 9 // 10 + 60_000
+    for number, start in enumerate((place.now + 1_800_000, late)):
+        plan(place.store, f"exam {number}", start)
+    place.turn()
+    place.now += 3_600_000
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now = late - 30_000 - 60_000
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now = late + 30_000
+    place.turn()
+    renewed = place.folder.server_certificate.read_bytes()
+    assert renewed != before
+    place.now = late + 250 * DAY_MS
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() != renewed
+
+
+def test_names_that_changed_wait_for_the_end_of_the_sitting(place: Place) -> None:
+    plan(place.store, "exam", NOW)
+    place.worker = Worker(
+        msgspec.structs.replace(place.settings, hub_names="other.example"), place.worker_store, lambda: place.now
+    )
+    before = place.folder.server_certificate.read_bytes()
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now += 2 * 3_600_000
     place.turn()
     assert place.folder.server_certificate.read_bytes() != before
 
