@@ -64,3 +64,8 @@ def propose_name(centre: str, taken: Collection[str]) -> str:
 def is_due(ends_utc_ms: int, life_ms: int, now_utc_ms: int) -> bool:
     """Whether a certificate with this life should be renewed: a third of it, or less, is left."""
     return ends_utc_ms - now_utc_ms <= life_ms / 3
+
+
+def is_urgent(ends_utc_ms: int, life_ms: int, now_utc_ms: int) -> bool:
+    """Whether its renewal can no longer wait for a quiet hour: less than a tenth of its life is left."""
+    return ends_utc_ms - now_utc_ms < life_ms / 10
