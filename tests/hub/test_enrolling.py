@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import msgspec
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from hub.core import enrolment
-from hub.store import Store, certificates, enrolling, planning
+from hub.store import Store, certificates, enrolling, migrations, planning
 from hub.store.certificates import Issued, Standing
 from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
 
@@ -424,27 +426,21 @@ STEPS = ("ask", "again", "approve", "reject", "grant", "revoke", "renew", "repla
 def test_whatever_happens_the_store_stays_sound(steps: list[tuple[str, int, int]], seed: int) -> None:
     """No order of requests and decisions gives one name two keys, one seat two units, a revoked unit a certificate
     that holds, or anything but CannotEnrol."""
-    store = _memory()
     draw = random.Random(seed)
-    for number, (step, who, where) in enumerate(steps):
-        _step(store, step, f"{who}" * 64, f"S{where}", number, draw)
-        _check(store)
+    with _memory() as store:
+        for number, (step, who, where) in enumerate(steps):
+            _step(store, step, f"{who}" * 64, f"S{where}", number, draw)
+            _check(store)
 
 
-class _Memory:
+@contextmanager
+def _memory() -> Iterator[sqlite3.Connection]:
     """A store in memory: a file for each of hypothesis's examples would take minutes."""
-
-    def __init__(self) -> None:
-        from hub.store import migrations
-
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.row_factory = sqlite3.Row
-        migrations.migrate(self.connection)
-        self.connection.execute("pragma foreign_keys = on")
-
-
-def _memory() -> sqlite3.Connection:
-    return _Memory().connection
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrations.migrate(connection)
+        connection.execute("pragma foreign_keys = on")
+        yield connection
 
 
 def _step(connection: sqlite3.Connection, step: str, key: str, seat: str, number: int, draw: random.Random) -> None:
