@@ -228,3 +228,16 @@ def test_accounts_and_folders_can_be_made(tmp_path: Path) -> None:
         assert re.search(r"^ems-hub:", accounts, flags=re.MULTILINE)
         folder = tmp_path / "var" / "lib" / "ems-hub"
         assert folder.stat().st_mode & 0o777 == 0o711
+
+
+def test_the_broker_reads_again_after_a_change_that_the_path_could_not_see() -> None:
+    """The service that the path starts begins the timer whatever became of it, and the timer's does the same, once."""
+    first, timer, again = (
+        settings_of(FOLDER / f"ems-broker-reload{rest}") for rest in (".service", "-again.timer", "-again.service")
+    )
+    assert first["ExecStopPost"] == ["/usr/bin/systemctl restart --no-block ems-broker-reload-again.timer"]
+    assert timer["OnActiveSec"] == ["5s"]
+    assert timer["OnCalendar"]
+    assert timer["StartLimitIntervalSec"] == again["StartLimitIntervalSec"] == ["0"]
+    assert again["ExecStart"] == first["ExecStart"]
+    assert "ExecStopPost" not in again
