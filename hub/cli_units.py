@@ -12,7 +12,8 @@ from typing import TypeVar
 import click
 
 from hub.core.enrolment import is_unit_name
-from hub.store.enrolling import CannotEnrol, UnitRow
+from hub.store.enrolling import CannotEnrol
+from hub.store.units import UnitRow
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
 Answer = TypeVar("Answer")
@@ -47,10 +48,10 @@ def unit_add(name: str, public_key: str) -> None:
 @unit.command("list")
 def unit_list() -> None:
     """Every unit: where it stands and until when its certificate holds."""
-    from hub.store import enrolling
+    from hub.store import units
 
     with opened(read_settings()) as store, store.read() as connection:
-        rows = enrolling.units(connection)
+        rows = units.units(connection)
     for row in rows:
         place = f"{row.room}, seat {row.seat}" if row.seat else "no seat"
         click.echo(f"{row.unit}  {place}  {_standing(row)}")

@@ -6,7 +6,7 @@ transaction. Where a verb changes something, it must be one of `Store.write`.
     waiting, by_code      people: what there is to decide
     approve, reject       people: the decision
     approved, grant       the worker: what is to be signed, and the certificate
-    revoke, units         people: the end of a unit, and all of them
+    revoke                people: the end of a unit; all of them are in `units`
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class CannotEnrol(Exception):
 
 class TooMany(CannotEnrol):
     """So many requests wait, or came from this unit today, that this one is not kept."""
+
+
+class AnotherRequest(CannotEnrol):
+    """The number is now that of another desk's request: numbers are used again, claim codes are not."""
 
 
 class NotEnrolled(CannotEnrol):
@@ -61,26 +65,6 @@ class Request(NamedTuple):
     reason: str
     unit: str
     certificate: str
-
-
-class UnitRow(NamedTuple):
-    """A unit as the list of units shows it; room and seat '' where it has none, `certificate_ends_utc_ms` None where it
-    never had a certificate or all are revoked."""
-
-    unit: str
-    public_key: str
-    first_seen_utc_ms: int
-    is_revoked: bool
-    serial: str
-    model: str
-    revoked_utc_ms: int | None
-    revoked_by: str
-    revoked_why: str
-    room: str
-    seat: str
-    is_online: bool
-    heartbeat_utc_ms: int | None
-    certificate_ends_utc_ms: int | None
 
 
 # --- what desks ask -------------------------------------------------------------------------------------------------
@@ -259,11 +243,13 @@ def approve(
     label: str = "",
     unit: str = "",
     replaces: str = "",
+    code: str | None = None,
 ) -> str:
     """Let a unit in, at the seat `label` of `room`; answers its name. `unit` '' takes `name_for`. `replaces` names the
-    unit whose place it takes, which is unseated and revoked; then '' for room and seat means its seat. The worker
-    makes the certificate. Raises CannotEnrol."""
+    unit whose place it takes, which is unseated and revoked; then '' for room and seat means its seat. `code`: the
+    claim code that the person compared. The worker makes the certificate. Raises CannotEnrol."""
     request = request_of(connection, enrolment_id)
+    _check_code(request, code)
     _check_waiting(request)
     room, label = _place(connection, room.strip(), label.strip(), replaces)
     unit = unit.strip() or name_for(connection, request, room)
@@ -305,6 +291,11 @@ def _place(connection: sqlite3.Connection, room: str, label: str, replaces: str)
     return room, label
 
 
+def _check_code(request: Request, code: str | None) -> None:
+    if code is not None and code != request.code:
+        raise AnotherRequest("that request is no longer the one you looked at: compare the code again")
+
+
 def _check_waiting(request: Request) -> None:
     if request.state != "waiting":
         by = f" by {request.decided_by}" if request.decided_by else ""
@@ -325,10 +316,19 @@ def _check_name(connection: sqlite3.Connection, unit: str, public_key: str) -> N
         raise CannotEnrol(f"this desk's key is that of {of_key['unit']}: a second name needs a new card")
 
 
-def reject(connection: sqlite3.Connection, enrolment_id: int, *, reason: str, who: str, now_utc_ms: int) -> None:
-    """Refuse a waiting request, or an approved one that cannot be signed (the worker); the desk shows `reason`. Raises
-    CannotEnrol."""
+def reject(
+    connection: sqlite3.Connection,
+    enrolment_id: int,
+    *,
+    reason: str,
+    who: str,
+    now_utc_ms: int,
+    code: str | None = None,
+) -> None:
+    """Refuse a waiting request, or an approved one that cannot be signed (the worker); the desk shows `reason`. `code`:
+    the claim code that the person compared. Raises CannotEnrol."""
     request = request_of(connection, enrolment_id)
+    _check_code(request, code)
     if request.state not in ("waiting", "approved"):
         _check_waiting(request)
     if not 1 <= len(reason.strip()) <= 2000:
@@ -367,15 +367,6 @@ def revoke(connection: sqlite3.Connection, unit: str, *, who: str, why: str, now
     QUERIES.revoke_certificates(connection, unit=unit, now=now_utc_ms)
     QUERIES.reject_pending_of_unit(connection, unit=unit, reason="the unit was revoked", who=who, now=now_utc_ms)
     return is_changed
-
-
-def units(connection: sqlite3.Connection) -> list[UnitRow]:
-    """Every unit, by room and seat; those without a seat and then the revoked ones last."""
-    rows = []
-    for row in QUERIES.units_enrolled(connection):
-        values = dict(row) | {"is_revoked": bool(row["is_revoked"]), "is_online": bool(row["is_online"])}
-        rows.append(UnitRow(**values | {"room": row["room"] or "", "seat": row["seat"] or ""}))
-    return rows
 
 
 def _request(row: Row | None) -> Request | None:

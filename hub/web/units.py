@@ -14,7 +14,7 @@ from flask_login import current_user
 from hub.core import upkeep
 from hub.core.access import Action
 from hub.store import enrolling, security, unit_pages
-from hub.store.enrolling import CannotEnrol
+from hub.store.enrolling import AnotherRequest, CannotEnrol
 from hub.store.unit_pages import UnitsRead
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
@@ -24,7 +24,7 @@ blueprint = Blueprint("units", __name__, url_prefix="/units")
 
 DECIDED_FOR_MS = 10 * 60_000
 """So long the page shows what became of a request: a desk comes to the broker within a minute of its certificate."""
-FIELDS = ("place", "room", "label", "unit", "reason")
+FIELDS = ("code", "place", "room", "label", "unit", "reason")
 
 
 class Wrong(Exception):
@@ -81,11 +81,13 @@ def _places(read: UnitsRead) -> dict[str, Any]:
 @blueprint.post("/enrolments/<int:enrolment_id>/approve")
 @may(Action.ENROL_UNITS)
 def approve(enrolment_id: int) -> ResponseReturnValue:
-    form = _form("place", "room", "label", "unit")
+    form = _form("code", "place", "room", "label", "unit")
     try:
         place = _place(form)
         with parts().store.write() as connection:
-            unit = enrolling.approve(connection, enrolment_id, who=current_user.name, now_utc_ms=now_utc_ms(), **place)
+            unit = enrolling.approve(
+                connection, enrolment_id, code=form["code"], who=current_user.name, now_utc_ms=now_utc_ms(), **place
+            )
     except (CannotEnrol, Wrong) as cannot:
         return _refused(cannot, enrolment_id, form)
     flash(f"{unit} is let in. Its certificate is being made.")
@@ -109,11 +111,16 @@ def _place(form: dict[str, str]) -> dict[str, str]:
 @blueprint.post("/enrolments/<int:enrolment_id>/reject")
 @may(Action.ENROL_UNITS)
 def reject(enrolment_id: int) -> ResponseReturnValue:
-    form = _form("reason")
+    form = _form("code", "reason")
     try:
         with parts().store.write() as connection:
             enrolling.reject(
-                connection, enrolment_id, reason=form["reason"], who=current_user.name, now_utc_ms=now_utc_ms()
+                connection,
+                enrolment_id,
+                code=form["code"],
+                reason=form["reason"],
+                who=current_user.name,
+                now_utc_ms=now_utc_ms(),
             )
     except CannotEnrol as cannot:
         return _refused(cannot, enrolment_id, form)
@@ -122,7 +129,10 @@ def reject(enrolment_id: int) -> ResponseReturnValue:
 
 
 def _refused(cannot: Exception, enrolment_id: int, form: dict[str, str]) -> Response:
-    """The page again, with why. 409 when somebody else has decided meanwhile, else 422 and what was filled in."""
+    """The page again, with why. 409 when somebody else has decided meanwhile, or the form was of a request that
+    is gone, else 422 and what was filled in."""
+    if isinstance(cannot, AnotherRequest):
+        return Response(_show(_sentence(cannot)), 409)  # what was filled in is not meant for this desk
     with parts().store.read() as connection:
         is_waiting = any(each.enrolment_id == enrolment_id for each in enrolling.waiting(connection))
     return Response(_show(_sentence(cannot), enrolment_id, form), 422 if is_waiting else 409)

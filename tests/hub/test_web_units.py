@@ -16,6 +16,7 @@ from tests.hub.seed import now_ms
 from tests.hub.website import Site, site, token
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{7*7}}'
+CODE = "34AC-79XY"
 STAYS_MS = -600_000
 """The age of a heartbeat from the future: its desk stays online however slow the test's machine is."""
 
@@ -54,7 +55,7 @@ def send(client: FlaskClient, path: str, **form: str) -> TestResponse:
 
 
 def approve(client: FlaskClient, number: int, **form: str) -> TestResponse:
-    values = {"place": "", "room": "", "label": "", "unit": ""} | form
+    values = {"code": CODE, "place": "", "room": "", "label": "", "unit": ""} | form
     return send(client, f"/units/enrolments/{number}/approve", **values)
 
 
@@ -159,16 +160,16 @@ def test_a_rejection_needs_a_reason_and_is_for_good(place: Site) -> None:
     """The desk shows why; who approves it afterwards is told who was first."""
     number = place.centre.request("34AC-79XY")
     tim, root = place.client("Tim"), place.client("Root")
-    refused = send(tim, f"/units/enrolments/{number}/reject", reason="  ")
+    refused = send(tim, f"/units/enrolments/{number}/reject", code=CODE, reason="  ")
     assert refused.status_code == 422
     assert "Say why" in refused.text
-    assert send(tim, f"/units/enrolments/{number}/reject", reason="not ours").status_code == 303
+    assert send(tim, f"/units/enrolments/{number}/reject", code=CODE, reason="not ours").status_code == 303
     assert state_of(place, number) == ("rejected", "Tim")
     late = approve(root, number, room="Main hall", label="A9")
     assert late.status_code == 409
     assert "was rejected already by Tim" in late.text
     assert unit_at(place, "A9") is None
-    assert send(root, f"/units/enrolments/{number}/reject", reason="again").status_code == 409
+    assert send(root, f"/units/enrolments/{number}/reject", code=CODE, reason="again").status_code == 409
 
 
 def test_of_two_people_who_approve_at_once_one_does(place: Site) -> None:
@@ -183,7 +184,7 @@ def test_of_two_people_who_approve_at_once_one_does(place: Site) -> None:
     def decide(client: FlaskClient, label: str) -> None:
         csrf = token(client, "/")
         gate.wait()
-        form = {"csrf_token": csrf, "place": "", "room": "Main hall", "label": label, "unit": ""}
+        form = {"csrf_token": csrf, "code": CODE, "place": "", "room": "Main hall", "label": label, "unit": ""}
         answers.append(client.post(f"/units/enrolments/{number}/approve", data=form))
 
     threads = [
@@ -210,6 +211,25 @@ def test_a_form_that_is_not_whole_is_refused(place: Site) -> None:
         assert send(client, path).status_code == 400
     assert send(client, "/units/hall.desk-01/revoke").status_code == 400
     assert state_of(place, number) == ("waiting", "")
+
+
+@pytest.mark.parametrize("what", ["approve", "reject"])
+def test_a_stale_page_decides_nothing_about_a_stranger(place: Site, what: str) -> None:
+    """A forgotten request's number may come again: only the desk with the code that the person saw is decided."""
+    number = place.centre.request(CODE)
+    client = place.client("Tim")
+    seen = client.get("/units/").text
+    assert seen.count(f'name="code" value="{CODE}"') == 2  # approve and reject
+    place.centre.execute("delete from enrolments")
+    assert place.centre.request("HJKM-NPQR") == number
+    form = {"code": CODE, "place": "", "room": "Main hall", "label": "A9", "unit": "", "reason": "not ours"}
+    answer = send(client, f"/units/enrolments/{number}/{what}", **form)
+    assert answer.status_code == 409
+    assert "That request is no longer the one you looked at: compare the code again." in answer.text
+    assert 'value="A9"' not in answer.text
+    assert state_of(place, number) == ("waiting", "")
+    assert unit_at(place, "A9") is None
+    assert send(client, f"/units/enrolments/{number}/{what}", **form | {"code": "HJKM-NPQR"}).status_code == 303
 
 
 def test_a_request_that_has_gone_is_told(place: Site) -> None:
@@ -328,14 +348,14 @@ def test_texts_of_strangers_stay_texts(place: Site) -> None:
     assert client.get("/units/").text.count("&lt;script&gt;") == 5
     assert approve(client, number, room=EVIL, label=EVIL).status_code == 303
     other = place.centre.request("79XY-34AC", serial=EVIL)
-    send(client, f"/units/enrolments/{other}/reject", reason=EVIL)
+    send(client, f"/units/enrolments/{other}/reject", code="79XY-34AC", reason=EVIL)
     send(client, "/units/hall.desk-01/revoke", why=EVIL)
     for path in ("/units/", "/units/hall.desk-01", "/units/hall.desk-02", "/units/hall.desk-02/revoke", "/"):
         text = client.get(path).text
         assert "<script>alert" not in text, path
         assert "<img src=x" not in text, path
         assert ">49<" not in text, path
-    failed = approve(client, other, place="replace:" + EVIL, room=EVIL, label=EVIL, unit=EVIL)
+    failed = approve(client, other, code="79XY-34AC", place="replace:" + EVIL, room=EVIL, label=EVIL, unit=EVIL)
     assert "<script>alert" not in failed.text
 
 
