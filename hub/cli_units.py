@@ -106,14 +106,19 @@ def _printable(text: str) -> str:
 @click.argument("room", required=False, default="")
 @click.argument("seat", required=False, default="")
 @click.option("--name", default="", help="Default: the name it wants, else the next free one.")
-@click.option("--replaces", default="", help="The unit whose place it takes; that one is revoked.")
+@click.option(
+    "--replaces",
+    default="",
+    help="The unit whose place it takes; that one is revoked. Default, without a seat: the one that it names itself.",
+)
 def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> None:
-    """Let the desk that shows CODE in, at a seat. With --replaces ROOM and SEAT may be left out."""
+    """Let the desk that shows CODE in, at a seat. ROOM and SEAT may be left out when it takes another unit's place."""
     from hub.store import enrolling
 
-    def approve(connection: sqlite3.Connection) -> str:
+    def approve(connection: sqlite3.Connection) -> tuple[str, str]:
         request = enrolling.by_code(connection, code)
-        return enrolling.approve(
+        old = replaces or ("" if room or seat else enrolling.replaced_by(connection, request))
+        approved = enrolling.approve(
             connection,
             request.enrolment_id,
             who=_who(),
@@ -121,13 +126,13 @@ def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> N
             room=room,
             label=seat,
             unit=name,
-            replaces=replaces,
+            replaces=old,
+            code=request.code,
         )
+        return approved, old
 
-    unit_name = _write(approve)
-    click.echo(
-        f"unit {unit_name} approved{f', {replaces} revoked' if replaces else ''}; the worker makes its certificate"
-    )
+    unit_name, old = _write(approve)
+    click.echo(f"unit {unit_name} approved{f', {old} revoked' if old else ''}; the worker makes its certificate")
 
 
 @unit.command("reject")

@@ -223,6 +223,12 @@ def by_code(connection: sqlite3.Connection, typed: str) -> Request:
     return found
 
 
+def replaced_by(connection: sqlite3.Connection, request: Request) -> str:
+    """The unit whose place the request asks for; '' when it names none that there is."""
+    known = QUERIES.unit_by_name(connection, unit=request.replaces) if request.replaces else None
+    return request.replaces if known is not None else ""
+
+
 def name_for(connection: sqlite3.Connection, request: Request, room: str) -> str:
     """The name this request's unit gets in `room` when nobody chooses one: the one it wants if that is free, else the
     first free of the centre."""
@@ -257,7 +263,6 @@ def approve(
     if replaces:
         if replaces == unit:
             raise CannotEnrol(f"{unit} cannot replace itself: the new card gets a name of its own")
-        QUERIES.unseat_unit(connection, unit=replaces)
         revoke(connection, replaces, who=who, why=f"replaced by {unit}", now_utc_ms=now_utc_ms)
     if QUERIES.unit_by_name(connection, unit=unit) is None:
         QUERIES.add_unit(connection, unit=unit, public_key=request.public_key, now=now_utc_ms)
@@ -277,6 +282,7 @@ def _place(connection: sqlite3.Connection, room: str, label: str, replaces: str)
             raise CannotEnrol(f"no unit is called {replaces}: it cannot be replaced")
         if not room and not label:
             seat: Row | None = QUERIES.place_of_unit(connection, unit=replaces)
+            seat = seat or QUERIES.last_seat_of(connection, unit=replaces)
             if seat is None:
                 raise CannotEnrol(f"{replaces} has no seat: say which room and seat the new unit gets")
             room, label = seat["room"], seat["seat"]
@@ -358,12 +364,16 @@ def grant(connection: sqlite3.Connection, request: Request, certificate: str, is
 
 
 def revoke(connection: sqlite3.Connection, unit: str, *, who: str, why: str, now_utc_ms: int) -> bool:
-    """Cut a unit off for good, with all its certificates; False when it was so already. Raises CannotEnrol."""
+    """Cut a unit off for good, with all its certificates, and free its seat; False when it was so already. Its plan
+    stays: told of another while it is still connected, its desk would end the sitting that it records. Raises
+    CannotEnrol."""
     if QUERIES.unit_by_name(connection, unit=unit) is None:
         raise CannotEnrol(f"no unit is called {unit}")
     if not 1 <= len(why.strip()) <= 2000:
         raise CannotEnrol("say why, in 1 to 2000 characters")
     is_changed = bool(QUERIES.revoke_unit(connection, unit=unit, who=who, why=why.strip(), now=now_utc_ms))
+    QUERIES.remember_seat(connection, unit=unit)
+    QUERIES.unseat_unit(connection, unit=unit)
     QUERIES.revoke_certificates(connection, unit=unit, now=now_utc_ms)
     QUERIES.reject_pending_of_unit(connection, unit=unit, reason="the unit was revoked", who=who, now=now_utc_ms)
     return is_changed

@@ -9,7 +9,8 @@ from hub.store import QUERIES
 
 
 class UnitRow(NamedTuple):
-    """A unit as the list of units shows it; room and seat '' where it has none, `certificate_ends_utc_ms` None where it
+    """A unit as the list of units shows it; room and seat '' where it has none, `last_room` and `last_seat` where it
+    stood when it was revoked, `certificate_ends_utc_ms` None where it
     never had a certificate or all are revoked."""
 
     unit: str
@@ -21,6 +22,8 @@ class UnitRow(NamedTuple):
     revoked_utc_ms: int | None
     revoked_by: str
     revoked_why: str
+    last_room: str
+    last_seat: str
     room: str
     seat: str
     is_online: bool

@@ -70,12 +70,27 @@ def _views(read: UnitsRead, now: int) -> list[upkeep.UnitView]:
 
 
 def _places(read: UnitsRead) -> dict[str, Any]:
-    """Where a new unit may be put: free seats, and units whose place it may take."""
+    """Where a new unit may be put: free seats, with the revoked unit that was there last, and units whose place it may
+    take. `takes_of`: by request, what is chosen until somebody chooses: the place of the unit that it replaces."""
+    free = [place for place in read.places if place["unit"] is None]
+    last = _last_units(read)
+    for place in free:
+        place["last"] = last.get((place["room"], place["label"]), "")
+    places = {row.unit: f"replace:{row.unit}" for row in read.units if not row.is_revoked and row.seat}
+    seats = {(place["room"], place["label"]): f"seat:{place['seat_id']}" for place in free}
+    places |= {row.unit: seats.get((row.last_room, row.last_seat), "") for row in read.units if row.is_revoked}
     return {
-        "free": [place for place in read.places if place["unit"] is None],
+        "free": free,
+        "takes_of": {each.enrolment_id: places.get(each.replaces, "") for each in read.waiting},
         "rooms": sorted({place["room"] for place in read.places}),
         "replaceable": [row for row in read.units if not row.is_revoked and row.seat],
     }
+
+
+def _last_units(read: UnitsRead) -> dict[tuple[str, str], str]:
+    """The unit that was revoked last at each (room, seat)."""
+    revoked = sorted((row for row in read.units if row.is_revoked), key=lambda row: row.revoked_utc_ms or 0)
+    return {(row.last_room, row.last_seat): row.unit for row in revoked}
 
 
 @blueprint.post("/enrolments/<int:enrolment_id>/approve")

@@ -261,7 +261,7 @@ def test_a_desk_that_takes_anothers_place(store: Store) -> None:
     assert (rows["centre.desk-02"].room, rows["centre.desk-02"].seat) == ("Hall", "A1")
     assert (rows[old].seat, rows[old].is_revoked, rows[old].revoked_by) == ("", True, "ada")
     assert rows[old].revoked_why == "replaced by centre.desk-02"
-    with pytest.raises(CannotEnrol, match="has no seat"):
+    with pytest.raises(CannotEnrol, match=r"has the unit centre\.desk-02"):
         approve(store, ask(store, "c" * 64), room="", label="", replaces=old)
 
 
@@ -366,6 +366,38 @@ def test_revoking_cuts_off_for_good(store: Store) -> None:
         revoke(store, "c.nobody")
 
 
+def test_a_revoked_unit_leaves_its_seat_and_is_remembered_there(store: Store) -> None:
+    """The seat is free for anybody, and for a desk that replaces the unit; its plan stays, so that a desk which is not
+    cut off yet goes on with its sitting."""
+    old, other = enrolled(store), enrolled(store, OTHER_KEY, "bb", label="A2")
+    with store.read() as connection:
+        plan = planning.plan_of(connection, old)
+    for unit in (old, other):
+        revoke(store, unit)
+        revoke(store, unit, "again")
+    with store.read() as connection:
+        rows = {row.unit: row for row in units_of(connection)}
+        assert planning.plan_of(connection, old) == plan
+        assert planning.unseated(connection, [old]) == set()
+    assert (rows[old].room, rows[old].seat, rows[old].last_room, rows[old].last_seat) == ("", "", "Hall", "A1")
+    new = approve(store, ask(store, "c" * 64), room="", label="", replaces=old)
+    assert approve(store, ask(store, "d" * 64), label="A2") != new
+    with store.read() as connection:
+        rows = {row.unit: row for row in units_of(connection)}
+    assert (rows[new].room, rows[new].seat, rows[old].revoked_why) == ("Hall", "A1", "stolen")
+    with store.write() as connection, pytest.raises(planning.CannotPlan, match="was revoked"):
+        planning.put_seat(connection, room="Hall", label="A3", unit=old)
+
+
+def test_who_stands_nowhere_cannot_be_replaced_without_a_seat(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(
+            "insert into units (unit, public_key, first_seen_utc_ms) values ('c.old', ?, 1)", [OTHER_KEY]
+        )
+    with pytest.raises(CannotEnrol, match=r"c\.old has no seat"):
+        approve(store, ask(store), room="", label="", replaces="c.old")
+
+
 def test_a_unit_revoked_while_its_certificate_was_signed_gets_none(store: Store) -> None:
     unit = approve(store, ask(store))
     with store.read() as connection:
@@ -465,6 +497,7 @@ def _check(connection: sqlite3.Connection) -> None:
     rows = units_of(connection)
     assert len({row.public_key for row in rows}) == len(rows)
     seats = [row.seat for row in rows if row.seat]
+    assert not any(row.seat for row in rows if row.is_revoked)
     assert len(seats) == len(set(seats))
     revoked = {row.unit for row in rows if row.is_revoked}
     assert not revoked & {each.unit for each in certificates.in_use(connection, NOW)}

@@ -117,6 +117,34 @@ def test_a_desk_is_let_in_where_the_person_says(place: Site, form: dict[str, str
         assert f"replaced by {name}" in text
 
 
+def test_a_revoked_desk_gets_its_old_seat_back(place: Site) -> None:
+    """Its seat is free on Live and in the list, where the desk that replaces it has it chosen; both units say it."""
+    client = place.client("Tim")
+    assert send(client, "/units/hall.desk-01/revoke", why="card lost").status_code == 303
+    place.settle()
+    live = client.get("/").text
+    assert "No desk unit" in live
+    assert "Offline" not in live
+    assert "it was at A1, Main hall, until it was revoked" in client.get("/units/hall.desk-01").text
+    number = place.centre.request(CODE, replaces="hall.desk-01")
+    text = client.get("/units/").text
+    chosen = f"seat:{seat_id(place, 'A1')}"
+    assert re.search(rf'value="{chosen}" selected>A1, where hall.desk-01 was<', text)
+    assert approve(client, number, place=chosen).status_code == 303
+    assert unit_at(place, "A1") == "hall.desk-02"
+    assert "No desk waits" in client.get("/units/").text
+
+
+def test_the_seat_of_a_revoked_unit_may_be_typed(place: Site) -> None:
+    client = place.client("Tim")
+    send(client, "/units/hall.desk-01/revoke", why="card lost")
+    number = place.centre.request(CODE)
+    assert approve(client, number, room="Main hall", label="A1").status_code == 303
+    other = place.centre.request("HJKM-NPQR", replaces="hall.desk-01")
+    assert not re.search(r'value="(seat|replace):[^"]*" selected', client.get("/units/").text)  # it is taken
+    assert state_of(place, other)[0] == "waiting"
+
+
 def test_from_approved_to_granted_as_the_page_tells_it(place: Site) -> None:
     """The same line goes on: being made, made."""
     number = place.centre.request("34AC-79XY")
