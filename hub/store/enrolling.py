@@ -2,7 +2,7 @@
 transaction. Where a verb changes something, it must be one of `Store.write`.
 
     ask, ask_renewal      the door: a desk's request, added or refreshed; safe to repeat
-    newest                the door: what became of it
+    newest, hear          the door: what became of it, and that the desk asked
     waiting, by_code      people: what there is to decide
     approve, reject       people: the decision
     approved, grant       the worker: what is to be signed, and the certificate
@@ -176,6 +176,11 @@ def _insert(
 def newest(connection: sqlite3.Connection, public_key: str) -> Request | None:
     """The newest request of a key, None when there is none."""
     return _request(QUERIES.enrolment_newest(connection, public_key=public_key))
+
+
+def hear(connection: sqlite3.Connection, enrolment_id: int, now_utc_ms: int) -> None:
+    """The desk has asked what became of its request: it is still there."""
+    QUERIES.hear_enrolment(connection, enrolment_id=enrolment_id, now=now_utc_ms)
 
 
 class KeyHolder(NamedTuple):

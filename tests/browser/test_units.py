@@ -73,6 +73,21 @@ def test_a_desk_is_let_in_while_the_page_follows(hub: tuple[str, Centre], visit:
     assert page.evaluate("window.isSamePage") is True
 
 
+def test_a_waiting_desk_is_heard_again(hub: tuple[str, Centre], visit: Visit) -> None:
+    """The page's own count goes on from the desk's newest call, and the page stays as it is."""
+    address, centre = hub
+    centre.request("34AC-79XY", age_ms=600_000)
+    centre.execute("update enrolments set heard_utc_ms = asked_utc_ms")
+    page = visit.open("Tim")
+    page.goto(f"{address}/units/")
+    heard = page.locator(".request time").nth(1)
+    expect(heard).to_contain_text("10 min")
+    page.evaluate("document.querySelector('.request').isSame = true")
+    centre.execute("update enrolments set heard_utc_ms = asked_utc_ms + 600000")
+    expect(heard).not_to_contain_text("10 min")
+    assert page.evaluate("document.querySelector('.request').isSame") is True
+
+
 def test_what_was_wrong_stays_beside_the_form(hub: tuple[str, Centre], visit: Visit) -> None:
     """Also after the page has followed the hub: another desk comes, error and text are still there."""
     address, centre = hub
