@@ -96,6 +96,8 @@ def test_what_was_wrong_stays_beside_the_form(hub: tuple[str, Centre], visit: Vi
     page.goto(f"{address}/units/")
     page.get_by_label("Room").fill("Main hall")
     page.get_by_label("Seat's label").fill("A1")
+    fonts = "fields => fields.map(field => getComputedStyle(field)).map(style => style.fontSize + style.fontWeight)"
+    assert len(set(page.locator(".approve input:visible").evaluate_all(fonts))) == 1
     with page.expect_response(lambda response: response.status == 422):
         page.get_by_role("button", name="Approve").click()
     expect(page.locator(".error")).to_contain_text("has the unit hall.desk-01")
@@ -192,6 +194,7 @@ def test_every_text_has_contrast(hub: tuple[str, Centre], visit: Visit) -> None:
 def test_nothing_is_wider_than_a_phone(browser: Browser, hub: tuple[str, Centre]) -> None:
     address, centre = hub
     drill = _troubled(centre)
+    centre.seat(centre.room("Examination hall of the natural sciences, second floor, " * 3), "L1")
     visit = Visit(browser, address, 360, 740)
     page = visit.open("Root")
     for path in PAGES:
