@@ -224,7 +224,7 @@ def by_code(connection: sqlite3.Connection, typed: str) -> Request:
         raise CannotEnrol(str(error)) from None
     found = _request(QUERIES.enrolment_by_code(connection, code=code))
     if found is None:
-        raise CannotEnrol(f"no request with the code {code} waits: compare it with the desk's display")
+        raise CannotEnrol(f"no request with the code {code} waits: compare it with `ems-agent status` at the desk")
     return found
 
 

@@ -72,7 +72,7 @@ def test_a_waiting_desk_shows_its_code_and_what_it_says_of_itself(place: Site) -
         "Raspberry Pi 5",
         "10.4.0.31",
         "hall.desk-07",
-        "very one that this desk",
+        "very one that <code>ems-agent status</code>",
     ):
         assert words in text
     assert re.search(r'value="replace:hall.desk-01" selected', text)
