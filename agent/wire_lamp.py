@@ -105,7 +105,7 @@ _ROWS = (
         colour="#ff00a0",
         rhythm=(Beat(1.0, 2200), Beat(0.0, 300)),
         meaning="The desk is new here and waits to be let in.",
-        what_to_do="Approve it at the hub: its claim code is on its screen or label.",
+        what_to_do="Approve it at the hub. Its code is in ems-agent status at the desk, and in its log.",
     ),
     Pattern(
         name=PatternName.DRILL,

@@ -11,7 +11,8 @@ from typing import TypeVar
 import click
 
 from hub.core.enrolment import is_unit_name
-from hub.store.enrolling import CannotEnrol, UnitRow
+from hub.store.enrolling import CannotEnrol
+from hub.store.units import UnitRow
 from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
 
 Answer = TypeVar("Answer")
@@ -46,10 +47,10 @@ def unit_add(name: str, public_key: str) -> None:
 @unit.command("list")
 def unit_list() -> None:
     """Every unit: where it stands and until when its certificate holds."""
-    from hub.store import enrolling
+    from hub.store import units
 
     with opened(read_settings()) as store, store.read() as connection:
-        rows = enrolling.units(connection)
+        rows = units.units(connection)
     for row in rows:
         place = f"{row.room}, seat {row.seat}" if row.seat else "no seat"
         click.echo(f"{row.unit}  {place}  {_standing(row)}")
@@ -104,14 +105,19 @@ def _printable(text: str) -> str:
 @click.argument("room", required=False, default="")
 @click.argument("seat", required=False, default="")
 @click.option("--name", default="", help="Default: the name it wants, else the next free one.")
-@click.option("--replaces", default="", help="The unit whose place it takes; that one is revoked.")
+@click.option(
+    "--replaces",
+    default="",
+    help="The unit whose place it takes; that one is revoked. Default, without a seat: the one that it names itself.",
+)
 def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> None:
-    """Let the desk that shows CODE in, at a seat. With --replaces ROOM and SEAT may be left out."""
+    """Let the desk that shows CODE in, at a seat. ROOM and SEAT may be left out when it takes another unit's place."""
     from hub.store import enrolling
 
-    def approve(connection: sqlite3.Connection) -> str:
+    def approve(connection: sqlite3.Connection) -> tuple[str, str]:
         request = enrolling.by_code(connection, code)
-        return enrolling.approve(
+        old = replaces or ("" if room or seat else enrolling.replaced_by(connection, request))
+        approved = enrolling.approve(
             connection,
             request.enrolment_id,
             who=who_is_here(),
@@ -119,13 +125,13 @@ def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> N
             room=room,
             label=seat,
             unit=name,
-            replaces=replaces,
+            replaces=old,
+            code=request.code,
         )
+        return approved, old
 
-    unit_name = _write(approve)
-    click.echo(
-        f"unit {unit_name} approved{f', {replaces} revoked' if replaces else ''}; the worker makes its certificate"
-    )
+    unit_name, old = _write(approve)
+    click.echo(f"unit {unit_name} approved{f', {old} revoked' if old else ''}; the worker makes its certificate")
 
 
 @unit.command("reject")

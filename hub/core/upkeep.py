@@ -48,7 +48,7 @@ EVENT_WORDS = {
 
 
 class Place(Protocol):
-    """What `view` reads of a unit: `hub.store.enrolling.UnitRow`."""
+    """What `view` reads of a unit: `hub.store.units.UnitRow`."""
 
     @property
     def unit(self) -> str: ...

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 ENROLMENTS_PER_ADDRESS = "60 per minute"
 """A desk asks once and then follows its request; a room of desks behind one address must still get through."""
+HEARD_AGAIN_AFTER_MS = 10_000
+"""A desk that waits asks every few seconds; so often the store notes that it does. People read minutes."""
 WORKER_SILENT_MS = 15_000
 """The worker says something every second; a certificate that is being made waits for it."""
 
@@ -127,7 +129,14 @@ class _Door:
             found = enrolling.newest(connection, asked.public_key)
         if known is not None and known.is_revoked:
             raise _of(Revoked(enrolling.revoked_words(known.unit)))
+        self._hear(found)
         return self._state_of(found)
+
+    def _hear(self, found: Request | None) -> None:
+        now = self._now_utc_ms()
+        if found is not None and found.state == "waiting" and abs(now - found.heard_utc_ms) >= HEARD_AGAIN_AFTER_MS:
+            with self._store.write() as connection:
+                enrolling.hear(connection, found.enrolment_id, now)
 
     # --- answers ---
 

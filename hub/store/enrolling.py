@@ -2,11 +2,11 @@
 transaction. Where a verb changes something, it must be one of `Store.write`.
 
     ask, ask_renewal      the door: a desk's request, added or refreshed; safe to repeat
-    newest                the door: what became of it
+    newest, hear          the door: what became of it, and that the desk asked
     waiting, by_code      people: what there is to decide
     approve, reject       people: the decision
     approved, grant       the worker: what is to be signed, and the certificate
-    revoke, units         people: the end of a unit, and all of them
+    revoke                people: the end of a unit; all of them are in `units`
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class CannotEnrol(Exception):
 
 class TooMany(CannotEnrol):
     """So many requests wait, or came from this unit today, that this one is not kept."""
+
+
+class AnotherRequest(CannotEnrol):
+    """The number is now that of another desk's request: numbers are used again, claim codes are not."""
 
 
 class NotEnrolled(CannotEnrol):
@@ -61,26 +65,6 @@ class Request(NamedTuple):
     reason: str
     unit: str
     certificate: str
-
-
-class UnitRow(NamedTuple):
-    """A unit as the list of units shows it; room and seat '' where it has none, `certificate_ends_utc_ms` None where it
-    never had a certificate or all are revoked."""
-
-    unit: str
-    public_key: str
-    first_seen_utc_ms: int
-    is_revoked: bool
-    serial: str
-    model: str
-    revoked_utc_ms: int | None
-    revoked_by: str
-    revoked_why: str
-    room: str
-    seat: str
-    is_online: bool
-    heartbeat_utc_ms: int | None
-    certificate_ends_utc_ms: int | None
 
 
 # --- what desks ask -------------------------------------------------------------------------------------------------
@@ -194,6 +178,11 @@ def newest(connection: sqlite3.Connection, public_key: str) -> Request | None:
     return _request(QUERIES.enrolment_newest(connection, public_key=public_key))
 
 
+def hear(connection: sqlite3.Connection, enrolment_id: int, now_utc_ms: int) -> None:
+    """The desk has asked what became of its request: it is still there."""
+    QUERIES.hear_enrolment(connection, enrolment_id=enrolment_id, now=now_utc_ms)
+
+
 class KeyHolder(NamedTuple):
     """The unit that a key is of."""
 
@@ -235,8 +224,14 @@ def by_code(connection: sqlite3.Connection, typed: str) -> Request:
         raise CannotEnrol(str(error)) from None
     found = _request(QUERIES.enrolment_by_code(connection, code=code))
     if found is None:
-        raise CannotEnrol(f"no request with the code {code} waits: compare it with the desk's display")
+        raise CannotEnrol(f"no request with the code {code} waits: compare it with `ems-agent status` at the desk")
     return found
+
+
+def replaced_by(connection: sqlite3.Connection, request: Request) -> str:
+    """The unit whose place the request asks for; '' when it names none that there is."""
+    known = QUERIES.unit_by_name(connection, unit=request.replaces) if request.replaces else None
+    return request.replaces if known is not None else ""
 
 
 def name_for(connection: sqlite3.Connection, request: Request, room: str) -> str:
@@ -259,11 +254,13 @@ def approve(
     label: str = "",
     unit: str = "",
     replaces: str = "",
+    code: str | None = None,
 ) -> str:
     """Let a unit in, at the seat `label` of `room`; answers its name. `unit` '' takes `name_for`. `replaces` names the
-    unit whose place it takes, which is unseated and revoked; then '' for room and seat means its seat. The worker
-    makes the certificate. Raises CannotEnrol."""
+    unit whose place it takes, which is unseated and revoked; then '' for room and seat means its seat. `code`: the
+    claim code that the person compared. The worker makes the certificate. Raises CannotEnrol."""
     request = request_of(connection, enrolment_id)
+    _check_code(request, code)
     _check_waiting(request)
     room, label = _place(connection, room.strip(), label.strip(), replaces)
     unit = unit.strip() or name_for(connection, request, room)
@@ -271,7 +268,6 @@ def approve(
     if replaces:
         if replaces == unit:
             raise CannotEnrol(f"{unit} cannot replace itself: the new card gets a name of its own")
-        QUERIES.unseat_unit(connection, unit=replaces)
         revoke(connection, replaces, who=who, why=f"replaced by {unit}", now_utc_ms=now_utc_ms)
     if QUERIES.unit_by_name(connection, unit=unit) is None:
         QUERIES.add_unit(connection, unit=unit, public_key=request.public_key, now=now_utc_ms)
@@ -291,6 +287,7 @@ def _place(connection: sqlite3.Connection, room: str, label: str, replaces: str)
             raise CannotEnrol(f"no unit is called {replaces}: it cannot be replaced")
         if not room and not label:
             seat: Row | None = QUERIES.place_of_unit(connection, unit=replaces)
+            seat = seat or QUERIES.last_seat_of(connection, unit=replaces)
             if seat is None:
                 raise CannotEnrol(f"{replaces} has no seat: say which room and seat the new unit gets")
             room, label = seat["room"], seat["seat"]
@@ -303,6 +300,11 @@ def _place(connection: sqlite3.Connection, room: str, label: str, replaces: str)
             f"seat {label} in {room} has the unit {holder['unit']}: choose another seat, or replace that unit"
         )
     return room, label
+
+
+def _check_code(request: Request, code: str | None) -> None:
+    if code is not None and code != request.code:
+        raise AnotherRequest("that request is no longer the one you looked at: compare the code again")
 
 
 def _check_waiting(request: Request) -> None:
@@ -325,10 +327,19 @@ def _check_name(connection: sqlite3.Connection, unit: str, public_key: str) -> N
         raise CannotEnrol(f"this desk's key is that of {of_key['unit']}: a second name needs a new card")
 
 
-def reject(connection: sqlite3.Connection, enrolment_id: int, *, reason: str, who: str, now_utc_ms: int) -> None:
-    """Refuse a waiting request, or an approved one that cannot be signed (the worker); the desk shows `reason`. Raises
-    CannotEnrol."""
+def reject(
+    connection: sqlite3.Connection,
+    enrolment_id: int,
+    *,
+    reason: str,
+    who: str,
+    now_utc_ms: int,
+    code: str | None = None,
+) -> None:
+    """Refuse a waiting request, or an approved one that cannot be signed (the worker); the desk shows `reason`. `code`:
+    the claim code that the person compared. Raises CannotEnrol."""
     request = request_of(connection, enrolment_id)
+    _check_code(request, code)
     if request.state not in ("waiting", "approved"):
         _check_waiting(request)
     if not 1 <= len(reason.strip()) <= 2000:
@@ -358,24 +369,19 @@ def grant(connection: sqlite3.Connection, request: Request, certificate: str, is
 
 
 def revoke(connection: sqlite3.Connection, unit: str, *, who: str, why: str, now_utc_ms: int) -> bool:
-    """Cut a unit off for good, with all its certificates; False when it was so already. Raises CannotEnrol."""
+    """Cut a unit off for good, with all its certificates, and free its seat; False when it was so already. Its plan
+    stays: told of another while it is still connected, its desk would end the sitting that it records. Raises
+    CannotEnrol."""
     if QUERIES.unit_by_name(connection, unit=unit) is None:
         raise CannotEnrol(f"no unit is called {unit}")
     if not 1 <= len(why.strip()) <= 2000:
         raise CannotEnrol("say why, in 1 to 2000 characters")
     is_changed = bool(QUERIES.revoke_unit(connection, unit=unit, who=who, why=why.strip(), now=now_utc_ms))
+    QUERIES.remember_seat(connection, unit=unit)
+    QUERIES.unseat_unit(connection, unit=unit)
     QUERIES.revoke_certificates(connection, unit=unit, now=now_utc_ms)
     QUERIES.reject_pending_of_unit(connection, unit=unit, reason="the unit was revoked", who=who, now=now_utc_ms)
     return is_changed
-
-
-def units(connection: sqlite3.Connection) -> list[UnitRow]:
-    """Every unit, by room and seat; those without a seat and then the revoked ones last."""
-    rows = []
-    for row in QUERIES.units_enrolled(connection):
-        values = dict(row) | {"is_revoked": bool(row["is_revoked"]), "is_online": bool(row["is_online"])}
-        rows.append(UnitRow(**values | {"room": row["room"] or "", "seat": row["seat"] or ""}))
-    return rows
 
 
 def _request(row: Row | None) -> Request | None:

@@ -34,9 +34,12 @@ def put_room(connection: sqlite3.Connection, room: str) -> int:
 
 
 def put_seat(connection: sqlite3.Connection, *, room: str, label: str, unit: str | None = None) -> None:
-    """Make the seat, and put `unit` there, away from where it was. Raises CannotPlan for a unit not known."""
-    if unit is not None and QUERIES.unit_by_name(connection, unit=unit) is None:
+    """Make the seat, and put `unit` there, away from where it was. Raises CannotPlan for a unit unknown or revoked."""
+    known: Row | None = None if unit is None else QUERIES.unit_by_name(connection, unit=unit)
+    if unit is not None and known is None:
         raise CannotPlan(f"no unit is called {unit}")
+    if known is not None and known["is_revoked"]:
+        raise CannotPlan(f"{unit} was revoked: it gets no seat")
     room_id = put_room(connection, room)
     QUERIES.insert_seat(connection, room_id=room_id, label=label)
     if unit is not None:
@@ -54,9 +57,9 @@ def put_masks(connection: sqlite3.Connection, *, room: str, label: str, masks: S
 
 
 def unseated(connection: sqlite3.Connection, units: Iterable[str]) -> set[str]:
-    """Those of `units` that the hub knows and that have no seat."""
+    """Those of `units` that are enrolled and have no seat."""
     seated = {row["unit"] for row in QUERIES.seats_with_unit(connection)}
-    known = {row["unit"] for row in QUERIES.units_all(connection)}
+    known = {row["unit"] for row in QUERIES.units_all(connection) if not row["is_revoked"]}
     return (set(units) & known) - seated
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from hub.store import QUERIES, Row, Store, enrolling, security
-from hub.store.enrolling import Request, UnitRow
+from hub.store import QUERIES, Row, Store, enrolling, security, units
+from hub.store.enrolling import Request
+from hub.store.units import UnitRow
 
 SEGMENTS_RATED = 20
 """Newest segments from which a card's hours are told: some minutes of the camera as it is now."""
@@ -38,7 +39,7 @@ def read_units(store: Store, decided_since_utc_ms: int) -> UnitsRead:
     with store.read() as connection:
         waiting = enrolling.waiting(connection)
         return UnitsRead(
-            units=enrolling.units(connection),
+            units=units.units(connection),
             told={row["unit"]: dict(row) for row in QUERIES.units_told(connection, most=SEGMENTS_RATED)},
             events=security.unseen(connection),
             waiting=waiting,

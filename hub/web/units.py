@@ -14,7 +14,7 @@ from flask_login import current_user
 from hub.core import upkeep
 from hub.core.access import Action
 from hub.store import enrolling, security, unit_pages
-from hub.store.enrolling import CannotEnrol
+from hub.store.enrolling import AnotherRequest, CannotEnrol
 from hub.store.unit_pages import UnitsRead
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
@@ -24,7 +24,7 @@ blueprint = Blueprint("units", __name__, url_prefix="/units")
 
 DECIDED_FOR_MS = 10 * 60_000
 """So long the page shows what became of a request: a desk comes to the broker within a minute of its certificate."""
-FIELDS = ("place", "room", "label", "unit", "reason")
+FIELDS = ("code", "place", "room", "label", "unit", "reason")
 
 
 class Wrong(Exception):
@@ -70,22 +70,39 @@ def _views(read: UnitsRead, now: int) -> list[upkeep.UnitView]:
 
 
 def _places(read: UnitsRead) -> dict[str, Any]:
-    """Where a new unit may be put: free seats, and units whose place it may take."""
+    """Where a new unit may be put: free seats, with the revoked unit that was there last, and units whose place it may
+    take. `takes_of`: by request, what is chosen until somebody chooses: the place of the unit that it replaces."""
+    free = [place for place in read.places if place["unit"] is None]
+    last = _last_units(read)
+    for place in free:
+        place["last"] = last.get((place["room"], place["label"]), "")
+    places = {row.unit: f"replace:{row.unit}" for row in read.units if not row.is_revoked and row.seat}
+    seats = {(place["room"], place["label"]): f"seat:{place['seat_id']}" for place in free}
+    places |= {row.unit: seats.get((row.last_room, row.last_seat), "") for row in read.units if row.is_revoked}
     return {
-        "free": [place for place in read.places if place["unit"] is None],
+        "free": free,
+        "takes_of": {each.enrolment_id: places.get(each.replaces, "") for each in read.waiting},
         "rooms": sorted({place["room"] for place in read.places}),
         "replaceable": [row for row in read.units if not row.is_revoked and row.seat],
     }
 
 
+def _last_units(read: UnitsRead) -> dict[tuple[str, str], str]:
+    """The unit that was revoked last at each (room, seat)."""
+    revoked = sorted((row for row in read.units if row.is_revoked), key=lambda row: row.revoked_utc_ms or 0)
+    return {(row.last_room, row.last_seat): row.unit for row in revoked}
+
+
 @blueprint.post("/enrolments/<int:enrolment_id>/approve")
 @may(Action.ENROL_UNITS)
 def approve(enrolment_id: int) -> ResponseReturnValue:
-    form = _form("place", "room", "label", "unit")
+    form = _form("code", "place", "room", "label", "unit")
     try:
         place = _place(form)
         with parts().store.write() as connection:
-            unit = enrolling.approve(connection, enrolment_id, who=current_user.name, now_utc_ms=now_utc_ms(), **place)
+            unit = enrolling.approve(
+                connection, enrolment_id, code=form["code"], who=current_user.name, now_utc_ms=now_utc_ms(), **place
+            )
     except (CannotEnrol, Wrong) as cannot:
         return _refused(cannot, enrolment_id, form)
     flash(f"{unit} is let in. Its certificate is being made.")
@@ -109,11 +126,16 @@ def _place(form: dict[str, str]) -> dict[str, str]:
 @blueprint.post("/enrolments/<int:enrolment_id>/reject")
 @may(Action.ENROL_UNITS)
 def reject(enrolment_id: int) -> ResponseReturnValue:
-    form = _form("reason")
+    form = _form("code", "reason")
     try:
         with parts().store.write() as connection:
             enrolling.reject(
-                connection, enrolment_id, reason=form["reason"], who=current_user.name, now_utc_ms=now_utc_ms()
+                connection,
+                enrolment_id,
+                code=form["code"],
+                reason=form["reason"],
+                who=current_user.name,
+                now_utc_ms=now_utc_ms(),
             )
     except CannotEnrol as cannot:
         return _refused(cannot, enrolment_id, form)
@@ -122,7 +144,10 @@ def reject(enrolment_id: int) -> ResponseReturnValue:
 
 
 def _refused(cannot: Exception, enrolment_id: int, form: dict[str, str]) -> Response:
-    """The page again, with why. 409 when somebody else has decided meanwhile, else 422 and what was filled in."""
+    """The page again, with why. 409 when somebody else has decided meanwhile, or the form was of a request that
+    is gone, else 422 and what was filled in."""
+    if isinstance(cannot, AnotherRequest):
+        return Response(_show(_sentence(cannot)), 409)  # what was filled in is not meant for this desk
     with parts().store.read() as connection:
         is_waiting = any(each.enrolment_id == enrolment_id for each in enrolling.waiting(connection))
     return Response(_show(_sentence(cannot), enrolment_id, form), 422 if is_waiting else 409)

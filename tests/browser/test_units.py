@@ -73,6 +73,21 @@ def test_a_desk_is_let_in_while_the_page_follows(hub: tuple[str, Centre], visit:
     assert page.evaluate("window.isSamePage") is True
 
 
+def test_a_waiting_desk_is_heard_again(hub: tuple[str, Centre], visit: Visit) -> None:
+    """The page's own count goes on from the desk's newest call, and the page stays as it is."""
+    address, centre = hub
+    centre.request("34AC-79XY", age_ms=600_000)
+    centre.execute("update enrolments set heard_utc_ms = asked_utc_ms")
+    page = visit.open("Tim")
+    page.goto(f"{address}/units/")
+    heard = page.locator(".request time").nth(1)
+    expect(heard).to_contain_text("10 min")
+    page.evaluate("document.querySelector('.request').isSame = true")
+    centre.execute("update enrolments set heard_utc_ms = asked_utc_ms + 600000")
+    expect(heard).not_to_contain_text("10 min")
+    assert page.evaluate("document.querySelector('.request').isSame") is True
+
+
 def test_what_was_wrong_stays_beside_the_form(hub: tuple[str, Centre], visit: Visit) -> None:
     """Also after the page has followed the hub: another desk comes, error and text are still there."""
     address, centre = hub
@@ -81,6 +96,8 @@ def test_what_was_wrong_stays_beside_the_form(hub: tuple[str, Centre], visit: Vi
     page.goto(f"{address}/units/")
     page.get_by_label("Room").fill("Main hall")
     page.get_by_label("Seat's label").fill("A1")
+    fonts = "fields => fields.map(field => getComputedStyle(field)).map(style => style.fontSize + style.fontWeight)"
+    assert len(set(page.locator(".approve input:visible").evaluate_all(fonts))) == 1
     with page.expect_response(lambda response: response.status == 422):
         page.get_by_role("button", name="Approve").click()
     expect(page.locator(".error")).to_contain_text("has the unit hall.desk-01")
@@ -177,6 +194,7 @@ def test_every_text_has_contrast(hub: tuple[str, Centre], visit: Visit) -> None:
 def test_nothing_is_wider_than_a_phone(browser: Browser, hub: tuple[str, Centre]) -> None:
     address, centre = hub
     drill = _troubled(centre)
+    centre.seat(centre.room("Examination hall of the natural sciences, second floor, " * 3), "L1")
     visit = Visit(browser, address, 360, 740)
     page = visit.open("Root")
     for path in PAGES:

@@ -67,6 +67,25 @@ def test_from_unknown_to_granted(hub: Hub, card: Card) -> None:
     assert granted.grant.certificate.count("BEGIN CERTIFICATE") == 2
 
 
+def test_a_desk_that_follows_its_request_is_heard_of(hub: Hub, card: Card) -> None:
+    """People see that it still waits, and it is not forgotten after a day; what is decided stays as it is."""
+
+    def heard() -> int:
+        return int(value(hub.store, f"select heard_utc_ms from enrolments where public_key = '{card.public_key}'"))
+
+    def follow() -> int:
+        with hub.store.write() as connection:
+            connection.execute("update enrolments set heard_utc_ms = ? where public_key = ?", [asked, card.public_key])
+        hub.post(STATE_PATH, card.state(), card.key).state()
+        return heard()
+
+    code = hub.post(ENROLMENTS_PATH, card.request(), card.key).state().code
+    asked = heard() - 3_600_000
+    assert follow() > asked + 3_000_000
+    hub.approve(code)
+    assert follow() == asked
+
+
 def test_a_known_key_is_let_in_again_without_a_person(hub: Hub, card: Card) -> None:
     """A desk that lost its certificate asks as at first, and one that has it renews: same unit, nobody approves."""
     unit = enrolled(hub, card)

@@ -199,3 +199,19 @@ def test_requests_at_the_terminal(run: Run, store: Store) -> None:
     listed = run("unit", "list").output.splitlines()
     assert listed[0] == "centre.desk-02  Hall, seat A1  no certificate yet"
     assert "replaced by centre.desk-02" in listed[1]
+
+
+def test_a_desk_that_says_whom_it_replaces_needs_no_seat(run: Run, store: Store) -> None:
+    """Nor the unit's name again, also after that unit was revoked; an unknown one, and a seat, count as ever."""
+    codes = []
+    for number, replaces in enumerate(("", "centre.desk-01", "c.never", "centre.desk-02")):
+        with store.write() as connection:
+            told = {"public_key": f"{number:064x}", "csr": csr(), "replaces": replaces}
+            codes.append(enrolling.ask(connection, now_utc_ms=now_utc_ms(), **told).code)
+    run("unit", "approve", codes[0], "Hall", "A1")
+    run("unit", "revoke", "centre.desk-01", "--why", "lost")
+    assert "unit centre.desk-02 approved, centre.desk-01 revoked" in run("unit", "approve", codes[1]).output
+    assert "say which room" in refused(run("unit", "approve", codes[2]))
+    assert "unit centre.desk-03 approved;" in run("unit", "approve", codes[3], "Hall", "A2").output
+    listed = run("unit", "list").output.splitlines()
+    assert [line[:29] for line in listed[:2]] == ["centre.desk-02  Hall, seat A1", "centre.desk-03  Hall, seat A2"]

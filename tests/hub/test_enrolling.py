@@ -18,6 +18,7 @@ from hub.core import enrolment
 from hub.store import Store, certificates, enrolling, migrations, planning
 from hub.store.certificates import Issued, Standing
 from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
+from hub.store.units import units as units_of
 
 NOW = 1_800_000_000_000
 MINUTE_MS, DAY_MS = 60_000, enrolment.DAY_MS
@@ -156,7 +157,7 @@ def test_an_approved_desk_has_name_key_seat_and_plan(store: Store) -> None:
         NOW,
     )
     with store.read() as connection:
-        row = enrolling.units(connection)[0]
+        row = units_of(connection)[0]
         plan = connection.execute("select payload from plans where unit = 'centre.desk-01'").fetchone()
     assert (row.unit, row.public_key, row.room, row.seat) == ("centre.desk-01", KEY, "Hall", "A1")
     assert (row.serial, row.model, row.is_revoked, row.certificate_ends_utc_ms) == ("S1", "Pi 5", False, None)
@@ -217,7 +218,7 @@ def test_what_cannot_be_approved_says_why_and_changes_nothing(store: Store, choi
     assert "\n" not in str(found.value)
     assert waiting(store) == [request]
     with store.read() as connection:
-        assert len(enrolling.units(connection)) == 2
+        assert len(units_of(connection)) == 2
 
 
 def test_two_people_cannot_decide_one_request(store: Store) -> None:
@@ -262,12 +263,12 @@ def test_a_desk_that_takes_anothers_place(store: Store) -> None:
     request = ask(store, OTHER_KEY, replaces=old)
     assert approve(store, request, room="", label="", replaces=old) == "centre.desk-02"
     with store.read() as connection:
-        rows = {row.unit: row for row in enrolling.units(connection)}
+        rows = {row.unit: row for row in units_of(connection)}
         assert [each.serial_number for each in certificates.revoked_certificates(connection)] == ["aa"]
     assert (rows["centre.desk-02"].room, rows["centre.desk-02"].seat) == ("Hall", "A1")
     assert (rows[old].seat, rows[old].is_revoked, rows[old].revoked_by) == ("", True, "ada")
     assert rows[old].revoked_why == "replaced by centre.desk-02"
-    with pytest.raises(CannotEnrol, match="has no seat"):
+    with pytest.raises(CannotEnrol, match=r"has the unit centre\.desk-02"):
         approve(store, ask(store, "c" * 64), room="", label="", replaces=old)
 
 
@@ -276,7 +277,7 @@ def test_a_replacement_at_another_seat_leaves_the_old_one_empty(store: Store) ->
     old = enrolled(store)
     approve(store, ask(store, OTHER_KEY), label="B2", replaces=old)
     with store.read() as connection:
-        assert {row.unit: row.seat for row in enrolling.units(connection)} == {old: "", "centre.desk-02": "B2"}
+        assert {row.unit: row.seat for row in units_of(connection)} == {old: "", "centre.desk-02": "B2"}
         plan = connection.execute("select payload from plans where unit = ?", [old]).fetchone()
     assert msgspec.json.decode(plan["payload"], type=wire.Plan).sittings == ()
     assert approve(store, ask(store, "c" * 64), label="A1") == "centre.desk-03"
@@ -292,7 +293,7 @@ def test_a_granted_desk_has_its_certificate(store: Store) -> None:
     assert ask(store, now=NOW + MINUTE_MS).certificate == "PEM aa"
     with store.read() as connection:
         assert enrolling.approved(connection) == []
-        assert enrolling.units(connection)[0].certificate_ends_utc_ms == NOW + 90 * DAY_MS
+        assert units_of(connection)[0].certificate_ends_utc_ms == NOW + 90 * DAY_MS
         assert [each.unit for each in in_use(connection, NOW)] == [unit]
         assert in_use(connection, NOW + 90 * DAY_MS) == []
 
@@ -366,10 +367,42 @@ def test_revoking_cuts_off_for_good(store: Store) -> None:
         assert [each.serial_number for each in certificates.revoked_certificates(connection)] == ["aa"]
         assert in_use(connection, NOW) == []
         assert certificates.expiring(connection, NOW + 999 * DAY_MS) == []
-        row = enrolling.units(connection)[0]
+        row = units_of(connection)[0]
     assert (row.is_revoked, row.revoked_why, row.certificate_ends_utc_ms) == (True, "stolen", None)
     with pytest.raises(CannotEnrol, match="no unit is called"):
         revoke(store, "c.nobody")
+
+
+def test_a_revoked_unit_leaves_its_seat_and_is_remembered_there(store: Store) -> None:
+    """The seat is free for anybody, and for a desk that replaces the unit; its plan stays, so that a desk which is not
+    cut off yet goes on with its sitting."""
+    old, other = enrolled(store), enrolled(store, OTHER_KEY, "bb", label="A2")
+    with store.read() as connection:
+        plan = planning.plan_of(connection, old)
+    for unit in (old, other):
+        revoke(store, unit)
+        revoke(store, unit, "again")
+    with store.read() as connection:
+        rows = {row.unit: row for row in units_of(connection)}
+        assert planning.plan_of(connection, old) == plan
+        assert planning.unseated(connection, [old]) == set()
+    assert (rows[old].room, rows[old].seat, rows[old].last_room, rows[old].last_seat) == ("", "", "Hall", "A1")
+    new = approve(store, ask(store, "c" * 64), room="", label="", replaces=old)
+    assert approve(store, ask(store, "d" * 64), label="A2") != new
+    with store.read() as connection:
+        rows = {row.unit: row for row in units_of(connection)}
+    assert (rows[new].room, rows[new].seat, rows[old].revoked_why) == ("Hall", "A1", "stolen")
+    with store.write() as connection, pytest.raises(planning.CannotPlan, match="was revoked"):
+        planning.put_seat(connection, room="Hall", label="A3", unit=old)
+
+
+def test_who_stands_nowhere_cannot_be_replaced_without_a_seat(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(
+            "insert into units (unit, public_key, first_seen_utc_ms) values ('c.old', ?, 1)", [OTHER_KEY]
+        )
+    with pytest.raises(CannotEnrol, match=r"c\.old has no seat"):
+        approve(store, ask(store), room="", label="", replaces="c.old")
 
 
 def test_a_unit_revoked_while_its_certificate_was_signed_gets_none(store: Store) -> None:
@@ -454,7 +487,7 @@ def _step(connection: sqlite3.Connection, step: str, key: str, seat: str, number
 
 def _act(connection: sqlite3.Connection, step: str, key: str, seat: str, number: int, draw: random.Random) -> None:
     now = NOW + number
-    units = [row.unit for row in enrolling.units(connection)] or ["c.none"]
+    units = [row.unit for row in units_of(connection)] or ["c.none"]
     pending = enrolling.waiting(connection) + enrolling.approved(connection)
     if step in ("ask", "again"):
         csr = "csr" if step == "again" else f"csr {number}"
@@ -478,9 +511,10 @@ def _act(connection: sqlite3.Connection, step: str, key: str, seat: str, number:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    rows = enrolling.units(connection)
+    rows = units_of(connection)
     assert len({row.public_key for row in rows}) == len(rows)
     seats = [row.seat for row in rows if row.seat]
+    assert not any(row.seat for row in rows if row.is_revoked)
     assert len(seats) == len(set(seats))
     revoked = {row.unit for row in rows if row.is_revoked}
     assert not revoked & {each.unit for each in in_use(connection, NOW)}

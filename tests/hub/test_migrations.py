@@ -35,6 +35,29 @@ def test_every_version_grows_into_todays_schema(start: int) -> None:
         assert old.execute("select count(*) from units").fetchone()[0] == 1
 
 
+def test_the_seat_of_a_unit_that_was_revoked_before_is_freed_and_remembered() -> None:
+    """Those of other units stay as they are."""
+    before = next(number for number, step in enumerate(migrations.STEPS) if step.name == "0007_last_seat.sql")
+    with closing(sqlite3.connect(":memory:")) as old:
+        migrations.migrate(old, before)
+        old.executescript(
+            f"""insert into rooms (name) values ('Hall');
+            insert into units (unit, public_key, first_seen_utc_ms, is_revoked)
+            values ('c.gone', '{"0" * 64}', 1, 1), ('c.well', '{"1" * 64}', 1, 0), ('c.none', '{"2" * 64}', 1, 1);
+            insert into seats (room_id, label, unit) values (1, 'A1', 'c.gone'), (1, 'A2', 'c.well');"""
+        )
+        migrations.migrate(old)
+        assert old.execute("select label, unit from seats order by label").fetchall() == [
+            ("A1", None),
+            ("A2", "c.well"),
+        ]
+        assert old.execute("select unit, last_room, last_seat from units order by unit").fetchall() == [
+            ("c.gone", "Hall", "A1"),
+            ("c.none", "", ""),
+            ("c.well", "", ""),
+        ]
+
+
 def test_every_table_is_strict_and_sound() -> None:
     """STRICT everywhere, so that a text never sits in a number's place."""
     with closing(sqlite3.connect(":memory:")) as fresh:

@@ -16,6 +16,7 @@ from tests.hub.seed import now_ms
 from tests.hub.website import Site, site, token
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{7*7}}'
+CODE = "34AC-79XY"
 STAYS_MS = -600_000
 """The age of a heartbeat from the future: its desk stays online however slow the test's machine is."""
 
@@ -54,7 +55,7 @@ def send(client: FlaskClient, path: str, **form: str) -> TestResponse:
 
 
 def approve(client: FlaskClient, number: int, **form: str) -> TestResponse:
-    values = {"place": "", "room": "", "label": "", "unit": ""} | form
+    values = {"code": CODE, "place": "", "room": "", "label": "", "unit": ""} | form
     return send(client, f"/units/enrolments/{number}/approve", **values)
 
 
@@ -71,7 +72,7 @@ def test_a_waiting_desk_shows_its_code_and_what_it_says_of_itself(place: Site) -
         "Raspberry Pi 5",
         "10.4.0.31",
         "hall.desk-07",
-        "very one that this desk",
+        "very one that <code>ems-agent status</code>",
     ):
         assert words in text
     assert re.search(r'value="replace:hall.desk-01" selected', text)
@@ -114,6 +115,34 @@ def test_a_desk_is_let_in_where_the_person_says(place: Site, form: dict[str, str
     if form["place"].startswith("replace"):
         assert "Revoked: 1" in text
         assert f"replaced by {name}" in text
+
+
+def test_a_revoked_desk_gets_its_old_seat_back(place: Site) -> None:
+    """Its seat is free on Live and in the list, where the desk that replaces it has it chosen; both units say it."""
+    client = place.client("Tim")
+    assert send(client, "/units/hall.desk-01/revoke", why="card lost").status_code == 303
+    place.settle()
+    live = client.get("/").text
+    assert "No desk unit" in live
+    assert "Offline" not in live
+    assert "it was at A1, Main hall, until it was revoked" in client.get("/units/hall.desk-01").text
+    number = place.centre.request(CODE, replaces="hall.desk-01")
+    text = client.get("/units/").text
+    chosen = f"seat:{seat_id(place, 'A1')}"
+    assert re.search(rf'value="{chosen}" selected>A1, where hall.desk-01 was<', text)
+    assert approve(client, number, place=chosen).status_code == 303
+    assert unit_at(place, "A1") == "hall.desk-02"
+    assert "No desk waits" in client.get("/units/").text
+
+
+def test_the_seat_of_a_revoked_unit_may_be_typed(place: Site) -> None:
+    client = place.client("Tim")
+    send(client, "/units/hall.desk-01/revoke", why="card lost")
+    number = place.centre.request(CODE)
+    assert approve(client, number, room="Main hall", label="A1").status_code == 303
+    other = place.centre.request("HJKM-NPQR", replaces="hall.desk-01")
+    assert not re.search(r'value="(seat|replace):[^"]*" selected', client.get("/units/").text)  # it is taken
+    assert state_of(place, other)[0] == "waiting"
 
 
 def test_from_approved_to_granted_as_the_page_tells_it(place: Site) -> None:
@@ -159,16 +188,16 @@ def test_a_rejection_needs_a_reason_and_is_for_good(place: Site) -> None:
     """The desk shows why; who approves it afterwards is told who was first."""
     number = place.centre.request("34AC-79XY")
     tim, root = place.client("Tim"), place.client("Root")
-    refused = send(tim, f"/units/enrolments/{number}/reject", reason="  ")
+    refused = send(tim, f"/units/enrolments/{number}/reject", code=CODE, reason="  ")
     assert refused.status_code == 422
     assert "Say why" in refused.text
-    assert send(tim, f"/units/enrolments/{number}/reject", reason="not ours").status_code == 303
+    assert send(tim, f"/units/enrolments/{number}/reject", code=CODE, reason="not ours").status_code == 303
     assert state_of(place, number) == ("rejected", "Tim")
     late = approve(root, number, room="Main hall", label="A9")
     assert late.status_code == 409
     assert "was rejected already by Tim" in late.text
     assert unit_at(place, "A9") is None
-    assert send(root, f"/units/enrolments/{number}/reject", reason="again").status_code == 409
+    assert send(root, f"/units/enrolments/{number}/reject", code=CODE, reason="again").status_code == 409
 
 
 def test_of_two_people_who_approve_at_once_one_does(place: Site) -> None:
@@ -183,7 +212,7 @@ def test_of_two_people_who_approve_at_once_one_does(place: Site) -> None:
     def decide(client: FlaskClient, label: str) -> None:
         csrf = token(client, "/")
         gate.wait()
-        form = {"csrf_token": csrf, "place": "", "room": "Main hall", "label": label, "unit": ""}
+        form = {"csrf_token": csrf, "code": CODE, "place": "", "room": "Main hall", "label": label, "unit": ""}
         answers.append(client.post(f"/units/enrolments/{number}/approve", data=form))
 
     threads = [
@@ -210,6 +239,25 @@ def test_a_form_that_is_not_whole_is_refused(place: Site) -> None:
         assert send(client, path).status_code == 400
     assert send(client, "/units/hall.desk-01/revoke").status_code == 400
     assert state_of(place, number) == ("waiting", "")
+
+
+@pytest.mark.parametrize("what", ["approve", "reject"])
+def test_a_stale_page_decides_nothing_about_a_stranger(place: Site, what: str) -> None:
+    """A forgotten request's number may come again: only the desk with the code that the person saw is decided."""
+    number = place.centre.request(CODE)
+    client = place.client("Tim")
+    seen = client.get("/units/").text
+    assert seen.count(f'name="code" value="{CODE}"') == 2  # approve and reject
+    place.centre.execute("delete from enrolments")
+    assert place.centre.request("HJKM-NPQR") == number
+    form = {"code": CODE, "place": "", "room": "Main hall", "label": "A9", "unit": "", "reason": "not ours"}
+    answer = send(client, f"/units/enrolments/{number}/{what}", **form)
+    assert answer.status_code == 409
+    assert "That request is no longer the one you looked at: compare the code again." in answer.text
+    assert 'value="A9"' not in answer.text
+    assert state_of(place, number) == ("waiting", "")
+    assert unit_at(place, "A9") is None
+    assert send(client, f"/units/enrolments/{number}/{what}", **form | {"code": "HJKM-NPQR"}).status_code == 303
 
 
 def test_a_request_that_has_gone_is_told(place: Site) -> None:
@@ -259,8 +307,10 @@ def test_a_units_own_page_tells_its_story(place: Site) -> None:
     place.centre.certificate("hall.desk-02", age_days=0)
     place.centre.security_event("hall.desk-02", "boot_went_back", "start 4 after 9", count=3)
     text = client.get("/units/hall.desk-02").text
-    for words in ("34AC-79XY", "Tim", "went back to an earlier start", "start 4 after 9", "3 times", "holds"):
+    for words in ("34AC-79XY", "Tim", "start 4 after 9", "3 times", "holds"):
         assert words in text
+    assert text.count("went back to an earlier start") == 1
+    assert "The unit's page" not in text
     assert client.get("/units/hall.desk-77").status_code == 404
 
 
@@ -276,7 +326,7 @@ def test_a_revocation_is_asked_twice_and_needs_a_reason(place: Site) -> None:
     assert "Say why" in refused.text
     assert send(client, "/units/hall.desk-01/revoke", why="card lost").status_code == 303
     text = client.get("/units/hall.desk-01").text
-    for words in ("Revoked", "by <strong>Tim</strong>", "card lost"):
+    for words in ("Revoked", "by <strong>Tim</strong>", "card lost", "Revoked: <bdi>card lost</bdi>"):
         assert words in text
     assert "/units/hall.desk-01/revoke" not in text
     assert client.get("/units/hall.desk-01/revoke").status_code == 302
@@ -328,14 +378,14 @@ def test_texts_of_strangers_stay_texts(place: Site) -> None:
     assert client.get("/units/").text.count("&lt;script&gt;") == 5
     assert approve(client, number, room=EVIL, label=EVIL).status_code == 303
     other = place.centre.request("79XY-34AC", serial=EVIL)
-    send(client, f"/units/enrolments/{other}/reject", reason=EVIL)
+    send(client, f"/units/enrolments/{other}/reject", code="79XY-34AC", reason=EVIL)
     send(client, "/units/hall.desk-01/revoke", why=EVIL)
     for path in ("/units/", "/units/hall.desk-01", "/units/hall.desk-02", "/units/hall.desk-02/revoke", "/"):
         text = client.get(path).text
         assert "<script>alert" not in text, path
         assert "<img src=x" not in text, path
         assert ">49<" not in text, path
-    failed = approve(client, other, place="replace:" + EVIL, room=EVIL, label=EVIL, unit=EVIL)
+    failed = approve(client, other, code="79XY-34AC", place="replace:" + EVIL, room=EVIL, label=EVIL, unit=EVIL)
     assert "<script>alert" not in failed.text
 
 

@@ -69,6 +69,13 @@ update units set serial = :serial, model = :model where unit = :unit;
 update units set is_revoked = 1, revoked_utc_ms = :now, revoked_by = :who, revoked_why = :why
 where unit = :unit and is_revoked = 0;
 
+-- name: remember_seat(unit)!
+update units set last_room = r.name, last_seat = s.label
+from seats s join rooms r using (room_id) where s.unit = units.unit and units.unit = :unit;
+
+-- name: last_seat_of(unit)^
+select last_room as room, last_seat as seat from units where unit = :unit and last_seat <> '';
+
 -- name: insert_certificate(serial_number, unit, issuer, not_before_utc_ms, not_after_utc_ms, now)!
 insert into certificates (serial_number, unit, issuer, not_before_utc_ms, not_after_utc_ms, issued_utc_ms)
 values (:serial_number, :unit, :issuer, :not_before_utc_ms, :not_after_utc_ms, :now);
@@ -101,7 +108,7 @@ order by not_after_utc_ms, c.unit;
 
 -- name: units_enrolled()
 select u.unit, u.public_key, u.first_seen_utc_ms, u.is_revoked, u.serial, u.model, u.revoked_utc_ms, u.revoked_by,
-    u.revoked_why, r.name as room, s.label as seat, coalesce(p.is_online, 0) as is_online, p.heartbeat_utc_ms,
+    u.revoked_why, u.last_room, u.last_seat, r.name as room, s.label as seat, coalesce(p.is_online, 0) as is_online, p.heartbeat_utc_ms,
     (select max(not_after_utc_ms) from certificates c where c.unit = u.unit and c.revoked_utc_ms is null)
         as certificate_ends_utc_ms
 from units u left join seats s on s.unit = u.unit left join rooms r using (room_id)

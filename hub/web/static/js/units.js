@@ -17,6 +17,16 @@ function words(part) {
   return copy.textContent.replace(/\s+/g, " ");
 }
 
+// Where the words are the same, since when may still be new.
+function renewAges(part, fresh) {
+  const ages = fresh.querySelectorAll("time[data-since]");
+  for (const [n, age] of part.querySelectorAll("time[data-since]").entries()) {
+    if (!ages[n]) continue;
+    age.dataset.since = ages[n].dataset.since;
+    age.title = ages[n].title;
+  }
+}
+
 function fields(part) {
   return [...part.querySelectorAll("input:not([type=hidden]), select")].filter((field) => field.id);
 }
@@ -58,7 +68,9 @@ async function renew() {
     const { status, page } = await fetchPart(document.body.dataset.follow);
     for (const part of status === 200 ? document.querySelectorAll("[data-part]") : []) {
       const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
-      if (fresh && words(fresh) !== words(part)) replace(part, fresh);
+      if (!fresh) continue;
+      if (words(fresh) === words(part)) renewAges(part, fresh);
+      else replace(part, fresh);
     }
   } catch {
     // The notice about the connection says so.
