@@ -144,6 +144,7 @@ def _tell(what: str, path: Path, *found: Certificate) -> None:
 
 @ca.command()
 @_ROOT
+@click.confirmation_option(prompt="Make another issuing authority now? The broker starts again for it.")
 def rotate(root: Path | None) -> None:
     """Make another issuing authority, and new certificates of the hub; what the old one signed still holds."""
     _change(
@@ -155,6 +156,7 @@ def rotate(root: Path | None) -> None:
 
 @ca.command("new-root")
 @_ROOT
+@click.confirmation_option(prompt="Make a new root now? The broker starts again for it.")
 def new_root(root: Path | None) -> None:
     """Make a new root beside the old one, whose key must be there; desks learn it when they renew.
 
@@ -212,5 +214,7 @@ def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> No
     for line in made:
         click.echo(f"made: {line}")
     click.echo(
-        "reload the broker, then start door and ingest again: they read it at start" if made else "nothing to do"
+        "now restart the broker, ingest, door and pages, unless systemd does it: they read it at their start"
+        if made
+        else "nothing to do"
     )

@@ -100,14 +100,14 @@ def test_the_authority_by_its_commands(run: Run, folder: CaFolder, tmp_path: Pat
     run("init")
     first = folder.authorities.read_text()
     assert "nothing to do" in run("ca", "certificates").output
-    assert "made: issuing authority" in run("ca", "rotate").output
+    assert "made: issuing authority" in run("ca", "rotate", "--yes").output
     assert "older issuing authority" in run("ca", "show").output
     stick = tmp_path / "stick"
     shutil.move(folder.root.folder, stick)
-    assert "no root.key in" in refused(run("ca", "rotate"))
-    assert f"made: root {stick}" in run("ca", "new-root", "--root", str(stick)).output
+    assert "no root.key in" in refused(run("ca", "rotate", "--yes"))
+    assert f"made: root {stick}" in run("ca", "new-root", "--yes", "--root", str(stick)).output
     assert run("ca", "show").output.count("\nroot, until") == 1  # the first of two stands at the very beginning
-    assert "two roots are trusted already" in refused(run("ca", "new-root", "--root", str(stick)))
+    assert "two roots are trusted already" in refused(run("ca", "new-root", "--yes", "--root", str(stick)))
     run("unit", "add", "c.desk-01", "--public-key", "ab" * 32)
     assert "(c.desk-01)" in refused(run("ca", "retire-root"))
     assert "made: the newest root is trusted alone" in run("ca", "retire-root", "--force").output
@@ -155,7 +155,7 @@ def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch
 
     run("init")
     assert told() == []
-    run("ca", "new-root")
+    run("ca", "new-root", "--yes")
     assert told() == []
     monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
     folder.revoked.unlink()
@@ -173,7 +173,7 @@ def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch
     assert "ems-hub init" in told()[0]
 
 
-@pytest.mark.parametrize("words", [("ca", "show"), ("ca", "rotate"), ("ca", "certificates")])
+@pytest.mark.parametrize("words", [("ca", "show"), ("ca", "rotate", "--yes"), ("ca", "certificates")])
 def test_nothing_there_is_one_line(run: Run, words: tuple[str, ...]) -> None:
     assert "ems-hub init" in refused(run(*words))
 
