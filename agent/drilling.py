@@ -9,9 +9,9 @@ import msgspec
 
 from agent import host
 from agent.config import Settings
-from agent.core.local_status import DrillNow
+from agent.core.local_status import DrillNow, Life
 from agent.local import ASK_WITHIN_MS, Ask, Reply, run_folder
-from agent.status import ask
+from agent.status import ask, find
 from agent.wire_lamp import PatternName
 
 STEPS = ("raised", "lamp", "recorded", "sent", "receipted")
@@ -40,7 +40,7 @@ def _ask(settings: Settings, command: str, why: str = "") -> Reply:
         data = ask(run_folder(settings), msgspec.json.encode(what), ASK_WITHIN_MS / 1000)
         reply = msgspec.json.decode(data, type=Reply)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NoDrill("no agent runs here: start it with `systemctl start ems-agent`") from None
+        raise NoDrill(_why_nobody_listens(settings)) from None
     except PermissionError:
         raise NoDrill("this user may not command the agent: try with sudo") from None
     except TimeoutError:
@@ -50,6 +50,13 @@ def _ask(settings: Settings, command: str, why: str = "") -> Reply:
     if reply.refused:
         raise NoDrill(reply.refused)
     return reply
+
+
+def _why_nobody_listens(settings: Settings) -> str:
+    _, finding = find(settings, host.Clock().now())
+    if finding.life is Life.ENROLLING:
+        return f"it is still {finding.words}"
+    return "no agent runs here: start it with `systemctl start ems-agent`"
 
 
 def begin(settings: Settings, why: str) -> DrillNow:

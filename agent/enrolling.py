@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent import host, wire_door
 from agent.config import BadSetting, Settings
 from agent.devices import open_panel
+from agent.enrolling_status import forget, now_of, telling
 from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
+from agent.local import run_folder
 from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
 from agent.supervision import Loop, Supervisor
@@ -112,6 +114,7 @@ def enrol(settings: Settings, stopping: threading.Event, rhythm: Rhythm | None =
     `stopping` was set before that. Raises BadSetting, IdentityProblem, PanelProblem, ValueError, OSError."""
     folder = IdentityFolder(settings.storage_path)
     kept, identity = folder.hub(), folder.identity()
+    forget(run_folder(settings))
     place = place_of(settings, kept)
     if identity is None:
         if place is None:
@@ -163,15 +166,20 @@ def _ask(
                 _keep_place(folder, place)
             return enroller.enrol()
 
-        with ThreadPoolExecutor(1, "enrolling") as pool:
+        clock = host.Clock(is_trusted=settings.is_clock_trusted)
+        with (
+            telling(run_folder(settings), lambda: now_of(place.hub, clock, *enroller.standing)),
+            ThreadPoolExecutor(1, "enrolling") as pool,
+        ):
             asking = pool.submit(work)
-            _show_it(settings, asking, enroller, told)
+            _show_it(settings, asking, enroller, told, clock)
             return asking.result()
 
 
-def _show_it(settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str]) -> None:
+def _show_it(
+    settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str], clock: host.Clock
+) -> None:
     """Keep lamp and service manager informed until the asking ends."""
-    clock = host.Clock(is_trusted=settings.is_clock_trusted)
     supervisor = Supervisor([Loop("enrolling", lambda: enroller.looks_made, LOOK_WITHIN_MS)])
     supervisor.ready()
     panel = open_panel(settings, lambda _press: None)

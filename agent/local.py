@@ -189,7 +189,7 @@ class LocalDesk:
                 status = status if newer is None else newer
             if status is not None:
                 try:
-                    _replace(self.folder, msgspec.json.encode(status))
+                    replace_file(self.folder, STATUS, msgspec.json.encode(status))
                     is_well = True
                 except OSError as error:
                     if is_well:
@@ -275,11 +275,12 @@ def _tell_time_trouble(trouble: str) -> None:
     log.info("the hub's time service: %s", trouble or "answers")
 
 
-def _replace(folder: Path, data: bytes) -> None:
+def replace_file(folder: Path, name: str, data: bytes) -> None:
+    """Replace a small file whole, never synced. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{STATUS}.part"
+    part = folder / f"{name}.part"
     part.write_bytes(data)
-    part.replace(folder / STATUS)
+    part.replace(folder / name)
 
 
 @contextmanager

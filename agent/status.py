@@ -12,7 +12,8 @@ import msgspec
 
 from agent import host
 from agent.config import Settings
-from agent.core.local_status import Finding, Life, LocalStatus, SittingNow, conclude
+from agent.core.local_status import Finding, Life, LocalStatus, SittingNow, conclude, conclude_enrolling
+from agent.enrolling_status import read_enrolling
 from agent.identity_view import IdentityView, view_identity
 from agent.local import SOCKET, STATUS, run_folder
 from agent.wire import Instant
@@ -38,6 +39,10 @@ def find(settings: Settings, now: Instant) -> tuple[LocalStatus | None, Finding]
     """The newest status and what it is worth now."""
     status, trouble = read_status(run_folder(settings))
     is_held = host.is_held(settings.storage_path)
+    enrolling = read_enrolling(run_folder(settings))
+    if status is None and enrolling is not None:  # where there is a status, the desk has begun since
+        written = _clock(enrolling.written.utc_ms)
+        return None, conclude_enrolling(enrolling, is_held=is_held, now=now, os_boot=host.os_boot_id(), since=written)
     since = _clock(status.written.utc_ms) if status else ""
     return status, conclude(status, trouble, is_held=is_held, now=now, os_boot=host.os_boot_id(), since=since)
 
@@ -62,9 +67,12 @@ def rows(
 ) -> Iterator[tuple[str, str, str]]:
     """(name, words, `good`, `bad` or '') of each line of the screen."""
     is_well = finding.life is Life.RUNNING
-    yield "agent", finding.words, "good" if is_well else "bad"
+    yield "agent", finding.words, "good" if is_well else "" if finding.life is Life.ENROLLING else "bad"
     identity = view_identity(settings.storage_path)
     unit = (status.unit if status else "") or identity.unit or settings.unit
+    if finding.life is Life.ENROLLING:
+        yield "unit", f"not enrolled yet{f', asks to be {settings.unit}' if settings.unit else ''}", ""
+        return
     yield "unit", unit or "not enrolled yet", ""
     if status is None:
         yield from _identity_rows(identity, now)

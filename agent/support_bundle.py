@@ -26,7 +26,9 @@ from agent import machine
 from agent.config import PLAIN, Settings, variable_of
 from agent.core.redact import LEAST_KNOWN, is_secret_name, redact, redacted_settings, writings_of
 from agent.doctor import Case, Line, storage_facts
+from agent.enrolling_status import ENROLLING
 from agent.identity_view import identity_folder
+from agent.local import run_folder
 from agent.records_view import RecordsProblem, as_json, view_records
 from agent.status import as_values
 
@@ -92,11 +94,12 @@ def secrets_of(settings: Settings, environ: Mapping[str, str], folder: Path) -> 
     for name, value in (*given.items(), *environ.items()):
         if is_secret_name(name) and len(value) >= LEAST_KNOWN:
             found |= writings_of(value.encode())
-    try:
-        code = json.loads((identity / "pending.json").read_bytes()).get("code", "")
-        found |= writings_of(str(code).encode()) | writings_of(str(code).replace("-", "").encode())
-    except (OSError, ValueError, AttributeError):
-        pass
+    for path in (identity / "pending.json", run_folder(settings) / ENROLLING):
+        try:
+            code = json.loads(path.read_bytes()).get("code", "")
+            found |= writings_of(str(code).encode()) | writings_of(str(code).replace("-", "").encode())
+        except (OSError, ValueError, AttributeError):
+            continue
     return frozenset(each for each in found if len(each) >= LEAST_KNOWN)
 
 

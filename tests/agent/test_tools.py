@@ -127,7 +127,8 @@ def test_a_hung_agent_is_said_to_hang() -> None:
     found = told(is_held=True, age_ms=60_000)
     assert found.life is Life.HUNG
     assert "since THEN" in found.words
-    assert told(is_held=True, age_ms=1_000).life is Life.RUNNING
+    assert told(is_held=True, age_ms=3_500).life is Life.RUNNING
+    assert told(is_held=True, age_ms=4_500).life is Life.HUNG
     assert told(is_held=False, age_ms=1_000).life is Life.DIED
     assert told(is_held=True, age_ms=1_000, os_boot="another").life is Life.HUNG
 
