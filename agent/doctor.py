@@ -165,6 +165,8 @@ def _broker(case: Case) -> Line:
         return Line("broker", "WARN", "not tried: the hub names its broker when it lets this desk in")
     if case.status is not None:
         link = case.status.link
+        if case.status.door_refusal:
+            return Line("broker", "FAIL", f"the agent says: {case.status.door_refusal}")
         if link.connected_since is not None and not link.refused:
             return Line("broker", "PASS", f"the agent says: connected to {link.broker}")
         if link.connected_since is not None:
@@ -218,6 +220,8 @@ def _certificate(case: Case) -> Line:
         if identity.hub or case.settings.hub:
             return Line("certificate", "FAIL", "not enrolled: run `ems-agent setup`, and approve this desk at the hub")
         return Line("certificate", "WARN", "no hub is set (EMS_HUB): nothing is encrypted, for one machine only")
+    if case.status is not None and case.status.door_refusal:
+        return Line("certificate", "FAIL", f"no longer taken: {case.status.door_refusal}")
     found = identity.certificate
     days = found.days_left(case.now.utc_ms)
     words = f"{found.subject} of {found.issuer}, {days:.1f} days left, SHA-256 {found.fingerprint[:16]}"

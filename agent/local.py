@@ -102,6 +102,7 @@ class LocalDesk:
         self._worst: deque[float] = deque(maxlen=WORST_KEPT)
         self._worst_due_up_ms = 0
         self._newest: LocalStatus | None = None
+        self._door_refusal = ""
         self._socket: socket.socket | None = None
         self._writer = threading.Thread(target=self._write_newest, name="local-status", daemon=True)
         self._ear = threading.Thread(target=self._listen, name="local-socket", daemon=True)
@@ -171,12 +172,17 @@ class LocalDesk:
             sync_ms_p99=round(ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)], 1) if ranked else None,
             python=platform.python_version(),
             drill=self.drill.now,
+            door_refusal=self._door_refusal,
             camera_trouble=seen.camera_trouble or "",
             vision_trouble=seen.vision_trouble or "",
             recording_trouble=progress.trouble or "",
             records_trouble=records.trouble or "",
         )
         self._written.put(self._newest)
+
+    def take_refusal(self, words: str) -> None:
+        """Why the hub refuses this unit, '' when it does no longer: told from the next status on. Any thread."""
+        self._door_refusal = words[:1000]
 
     def _write_newest(self) -> None:
         is_well = True

@@ -117,7 +117,9 @@ def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, s
 
 def _link_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, str]]:
     link, beat = status.link, status.heartbeat
-    if link.connected_since is not None:
+    if status.door_refusal:
+        yield "hub", f"this desk is refused: {status.door_refusal}", "bad"
+    elif link.connected_since is not None:
         yield "hub", f"connected to {link.broker} since {_clock(link.connected_since.utc_ms)}", "good"
     else:
         since = f" since {_clock(link.disconnected_since.utc_ms)}" if link.disconnected_since else ""

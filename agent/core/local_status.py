@@ -52,7 +52,8 @@ class DrillNow(Struct, frozen=True, kw_only=True):
 
 class LocalStatus(Struct, frozen=True, kw_only=True):
     """The file `status.json`. `sync_ms_worst` is of the last ten seconds, `sync_ms_p99` the 99th percentile of these
-    worsts over the last hour. Nothing secret may ever be a field of this."""
+    worsts over the last hour. `door_refusal`: why the hub's door renews no certificate of
+    this unit, when it was revoked there. Nothing secret may ever be a field of this."""
 
     unit: str
     pid: int
@@ -74,6 +75,7 @@ class LocalStatus(Struct, frozen=True, kw_only=True):
     sync_ms_p99: float | None = None
     python: str = ""
     drill: DrillNow | None = None
+    door_refusal: Text = ""
     is_stopped: bool = False
 
 

@@ -456,6 +456,28 @@ def test_a_renewal_that_fails_waits_longer_and_longer(
     assert "was revoked" in caplog.text
 
 
+def test_a_revoked_desk_is_told_what_to_do_until_the_hub_takes_it_again(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door's own sentence is handed on, and taken back once the broker lets the desk in."""
+    monkeypatch.setattr(enrolling, "LOOK_EVERY_S", 0.05)
+    desk = enrolled(hub, tmp_path)
+    hub.revoke(desk.settings.unit)
+    away: list[tuple[int, str] | None] = [(60_000, "connection refused: Unspecified error")]
+    told: list[str] = []
+    clock = FakeClock(desk.identity.begins_utc_ms + 60_000)
+    renewing = Renewer(desk, clock, lambda: away[0], lambda *_: None, QUICK, told.append)  # type: ignore[arg-type]
+    renewing.start()
+    try:
+        wait_for(lambda: told)
+        assert "was revoked" in told[0]
+        assert "ems-agent replace" in told[0]
+        away[0] = None
+        wait_for(lambda: told[-1] == "")
+    finally:
+        renewing.stop()
+
+
 # --- settings and commands ------------------------------------------------------------------------------------------
 
 

@@ -21,14 +21,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import broker_probe, doctor, host, machine, service_settings
+from agent import broker_probe, doctor, drilling, host, machine, service_settings
 from agent.config import Settings
-from agent.core.local_status import Finding, Life, LocalStatus, conclude
+from agent.core.local_status import DrillNow, Finding, Life, LocalStatus, conclude
 from agent.core.redact import writings_of
 from agent.identity_view import view_identity
 from agent.records import Records
 from agent.records_view import RecordsProblem, faults_of_chain, view_records
 from agent.status import find, read_status
+from agent.status import rows as screen_rows
 from agent.support_bundle import secrets_of
 from agent.unit_key import load_key
 from agent.wire import Instant
@@ -147,6 +148,28 @@ def a_status(age_ms: int) -> LocalStatus:
         heartbeat=Heartbeat(boot=1, now=written, is_clock_ok=True, state="waiting"),
         link=LinkNow(broker="hub:8883"),
     )
+
+
+def test_a_revoked_desk_is_recognised(tmp_path: Path) -> None:
+    """Status, doctor and drill say what the hub's door said, over whatever the broker's library makes of it."""
+    words = "the hub at hub says: x was revoked: set the desk up anew with `ems-agent replace`"
+    link = msgspec.structs.replace(a_status(0).link, trouble="Unspecified error")
+    status = msgspec.structs.replace(a_status(0), link=link, door_refusal=words)
+    finding = Finding(Life.RUNNING, "running", 0)
+    settings = Settings(unit=UNIT, storage_path=tmp_path)
+    hub = next(row for row in screen_rows(status, finding, settings, NOW) if row[0] == "hub")
+    assert (words in hub[1], hub[2]) == (True, "bad")
+    assert "Unspecified" not in hub[1]
+    given = doctor.Case(settings, NOW, status, finding, view_identity(tmp_path))
+    line = doctor.CHECKS["broker"](given)
+    assert (line.level, words in line.words) == ("FAIL", True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_bytes(msgspec.json.encode(status))
+    said: list[str] = []
+    asked = DrillNow(alert="1-drill-1", asked_up_ms=0, raised_up_ms=1, recorded_up_ms=2)
+    assert not drilling.follow(settings, asked, 0.0, 0.1, said.append)
+    assert any(words in line for line in said)
+    assert not any("ems-hub ingest" in line for line in said)
 
 
 def told(*, is_held: bool, age_ms: int, os_boot: str = "boot") -> Finding:
