@@ -83,20 +83,21 @@ def rows(
             f"is of {_clock(status.written.utc_ms)}, {_long(finding.age_ms)} ago, and may hold no longer",
             "bad",
         )
-    yield from _state_rows(status, now)
+    yield from _state_rows(status, settings)
     yield from _link_rows(status, now)
     yield from _identity_rows(identity, now)
     yield from _machine_rows(status)
 
 
-def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, str]]:
+def _state_rows(status: LocalStatus, settings: Settings) -> Iterator[tuple[str, str, str]]:
     beat, sitting = status.heartbeat, status.sitting
     mood = {"recording": "good", "stopped": "bad"}.get(beat.state, "")
     yield "state", f"{beat.state}{f' {sitting.sitting}, {beat.recorded_s:.0f} s in files' if sitting else ''}", mood
     for name, planned in (("sitting", sitting), ("next", status.next_sitting)):
         if planned is not None:
             yield name, _sitting(planned), ""
-    yield "plan", "none yet" if beat.plan is None else f"number {beat.plan}", ""
+    if beat.plan is None:
+        yield "plan", "none yet", ""
     if status.segment:
         yield "segment", status.segment, ""
     for fault in beat.faults:
@@ -107,6 +108,9 @@ def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, s
         yield "drill", "one is on", ""
     if beat.lamp is not None:
         yield "lamp", f"{beat.lamp.pattern} ({status.panel}){', buzzing' if beat.lamp.is_buzzing else ''}", ""
+    else:
+        where = f"no panel at {settings.panel_socket}" if settings.panel_socket else "it cannot be driven"
+        yield "lamp", f"NONE: {where}; look at ems-panel and the wiring", "bad"
     trouble = status.camera_trouble
     looks = f"looks {_number(beat.vision_fps)}/s of {_number(beat.vision_wanted_fps)}"
     pace = f"{_number(beat.capture_fps)} pictures/s, {looks}"
@@ -149,7 +153,8 @@ def _machine_rows(status: LocalStatus) -> Iterator[tuple[str, str, str]]:
     trouble = status.records_trouble or status.recording_trouble
     sync = f"sync worst {_number(status.sync_ms_worst)} ms, p99 {_number(status.sync_ms_p99)} ms"
     yield "card", f"{free}; {sync}{f'; {trouble}' if trouble else ''}", "bad" if trouble else ""
-    yield "machine", f"{_number(beat.temperature_c)} degrees Celsius, {beat.frames_dropped} pictures dropped", ""
+    heat = "" if beat.temperature_c is None else f"{_number(beat.temperature_c)} degrees Celsius, "
+    yield "machine", f"{heat}{beat.frames_dropped} pictures dropped", ""
     yield "started", f"{_clock(status.started.utc_ms)}, start {beat.boot}, pid {status.pid}", ""
     yield "version", f"{beat.software}, Python {status.python}", ""
 

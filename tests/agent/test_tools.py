@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import broker_probe, doctor, drilling, host, machine, service_settings
+from agent import broker_probe, check, doctor, drilling, host, machine, service_settings
 from agent.config import Settings
 from agent.core.local_status import DrillNow, Finding, Life, LocalStatus, conclude
 from agent.core.redact import writings_of
@@ -148,6 +148,28 @@ def a_status(age_ms: int) -> LocalStatus:
         heartbeat=Heartbeat(boot=1, now=written, is_clock_ok=True, state="waiting"),
         link=LinkNow(broker="hub:8883"),
     )
+
+
+def test_the_screen_says_that_the_lamp_is_gone_and_nothing_that_nobody_knows(tmp_path: Path) -> None:
+    """A panel's process that has ended takes the lamp with it; no temperature, no line of one."""
+    settings = Settings(unit=UNIT, storage_path=tmp_path, panel_socket=tmp_path / "panel.sock")
+    shown = {row[0]: row for row in screen_rows(a_status(0), Finding(Life.RUNNING, "running", 0), settings, NOW)}
+    assert shown["lamp"][1:] == (f"NONE: no panel at {tmp_path}/panel.sock; look at ems-panel and the wiring", "bad")
+    assert shown["machine"][1] == "0 pictures dropped"
+
+
+def test_the_key_is_told_with_the_name_that_the_hub_knows(tmp_path: Path) -> None:
+    """Of an enrolled desk the identity's; only a desk without a hub is added by hand."""
+    settings = Settings(unit="set.by-hand", storage_path=tmp_path)
+    assert "ems-hub unit add set.by-hand" in check.key(settings).words
+    assert "with the enrolment" in check.key(msgspec.structs.replace(settings, hub="hub.example")).words
+    identity = tmp_path / "identity"
+    identity.mkdir()
+    (identity / "unit.json").write_text('{"unit": "hall.desk-17"}')
+    (identity / "tls.key").write_text("only looked for")
+    (identity / "tls.crt").write_bytes(Centre(tmp_path / "centre").issue("hall.desk-17").certificate.read_bytes())
+    found = check.key(settings)
+    assert found.words.startswith("known to the hub as hall.desk-17, public key ")
 
 
 def test_a_revoked_desk_is_recognised(tmp_path: Path) -> None:
