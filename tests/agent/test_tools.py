@@ -30,7 +30,7 @@ from agent.records import Records
 from agent.records_view import RecordsProblem, faults_of_chain, view_records
 from agent.status import find, read_status
 from agent.status import rows as screen_rows
-from agent.support_bundle import secrets_of
+from agent.support_bundle import make_bundle, secrets_of
 from agent.unit_key import load_key
 from agent.wire import Instant
 from tests.authority import Centre, right_now
@@ -535,3 +535,34 @@ def test_every_writing_of_a_key_is_known(tmp_path: Path) -> None:
     key: Any = serialization.load_pem_private_key(secrets["tls.key"], password=None)
     assert key.private_numbers().private_value.to_bytes(32, "big").hex() in known
     assert "QX7K93WM" in known
+
+
+def test_a_bundle_is_a_new_private_file_with_the_last_known_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the mode nor the target of what has its name already counts; the service's secrets are known; a setting
+    that is not set is empty; of a desk that ended, its last word is in it."""
+    service = tmp_path / "agent.env"
+    service.write_text("EMS_BROKER_PASSWORD=of-the-service-only\n")
+    monkeypatch.setattr(service_settings, "ENVIRONMENT_FILE", service)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_bytes(msgspec.json.encode(a_status(60_000)))
+    target = tmp_path / "target"
+    target.write_text("of somebody else")
+    target.chmod(0o666)
+    out = tmp_path / "bundle.tar.gz"
+    out.symlink_to(target)
+    (tmp_path / "bundle.tar.gz.part").symlink_to(target)
+    given = case(tmp_path)
+    assert given.status is None
+    assert "of-the-service-only" in secrets_of(given.settings, {}, tmp_path)
+    make_bundle(out, given, [], {}, tmp_path)
+    assert target.read_text() == "of somebody else"
+    assert not out.is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(out) as archive:
+        status = json.load(archive.extractfile("ems-support/status.json"))  # type: ignore[arg-type]
+        settings = json.load(archive.extractfile("ems-support/settings.json"))  # type: ignore[arg-type]
+    assert status["status"]["unit"] == UNIT
+    assert status["life"] == "died"
+    assert settings["EMS_RUN_PATH"] == ""
