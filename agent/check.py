@@ -13,6 +13,7 @@ from agent import host
 from agent.camera import CameraLost
 from agent.config import BadSetting, Settings
 from agent.devices import open_camera, panel_pins
+from agent.identity_view import view_identity
 from agent.panel import Panel, PanelProblem
 from agent.unit_key import load_key
 from agent.vision import open_vision
@@ -109,4 +110,9 @@ def key(settings: Settings) -> Result:
     except (ValueError, OSError) as error:
         return Result("key", False, str(error))
     public = key.public_key().public_bytes_raw().hex()
+    identity = view_identity(folder)
+    if identity.is_enrolled:
+        return Result("key", True, f"known to the hub as {identity.unit}, public key {public}")
+    if identity.hub or settings.hub:
+        return Result("key", True, f"public key {public}: the hub takes it in with the enrolment")
     return Result("key", True, f"on the hub: ems-hub unit add {settings.unit} --public-key {public}")

@@ -64,7 +64,7 @@ def run() -> None:
             return
         desk = made = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
     made.stopping = stopping
-    with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant):
+    with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant, made.local.take_refusal):
         made.run()
 
 

@@ -64,9 +64,11 @@ def _agent(case: Case) -> Line:
             return Line("agent", "PASS", f"{words}; camera and panel are as it says")
         case Life.HUNG | Life.SILENT:
             return Line("agent", "FAIL", f"{words}; restart it with `systemctl restart ems-agent`")
+        case Life.ENROLLING:
+            return Line("agent", "WARN", words)
         case Life.DIED:
             return Line("agent", "WARN", f"{words}; start it with `systemctl start ems-agent`")
-    return Line("agent", "PASS", f"{words}: parts were tried without it")
+    return Line("agent", "WARN", f"{words}: parts were tried without it")
 
 
 def _camera(case: Case) -> Line:
@@ -159,8 +161,12 @@ def _broker(case: Case) -> Line:
     settings, identity = case.settings, case.identity
     name, port = identity.broker_host or settings.broker_host, identity.broker_port or settings.broker_port
     place = f"{name}:{port}"
+    if case.finding.life is Life.ENROLLING:
+        return Line("broker", "WARN", "not tried: the hub names its broker when it lets this desk in")
     if case.status is not None:
         link = case.status.link
+        if case.status.door_refusal:
+            return Line("broker", "FAIL", f"the agent says: {case.status.door_refusal}")
         if link.connected_since is not None and not link.refused:
             return Line("broker", "PASS", f"the agent says: connected to {link.broker}")
         if link.connected_since is not None:
@@ -214,6 +220,8 @@ def _certificate(case: Case) -> Line:
         if identity.hub or case.settings.hub:
             return Line("certificate", "FAIL", "not enrolled: run `ems-agent setup`, and approve this desk at the hub")
         return Line("certificate", "WARN", "no hub is set (EMS_HUB): nothing is encrypted, for one machine only")
+    if case.status is not None and case.status.door_refusal:
+        return Line("certificate", "FAIL", f"no longer taken: {case.status.door_refusal}")
     found = identity.certificate
     days = found.days_left(case.now.utc_ms)
     words = f"{found.subject} of {found.issuer}, {days:.1f} days left, SHA-256 {found.fingerprint[:16]}"
@@ -226,6 +234,8 @@ def _certificate(case: Case) -> Line:
 
 
 def _panel(case: Case) -> Line:
+    if case.finding.life is Life.ENROLLING:
+        return Line("panel", "PASS", "not tried: the enrolling desk holds it; the lamp must show ENROLLING")
     if not case.is_agent_there:
         return _of(check.panel(case.settings))
     if case.status is None:

@@ -9,9 +9,9 @@ import msgspec
 
 from agent import host
 from agent.config import Settings
-from agent.core.local_status import DrillNow
+from agent.core.local_status import DrillNow, Life
 from agent.local import ASK_WITHIN_MS, Ask, Reply, run_folder
-from agent.status import ask
+from agent.status import ask, find, read_status
 from agent.wire_lamp import PatternName
 
 STEPS = ("raised", "lamp", "recorded", "sent", "receipted")
@@ -40,7 +40,7 @@ def _ask(settings: Settings, command: str, why: str = "") -> Reply:
         data = ask(run_folder(settings), msgspec.json.encode(what), ASK_WITHIN_MS / 1000)
         reply = msgspec.json.decode(data, type=Reply)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NoDrill("no agent runs here: start it with `systemctl start ems-agent`") from None
+        raise NoDrill(_why_nobody_listens(settings)) from None
     except PermissionError:
         raise NoDrill("this user may not command the agent: try with sudo") from None
     except TimeoutError:
@@ -50,6 +50,18 @@ def _ask(settings: Settings, command: str, why: str = "") -> Reply:
     if reply.refused:
         raise NoDrill(reply.refused)
     return reply
+
+
+def _why_nobody_listens(settings: Settings) -> str:
+    _, finding = find(settings, host.Clock().now())
+    if finding.life is Life.ENROLLING:
+        return f"it is still {finding.words}"
+    return "no agent runs here: start it with `systemctl start ems-agent`"
+
+
+def _refusal(settings: Settings) -> str:
+    status, _ = read_status(run_folder(settings))
+    return "" if status is None else status.door_refusal
 
 
 def begin(settings: Settings, why: str) -> DrillNow:
@@ -97,8 +109,12 @@ def follow(settings: Settings, asked: DrillNow, within_s: float, every_s: float,
             tell("  another drill was begun, or the agent was started anew")
             return False
         seen = newer
-    for step in STEPS:
-        if step not in told:
-            why = f"; it shows {seen.lamp}" if step == "lamp" and seen.lamp else ""
-            tell(f"       --     {_MISSING[step].format(within=within_s)}{why}")
+    missing = [step for step in STEPS if step not in told]
+    refusal = _refusal(settings)
+    if refusal and {"sent", "receipted"} & set(missing):
+        missing = [step for step in missing if step not in ("sent", "receipted")]
+        tell(f"       --     the hub takes nothing of this desk: {refusal}")
+    for step in missing:
+        why = f"; it shows {seen.lamp}" if step == "lamp" and seen.lamp else ""
+        tell(f"       --     {_MISSING[step].format(within=within_s)}{why}")
     return False

@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent import host, wire_door
 from agent.config import BadSetting, Settings
 from agent.devices import open_panel
+from agent.enrolling_status import forget, now_of, telling
 from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
+from agent.local import run_folder
 from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
 from agent.supervision import Loop, Supervisor
@@ -42,6 +44,8 @@ REFUSED_AFTER_MS = 30_000
 AGAIN_AFTER_MS = 2 * 3_600_000
 """Between two certificates that were granted: the hub gives a unit 20 a day."""
 RETRY_FIRST_MS, RETRY_LONGEST_MS = 30_000, 600_000
+REFUSALS = frozenset({"revoked", "not_enrolled"})
+"""What the door says of a unit that no renewal brings back."""
 _NOT_THERE = ("ConnectionRefusedError", "TimeoutError", "gaierror", "No route", "unreachable")
 """What the link says of a broker that does not run or cannot be reached: no certificate helps there."""
 
@@ -112,6 +116,7 @@ def enrol(settings: Settings, stopping: threading.Event, rhythm: Rhythm | None =
     `stopping` was set before that. Raises BadSetting, IdentityProblem, PanelProblem, ValueError, OSError."""
     folder = IdentityFolder(settings.storage_path)
     kept, identity = folder.hub(), folder.identity()
+    forget(run_folder(settings))
     place = place_of(settings, kept)
     if identity is None:
         if place is None:
@@ -163,15 +168,20 @@ def _ask(
                 _keep_place(folder, place)
             return enroller.enrol()
 
-        with ThreadPoolExecutor(1, "enrolling") as pool:
+        clock = host.Clock(is_trusted=settings.is_clock_trusted)
+        with (
+            telling(run_folder(settings), lambda: now_of(place.hub, clock, *enroller.standing)),
+            ThreadPoolExecutor(1, "enrolling") as pool,
+        ):
             asking = pool.submit(work)
-            _show_it(settings, asking, enroller, told)
+            _show_it(settings, asking, enroller, told, clock)
             return asking.result()
 
 
-def _show_it(settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str]) -> None:
+def _show_it(
+    settings: Settings, asking: Future[Identity | None], enroller: Enroller, told: deque[str], clock: host.Clock
+) -> None:
     """Keep lamp and service manager informed until the asking ends."""
-    clock = host.Clock(is_trusted=settings.is_clock_trusted)
     supervisor = Supervisor([Loop("enrolling", lambda: enroller.looks_made, LOOK_WITHIN_MS)])
     supervisor.ready()
     panel = open_panel(settings, lambda _press: None)
@@ -207,7 +217,8 @@ def _held(storage: Path) -> Iterator[None]:
 class Renewer:
     """Renews the certificate of a running desk, on a thread of its own: when a third of its life is left, when it has
     ended, and when the broker seems to refuse it. `trouble` answers for how long (milliseconds) the broker is away and
-    what the link says of it, None while it is there."""
+    what the link says of it, None while it is there. `on_refusal` is told why the hub no longer takes this unit, ''
+    when it does again."""
 
     def __init__(
         self,
@@ -216,6 +227,7 @@ class Renewer:
         trouble: Callable[[], tuple[int, str] | None],
         on_renewed: Callable[[Identity, bytes | None], object],
         rhythm: Rhythm | None = None,
+        on_refusal: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.identity = enrolled.identity
         self._enrolled = enrolled
@@ -223,6 +235,7 @@ class Renewer:
         self._trouble = trouble
         self._on_renewed = on_renewed
         self._rhythm = rhythm
+        self._on_refusal = on_refusal
         self._stopping = threading.Event()
         self._pause_ms = RETRY_FIRST_MS
         self._not_before_up_ms = 0
@@ -251,10 +264,14 @@ class Renewer:
         while not self._stopping.wait(LOOK_EVERY_S * random.uniform(0.2, 1)):  # noqa: S311
             try:
                 why = self.why()
+                if not self.identity.is_renewal_due(self._clock.now().utc_ms) and self._trouble() is None:
+                    self._on_refusal("")  # the broker has let it in
                 if why:
                     log.info("renewing: %s", why)
                     self._renew()
             except (DoorProblem, IdentityProblem, OSError, ValueError) as problem:
+                if isinstance(problem, DoorProblem) and problem.code in REFUSALS:
+                    self._on_refusal(str(problem))
                 self._wait_longer(str(problem))
             except Exception:
                 log.exception("the renewal failed")
@@ -282,6 +299,7 @@ class Renewer:
         self._pause_ms = RETRY_FIRST_MS
         self._not_before_up_ms = self._clock.now().up_ms + AGAIN_AFTER_MS
         log.info("certificate renewed")
+        self._on_refusal("")
         self._on_renewed(identity, folder.plan())
 
     def _wait_longer(self, words: str) -> None:
@@ -296,6 +314,7 @@ def renewing(
     clock: host.Clock,
     trouble: Callable[[], tuple[int, str] | None],
     on_granted: Callable[[Identity, bytes | None], object],
+    on_refusal: Callable[[str], object],
 ) -> Iterator[None]:
     """The certificate is renewed while the block runs; nothing happens for a desk without a hub. `on_granted` is called
     at once with what the last grant brought."""
@@ -303,7 +322,7 @@ def renewing(
         yield
         return
     on_granted(enrolled.identity, enrolled.plan)
-    renewer = Renewer(enrolled, clock, trouble, on_granted)
+    renewer = Renewer(enrolled, clock, trouble, on_granted, on_refusal=on_refusal)
     renewer.start()
     try:
         yield

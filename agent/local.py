@@ -102,6 +102,7 @@ class LocalDesk:
         self._worst: deque[float] = deque(maxlen=WORST_KEPT)
         self._worst_due_up_ms = 0
         self._newest: LocalStatus | None = None
+        self._door_refusal = ""
         self._socket: socket.socket | None = None
         self._writer = threading.Thread(target=self._write_newest, name="local-status", daemon=True)
         self._ear = threading.Thread(target=self._listen, name="local-socket", daemon=True)
@@ -171,12 +172,17 @@ class LocalDesk:
             sync_ms_p99=round(ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)], 1) if ranked else None,
             python=platform.python_version(),
             drill=self.drill.now,
+            door_refusal=self._door_refusal,
             camera_trouble=seen.camera_trouble or "",
             vision_trouble=seen.vision_trouble or "",
             recording_trouble=progress.trouble or "",
             records_trouble=records.trouble or "",
         )
         self._written.put(self._newest)
+
+    def take_refusal(self, words: str) -> None:
+        """Why the hub refuses this unit, '' when it does no longer: told from the next status on. Any thread."""
+        self._door_refusal = words[:1000]
 
     def _write_newest(self) -> None:
         is_well = True
@@ -189,7 +195,7 @@ class LocalDesk:
                 status = status if newer is None else newer
             if status is not None:
                 try:
-                    _replace(self.folder, msgspec.json.encode(status))
+                    replace_file(self.folder, STATUS, msgspec.json.encode(status))
                     is_well = True
                 except OSError as error:
                     if is_well:
@@ -275,11 +281,12 @@ def _tell_time_trouble(trouble: str) -> None:
     log.info("the hub's time service: %s", trouble or "answers")
 
 
-def _replace(folder: Path, data: bytes) -> None:
+def replace_file(folder: Path, name: str, data: bytes) -> None:
+    """Replace a small file whole, never synced. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{STATUS}.part"
+    part = folder / f"{name}.part"
     part.write_bytes(data)
-    part.replace(folder / STATUS)
+    part.replace(folder / name)
 
 
 @contextmanager

@@ -71,6 +71,7 @@ class PanelProcess:
         self._agent: socket.socket | None = None
         self._lines: set[socket.socket] = set()
         self._vigil = Vigil(now().up_ms)
+        self._is_silent = False
         self._presses: list[Press] = []
         try:
             self.panel = open_panel(self._presses.append)
@@ -84,12 +85,14 @@ class PanelProcess:
     def run(self) -> None:
         """Serve one agent after the other; at the end lamp and buzzer are off and the pins free."""
         self._supervisor.ready()
+        log.info("the panel waits for its desk")
         try:
             while not self.stopping.is_set():
                 self._turn()
         finally:
             self._supervisor.stopping("stopping: lamp off")
             self._close()
+            log.info("the panel has ended: lamp off")
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(TURN_S):
@@ -102,10 +105,20 @@ class PanelProcess:
             self._answer(Pressed(press=self._presses.pop(0)))
         now = self._now()
         showing = self._vigil.shows(now.up_ms)
+        self._note(self._vigil.is_silent(now.up_ms))
         self.panel.show(showing.pattern, showing.is_buzzer_allowed)
         self._supervisor.say(f"{showing.pattern}; {'an agent is there' if self._agent else 'no agent'}")
         if self.panel.problem is None:  # else its thread has ended: no ping, and systemd starts us afresh
             self._supervisor.step(now)
+
+    def _note(self, is_silent: bool) -> None:
+        if is_silent == self._is_silent:
+            return
+        self._is_silent = is_silent
+        if is_silent:
+            log.warning("showing FAULT: the desk is silent")
+        else:
+            log.info("the desk is back")
 
     def _accept(self) -> None:
         line, _ = self._listener.accept()

@@ -12,7 +12,8 @@ import msgspec
 
 from agent import host
 from agent.config import Settings
-from agent.core.local_status import Finding, Life, LocalStatus, SittingNow, conclude
+from agent.core.local_status import Finding, Life, LocalStatus, SittingNow, conclude, conclude_enrolling
+from agent.enrolling_status import read_enrolling
 from agent.identity_view import IdentityView, view_identity
 from agent.local import SOCKET, STATUS, run_folder
 from agent.wire import Instant
@@ -38,6 +39,10 @@ def find(settings: Settings, now: Instant) -> tuple[LocalStatus | None, Finding]
     """The newest status and what it is worth now."""
     status, trouble = read_status(run_folder(settings))
     is_held = host.is_held(settings.storage_path)
+    enrolling = read_enrolling(run_folder(settings))
+    if status is None and enrolling is not None:  # where there is a status, the desk has begun since
+        written = _clock(enrolling.written.utc_ms)
+        return None, conclude_enrolling(enrolling, is_held=is_held, now=now, os_boot=host.os_boot_id(), since=written)
     since = _clock(status.written.utc_ms) if status else ""
     return status, conclude(status, trouble, is_held=is_held, now=now, os_boot=host.os_boot_id(), since=since)
 
@@ -62,9 +67,12 @@ def rows(
 ) -> Iterator[tuple[str, str, str]]:
     """(name, words, `good`, `bad` or '') of each line of the screen."""
     is_well = finding.life is Life.RUNNING
-    yield "agent", finding.words, "good" if is_well else "bad"
+    yield "agent", finding.words, "good" if is_well else "" if finding.life is Life.ENROLLING else "bad"
     identity = view_identity(settings.storage_path)
     unit = (status.unit if status else "") or identity.unit or settings.unit
+    if finding.life is Life.ENROLLING:
+        yield "unit", f"not enrolled yet{f', asks to be {settings.unit}' if settings.unit else ''}", ""
+        return
     yield "unit", unit or "not enrolled yet", ""
     if status is None:
         yield from _identity_rows(identity, now)
@@ -75,20 +83,21 @@ def rows(
             f"is of {_clock(status.written.utc_ms)}, {_long(finding.age_ms)} ago, and may hold no longer",
             "bad",
         )
-    yield from _state_rows(status, now)
+    yield from _state_rows(status, settings)
     yield from _link_rows(status, now)
     yield from _identity_rows(identity, now)
     yield from _machine_rows(status)
 
 
-def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, str]]:
+def _state_rows(status: LocalStatus, settings: Settings) -> Iterator[tuple[str, str, str]]:
     beat, sitting = status.heartbeat, status.sitting
     mood = {"recording": "good", "stopped": "bad"}.get(beat.state, "")
     yield "state", f"{beat.state}{f' {sitting.sitting}, {beat.recorded_s:.0f} s in files' if sitting else ''}", mood
     for name, planned in (("sitting", sitting), ("next", status.next_sitting)):
         if planned is not None:
             yield name, _sitting(planned), ""
-    yield "plan", "none yet" if beat.plan is None else f"number {beat.plan}", ""
+    if beat.plan is None:
+        yield "plan", "none yet", ""
     if status.segment:
         yield "segment", status.segment, ""
     for fault in beat.faults:
@@ -99,6 +108,9 @@ def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, s
         yield "drill", "one is on", ""
     if beat.lamp is not None:
         yield "lamp", f"{beat.lamp.pattern} ({status.panel}){', buzzing' if beat.lamp.is_buzzing else ''}", ""
+    else:
+        where = f"no panel at {settings.panel_socket}" if settings.panel_socket else "it cannot be driven"
+        yield "lamp", f"NONE: {where}; look at ems-panel and the wiring", "bad"
     trouble = status.camera_trouble
     looks = f"looks {_number(beat.vision_fps)}/s of {_number(beat.vision_wanted_fps)}"
     pace = f"{_number(beat.capture_fps)} pictures/s, {looks}"
@@ -109,7 +121,9 @@ def _state_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, s
 
 def _link_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, str]]:
     link, beat = status.link, status.heartbeat
-    if link.connected_since is not None:
+    if status.door_refusal:
+        yield "hub", f"this desk is refused: {status.door_refusal}", "bad"
+    elif link.connected_since is not None:
         yield "hub", f"connected to {link.broker} since {_clock(link.connected_since.utc_ms)}", "good"
     else:
         since = f" since {_clock(link.disconnected_since.utc_ms)}" if link.disconnected_since else ""
@@ -139,7 +153,8 @@ def _machine_rows(status: LocalStatus) -> Iterator[tuple[str, str, str]]:
     trouble = status.records_trouble or status.recording_trouble
     sync = f"sync worst {_number(status.sync_ms_worst)} ms, p99 {_number(status.sync_ms_p99)} ms"
     yield "card", f"{free}; {sync}{f'; {trouble}' if trouble else ''}", "bad" if trouble else ""
-    yield "machine", f"{_number(beat.temperature_c)} degrees Celsius, {beat.frames_dropped} pictures dropped", ""
+    heat = "" if beat.temperature_c is None else f"{_number(beat.temperature_c)} degrees Celsius, "
+    yield "machine", f"{heat}{beat.frames_dropped} pictures dropped", ""
     yield "started", f"{_clock(status.started.utc_ms)}, start {beat.boot}, pid {status.pid}", ""
     yield "version", f"{beat.software}, Python {status.python}", ""
 

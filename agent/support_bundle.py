@@ -6,6 +6,7 @@ the desk's own secrets known to it, and one that should still hold a secret then
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import json
@@ -22,13 +23,16 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from dotenv import dotenv_values
 
-from agent import machine
+from agent import machine, service_settings
 from agent.config import PLAIN, Settings, variable_of
+from agent.core.local_status import LocalStatus
 from agent.core.redact import LEAST_KNOWN, is_secret_name, redact, redacted_settings, writings_of
 from agent.doctor import Case, Line, storage_facts
+from agent.enrolling_status import ENROLLING
 from agent.identity_view import identity_folder
+from agent.local import run_folder
 from agent.records_view import RecordsProblem, as_json, view_records
-from agent.status import as_values
+from agent.status import as_values, find
 
 LOG_LINES = 5_000
 UNITS = ("ems-agent", "ems-panel", "chrony", "systemd-timesyncd")
@@ -65,13 +69,17 @@ def make_bundle(out: Path, case: Case, lines: list[Line], environ: Mapping[str, 
             dropped.append(f"{name}: a secret could not be taken out of it")
             continue
         texts[name] = text
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    part = out.with_name(f"{out.name}.part")
+    part.unlink(missing_ok=True)  # of a command that was cut off
+    # a new file of its own, whatever mode or link already has one of the names
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
         for name, text in texts.items():
             data = text.encode(errors="replace")
             entry = tarfile.TarInfo(f"ems-support/{name}")
             entry.size, entry.mtime, entry.mode = len(data), case.now.utc_ms // 1000, 0o600
             archive.addfile(entry, io.BytesIO(data))
+    part.replace(out)
     return Made([(name, len(text.encode(errors="replace"))) for name, text in texts.items()], dropped)
 
 
@@ -88,15 +96,19 @@ def secrets_of(settings: Settings, environ: Mapping[str, str], folder: Path) -> 
         except OSError:
             continue
         found |= writings_of(data) | _raw_writings(data)
-    given = {name: value for name, value in dotenv_values(folder / ".env").items() if value}
-    for name, value in (*given.items(), *environ.items()):
+    given = [*environ.items()]
+    for file in (folder / ".env", service_settings.ENVIRONMENT_FILE):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            given += [(name, value) for name, value in dotenv_values(file).items() if value]
+    for name, value in given:
         if is_secret_name(name) and len(value) >= LEAST_KNOWN:
             found |= writings_of(value.encode())
-    try:
-        code = json.loads((identity / "pending.json").read_bytes()).get("code", "")
-        found |= writings_of(str(code).encode()) | writings_of(str(code).replace("-", "").encode())
-    except (OSError, ValueError, AttributeError):
-        pass
+    for path in (identity / "pending.json", run_folder(settings) / ENROLLING):
+        try:
+            code = json.loads(path.read_bytes()).get("code", "")
+            found |= writings_of(str(code).encode()) | writings_of(str(code).replace("-", "").encode())
+        except (OSError, ValueError, AttributeError):
+            continue
     return frozenset(each for each in found if len(each) >= LEAST_KNOWN)
 
 
@@ -119,7 +131,7 @@ def _raw_writings(pem: bytes) -> frozenset[str]:
 def _members(case: Case, lines: list[Line], environ: Mapping[str, str]) -> dict[str, Callable[[], str]]:
     storage = case.settings.storage_path
     return {
-        "status.json": lambda: _pretty(as_values(case.status, case.finding)),
+        "status.json": lambda: _pretty(as_values(_last_status(case), case.finding)),
         "doctor.json": lambda: _pretty([line._asdict() for line in lines]),
         "settings.json": lambda: _pretty(_settings(case.settings, environ)),
         "versions.json": lambda: _pretty(_versions()),
@@ -139,6 +151,11 @@ def _members(case: Case, lines: list[Line], environ: Mapping[str, str]) -> dict[
         ),
         "kernel.txt": lambda: _commands(["dmesg", "--level=emerg,alert,crit,err,warn"]),
     }
+
+
+def _last_status(case: Case) -> LocalStatus | None:
+    """Of a desk that hangs or has ended, what it said last; the finding beside it says how old that is."""
+    return case.status or find(case.settings, case.now)[0]
 
 
 def _settings(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from agent.wire import Heartbeat, Instant, Label, Ms, Text
 
-STALE_AFTER_MS = 10_000
-"""The status is written with every heartbeat, every 1.5 s; a card that hangs for longer is news too."""
+STALE_AFTER_MS = 4_000
+"""The status is written with every heartbeat, every 1.5 s: two may come late. The hub calls a desk silent then, too."""
 
 
 class LinkNow(Struct, frozen=True, kw_only=True):
@@ -52,7 +52,8 @@ class DrillNow(Struct, frozen=True, kw_only=True):
 
 class LocalStatus(Struct, frozen=True, kw_only=True):
     """The file `status.json`. `sync_ms_worst` is of the last ten seconds, `sync_ms_p99` the 99th percentile of these
-    worsts over the last hour. Nothing secret may ever be a field of this."""
+    worsts over the last hour. `door_refusal`: why the hub's door renews no certificate of
+    this unit, when it was revoked there. Nothing secret may ever be a field of this."""
 
     unit: str
     pid: int
@@ -74,13 +75,27 @@ class LocalStatus(Struct, frozen=True, kw_only=True):
     sync_ms_p99: float | None = None
     python: str = ""
     drill: DrillNow | None = None
+    door_refusal: Text = ""
     is_stopped: bool = False
+
+
+class EnrollingNow(Struct, frozen=True, kw_only=True):
+    """The file `enrolling.json`. `stage` is asking, waiting, approved, rejected, unreachable or trouble; `code` is the
+    claim code, once the hub has made one; `why` is the hub's reason, or what is wrong."""
+
+    hub: str
+    os_boot: str
+    written: Instant
+    stage: str
+    code: str = ""
+    why: str = ""
 
 
 class Life(StrEnum):
     """Whether the agent lives, as far as can be told from outside."""
 
     RUNNING = "running"
+    ENROLLING = "enrolling"
     HUNG = "hung"
     SILENT = "silent"
     STOPPED = "stopped"
@@ -96,7 +111,7 @@ class Finding(NamedTuple):
     age_ms: int | None
 
 
-def age_ms(status: LocalStatus, now: Instant, os_boot: str) -> int:
+def age_ms(status: LocalStatus | EnrollingNow, now: Instant, os_boot: str) -> int:
     """How old the status is: in boot time if it is of this boot of the machine, else by the wall clock."""
     if status.os_boot == os_boot:
         return max(0, now.up_ms - status.written.up_ms)
@@ -123,6 +138,34 @@ def conclude(
         words = f"hung, or its run folder cannot be written: it holds the desk, but says nothing since {since}"
         return Finding(Life.HUNG, words, age)
     return Finding(Life.RUNNING, "running", age)
+
+
+def conclude_enrolling(enrolling: EnrollingNow, *, is_held: bool, now: Instant, os_boot: str, since: str) -> Finding:
+    """What the enrolling desk's word and the lock together say; `since`: the word's time in words."""
+    age = age_ms(enrolling, now, os_boot)
+    if not is_held:
+        words = f"not running: it ended without a word after {since} (killed, or the power went), not yet enrolled"
+        return Finding(Life.DIED, words, age)
+    if age > STALE_AFTER_MS or enrolling.os_boot != os_boot:
+        words = f"hung, or its run folder cannot be written: it was enrolling, but says nothing since {since}"
+        return Finding(Life.HUNG, words, age)
+    return Finding(Life.ENROLLING, _enrolling_words(enrolling), age)
+
+
+def _enrolling_words(enrolling: EnrollingNow) -> str:
+    at, code, why = f"enrolling at {enrolling.hub}", enrolling.code, enrolling.why
+    if enrolling.stage == "rejected":
+        return f"{at}, rejected: {why or 'no reason was given'}; it asks again, with a new claim code"
+    if enrolling.stage == "approved":
+        return f"{at}, approved: {why or 'the certificate is being made'}"
+    parts = [at, *([f"claim code {code}"] if code else [])]
+    if enrolling.stage == "unreachable":
+        parts.append(f"the door does not answer: {why}")
+    elif why:
+        parts.append(why)
+    elif not code:
+        parts.append("asking")
+    return ", ".join(parts)
 
 
 def _without_status(trouble: str, is_held: bool) -> tuple[Life, str]:

@@ -63,4 +63,5 @@ def is_secret_name(name: str) -> bool:
 
 def redacted_settings(values: Mapping[str, object]) -> dict[str, str]:
     """Settings as texts, with secrets cut."""
-    return {name: CUT if is_secret_name(name) and value else redact(str(value)) for name, value in values.items()}
+    texts = {name: "" if value is None else str(value) for name, value in values.items()}
+    return {name: CUT if is_secret_name(name) and text else redact(text) for name, text in texts.items()}

@@ -65,9 +65,14 @@ class Vigil:
         """The agent's end of the line is closed: its process has ended, in order only if it said so."""
         self._is_lost = True
 
-    def shows(self, up_ms: int) -> Showing:
+    def is_silent(self, up_ms: int) -> bool:
+        """Whether the agent is lost or its word holds no longer."""
         wanted = self._wanted
         is_due = up_ms - self._heard_up_ms >= wanted.holds_ms
-        if not wanted.is_last and (self._is_lost or is_due):
+        return not wanted.is_last and (self._is_lost or is_due)
+
+    def shows(self, up_ms: int) -> Showing:
+        wanted = self._wanted
+        if self.is_silent(up_ms):
             return Showing(PatternName.FAULT, wanted.is_buzzer_allowed)
         return Showing(wanted.pattern, wanted.is_buzzer_allowed)

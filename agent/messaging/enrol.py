@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -49,6 +49,14 @@ class Rhythm(Struct, frozen=True, kw_only=True):
     waiting_s: float = 10.0
     trouble_s: float = 60.0
     rejected_s: float = 60.0
+
+
+class Standing(NamedTuple):
+    """How far a desk has come. `stage` is asking, waiting, approved, rejected, unreachable or trouble."""
+
+    stage: str
+    code: str = ""
+    why: str = ""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -237,6 +245,8 @@ class Enroller:
         self._rhythm = rhythm or Rhythm()
         self._told = ""
         self._looks = 0
+        self.standing = Standing("asking")
+        self._rejection = ""
         self.looks_made = 0
         """Grows with each look at the hub, answered or not; stands still when this hangs."""
 
@@ -260,6 +270,8 @@ class Enroller:
                 elif state.state == "approved":
                     pause_s = self._rhythm.shortest_s
             except (DoorProblem, IdentityProblem, OSError) as problem:
+                is_away = isinstance(problem, DoorProblem) and problem.code == "unreachable"
+                self.standing = Standing("unreachable" if is_away else "trouble", self.standing.code, str(problem))
                 self._say(str(problem))
                 longest_s, self._looks = self._rhythm.trouble_s, 0
             self._stopping.wait(pause_s * random.uniform(0.7, 1))  # noqa: S311 - a room's desks must not come in step
@@ -332,6 +344,10 @@ class Enroller:
         return self._folder.take(state.grant, self._place.hub)
 
     def _say_state(self, state: EnrolmentState) -> None:
+        if state.state == "rejected":
+            self._rejection = f"the request before was rejected: {state.reason or 'no reason was given'}"
+        why = self._rejection if state.state == "waiting" else state.reason
+        self.standing = Standing(state.state, state.code if state.state == "waiting" else "", why)
         if state.state == "waiting":
             self._folder.note_code(state.code)
             self._say(f"claim code {state.code}: approve it at the hub {self._place.hub}")

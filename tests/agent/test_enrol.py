@@ -20,12 +20,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from agent import enrolling, host, wire
+from agent import doctor, drilling, enrolling, host, status, wire
 from agent.config import BadSetting, Settings
+from agent.core.local_status import Finding, Life
 from agent.enrolling import Enrolled, Renewer, enrol, read_provisioning
 from agent.identity import HubPlace, Identity, IdentityFolder
 from agent.messaging.enrol import DoorProblem, Rhythm, check_hub, fetch_root
 from agent.records import Records
+from agent.support_bundle import secrets_of
 from hub import authority, enrolment
 from hub.store import enrolling as store_enrolling
 from hub.terminal import now_utc_ms
@@ -295,20 +297,65 @@ def test_a_desk_that_lost_its_identity_is_known_by_its_key(hub: Hub, tmp_path: P
     assert again.settings.unit == first.settings.unit
 
 
+def reject(hub: Hub, code: str, reason: str) -> None:
+    with hub.store.write() as connection:
+        request = store_enrolling.by_code(connection, code)
+        store_enrolling.reject(connection, request.enrolment_id, reason=reason, who="ada", now_utc_ms=now_utc_ms())
+
+
 def test_a_rejected_desk_says_why_and_asks_anew(hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Somebody may have mistaken it for another: it can still be approved, by a new code."""
     with asking(settings(tmp_path, hub)) as desk:
         code = waiting_code(hub, tmp_path)
-        with hub.store.write() as connection:
-            request = store_enrolling.by_code(connection, code)
-            store_enrolling.reject(
-                connection, request.enrolment_id, reason="which desk is this?", who="ada", now_utc_ms=now_utc_ms()
-            )
+        reject(hub, code, "which desk is this?")
         new = waiting_code(hub, tmp_path)
         assert new != code
         hub.approve(new)
         desk.result()
     assert "which desk is this?" in caplog.text
+
+
+def told_by(given: Settings) -> Finding:
+    return status.find(given, host.Clock().now())[1]
+
+
+def test_status_says_what_an_enrolling_desk_waits_for(hub: Hub, tmp_path: Path) -> None:
+    """The claim code, or why it was rejected; no line of the unit that the card was before; the drill and the doctor
+    say it too, a bundle knows the code as a secret; when it ends nothing is left of it."""
+    given = settings(tmp_path, hub)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "status.json").write_text("of another unit")
+    with asking(given) as desk:
+        code = waiting_code(hub, tmp_path)
+        wait_for(lambda: code in told_by(given).words)
+        found, finding = status.find(given, host.Clock().now())
+        assert (found, finding.life) == (None, Life.ENROLLING)
+        assert finding.words == f"enrolling at 127.0.0.1, claim code {code}"
+        rows = list(status.rows(found, finding, given, host.Clock().now()))
+        assert [row[0] for row in rows] == ["agent", "unit"]
+        with pytest.raises(drilling.NoDrill, match="still enrolling at"):
+            drilling.begin(given, "")
+        case = doctor.case_of(given, host.Clock().now())
+        lines = {name: doctor.CHECKS[name](case) for name in ("agent", "broker", "panel")}
+        assert code in lines["agent"].words
+        assert [line.level for line in lines.values()] == ["WARN", "WARN", "PASS"]
+        assert code in secrets_of(given, {}, tmp_path)
+        reject(hub, code, "nobody knows it")
+        wait_for(lambda: "rejected: nobody knows it" in told_by(given).words)
+        desk.stopping.set()
+        wait_for(lambda: not list(run.iterdir()))
+    assert told_by(given).life is Life.NEVER
+
+
+def test_status_says_that_the_door_does_not_answer(hub: Hub, tmp_path: Path) -> None:
+    """And, of one that was killed meanwhile, that it is gone."""
+    given = settings(tmp_path, hub, door_port=1)
+    with asking(given):
+        wait_for(lambda: "enrolling at 127.0.0.1, the door does not answer" in told_by(given).words)
+        left = (tmp_path / "run" / "enrolling.json").read_bytes()
+    (tmp_path / "run" / "enrolling.json").write_bytes(left)
+    assert told_by(given).life is Life.DIED
 
 
 def test_it_asks_until_the_hub_is_there_and_stops_when_told(
@@ -408,6 +455,28 @@ def test_a_renewal_that_fails_waits_longer_and_longer(
     clock.up_ms += enrolling.RETRY_FIRST_MS
     assert renewing.why()
     assert "was revoked" in caplog.text
+
+
+def test_a_revoked_desk_is_told_what_to_do_until_the_hub_takes_it_again(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door's own sentence is handed on, and taken back once the broker lets the desk in."""
+    monkeypatch.setattr(enrolling, "LOOK_EVERY_S", 0.05)
+    desk = enrolled(hub, tmp_path)
+    hub.revoke(desk.settings.unit)
+    away: list[tuple[int, str] | None] = [(60_000, "connection refused: Unspecified error")]
+    told: list[str] = []
+    clock = FakeClock(desk.identity.begins_utc_ms + 60_000)
+    renewing = Renewer(desk, clock, lambda: away[0], lambda *_: None, QUICK, told.append)  # type: ignore[arg-type]
+    renewing.start()
+    try:
+        wait_for(lambda: told)
+        assert "was revoked" in told[0]
+        assert "ems-agent replace" in told[0]
+        away[0] = None
+        wait_for(lambda: told[-1] == "")
+    finally:
+        renewing.stop()
 
 
 # --- settings and commands ------------------------------------------------------------------------------------------

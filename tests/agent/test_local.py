@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -49,6 +50,32 @@ def test_any_bytes_at_the_socket_are_answered_or_left(tmp_path: Path) -> None:
     assert all(body.is_drill for body in bodies if isinstance(body, wire.Alert))
     desk.stop(30)
     assert not (folder / "agent.sock").exists()
+
+
+def test_the_hubs_refusal_stands_in_the_status(tmp_path: Path) -> None:
+    """From the next heartbeat on, until it is taken back."""
+    settings = Settings(unit="test.desk-01", storage_path=tmp_path)
+    desk, now = made(settings, []), host.Clock().now()
+    beat = wire.Heartbeat(boot=1, now=now, is_clock_ok=True, state="waiting")
+    given: Any = SimpleNamespace(
+        plan=lambda: None, sync_ms_worst=0.0, open_segment="", trouble="", camera_trouble="", vision_trouble=""
+    )
+    link: Any = SimpleNamespace(
+        settings=SimpleNamespace(host="hub", port=8883),
+        connected_since=None,
+        disconnected_since=None,
+        trouble="Unspecified error",
+        refused=0,
+        refusal=None,
+        rejected=0,
+        dropped=0,
+    )
+    for words in ("was revoked", ""):
+        desk.take_refusal(words)
+        desk.tell(beat, link, given, None, given, given)
+        written = desk._newest
+        assert written is not None
+        assert written.door_refusal == words
 
 
 def test_a_drill_ends_by_itself(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -130,6 +131,25 @@ def test_an_agent_that_hangs_is_a_fault_and_one_that_goes_on_is_none(stage: Stag
     stage.shows(FAULT)
     agent.show(PatternName.WAITING)
     stage.shows(PatternName.WAITING)
+    agent.close()
+
+
+def test_the_panel_logs_when_its_desk_falls_silent_and_comes_back(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line each, and none for every turn in between."""
+    caplog.set_level(logging.INFO, "agent.panel_process")
+    agent = stage.agent()
+    say_until(agent, RECORDING, agent.lamp)
+
+    def falls_silent(times: int) -> bool:
+        stage.now_ms += HOLDS_MS  # again and again: a word may still be under way
+        return caplog.text.count("showing FAULT: the desk is silent") == times
+
+    wait_for(lambda: falls_silent(1))
+    say_until(agent, RECORDING, lambda: "the desk is back" in caplog.text)
+    wait_for(lambda: falls_silent(2))
+    assert caplog.text.count("the desk is back") == 1
     agent.close()
 
 

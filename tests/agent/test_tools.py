@@ -21,15 +21,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import broker_probe, doctor, host, machine, service_settings
+from agent import broker_probe, check, doctor, drilling, host, machine, service_settings
 from agent.config import Settings
-from agent.core.local_status import Finding, Life, LocalStatus, conclude
+from agent.core.local_status import DrillNow, Finding, Life, LocalStatus, conclude
 from agent.core.redact import writings_of
 from agent.identity_view import view_identity
 from agent.records import Records
 from agent.records_view import RecordsProblem, faults_of_chain, view_records
 from agent.status import find, read_status
-from agent.support_bundle import secrets_of
+from agent.status import rows as screen_rows
+from agent.support_bundle import make_bundle, secrets_of
 from agent.unit_key import load_key
 from agent.wire import Instant
 from tests.authority import Centre, right_now
@@ -127,7 +128,8 @@ def test_a_hung_agent_is_said_to_hang() -> None:
     found = told(is_held=True, age_ms=60_000)
     assert found.life is Life.HUNG
     assert "since THEN" in found.words
-    assert told(is_held=True, age_ms=1_000).life is Life.RUNNING
+    assert told(is_held=True, age_ms=3_500).life is Life.RUNNING
+    assert told(is_held=True, age_ms=4_500).life is Life.HUNG
     assert told(is_held=False, age_ms=1_000).life is Life.DIED
     assert told(is_held=True, age_ms=1_000, os_boot="another").life is Life.HUNG
 
@@ -146,6 +148,50 @@ def a_status(age_ms: int) -> LocalStatus:
         heartbeat=Heartbeat(boot=1, now=written, is_clock_ok=True, state="waiting"),
         link=LinkNow(broker="hub:8883"),
     )
+
+
+def test_the_screen_says_that_the_lamp_is_gone_and_nothing_that_nobody_knows(tmp_path: Path) -> None:
+    """A panel's process that has ended takes the lamp with it; no temperature, no line of one."""
+    settings = Settings(unit=UNIT, storage_path=tmp_path, panel_socket=tmp_path / "panel.sock")
+    shown = {row[0]: row for row in screen_rows(a_status(0), Finding(Life.RUNNING, "running", 0), settings, NOW)}
+    assert shown["lamp"][1:] == (f"NONE: no panel at {tmp_path}/panel.sock; look at ems-panel and the wiring", "bad")
+    assert shown["machine"][1] == "0 pictures dropped"
+
+
+def test_the_key_is_told_with_the_name_that_the_hub_knows(tmp_path: Path) -> None:
+    """Of an enrolled desk the identity's; only a desk without a hub is added by hand."""
+    settings = Settings(unit="set.by-hand", storage_path=tmp_path)
+    assert "ems-hub unit add set.by-hand" in check.key(settings).words
+    assert "with the enrolment" in check.key(msgspec.structs.replace(settings, hub="hub.example")).words
+    identity = tmp_path / "identity"
+    identity.mkdir()
+    (identity / "unit.json").write_text('{"unit": "hall.desk-17"}')
+    (identity / "tls.key").write_text("only looked for")
+    (identity / "tls.crt").write_bytes(Centre(tmp_path / "centre").issue("hall.desk-17").certificate.read_bytes())
+    found = check.key(settings)
+    assert found.words.startswith("known to the hub as hall.desk-17, public key ")
+
+
+def test_a_revoked_desk_is_recognised(tmp_path: Path) -> None:
+    """Status, doctor and drill say what the hub's door said, over whatever the broker's library makes of it."""
+    words = "the hub at hub says: x was revoked: set the desk up anew with `ems-agent replace`"
+    link = msgspec.structs.replace(a_status(0).link, trouble="Unspecified error")
+    status = msgspec.structs.replace(a_status(0), link=link, door_refusal=words)
+    finding = Finding(Life.RUNNING, "running", 0)
+    settings = Settings(unit=UNIT, storage_path=tmp_path)
+    hub = next(row for row in screen_rows(status, finding, settings, NOW) if row[0] == "hub")
+    assert (words in hub[1], hub[2]) == (True, "bad")
+    assert "Unspecified" not in hub[1]
+    given = doctor.Case(settings, NOW, status, finding, view_identity(tmp_path))
+    line = doctor.CHECKS["broker"](given)
+    assert (line.level, words in line.words) == ("FAIL", True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_bytes(msgspec.json.encode(status))
+    said: list[str] = []
+    asked = DrillNow(alert="1-drill-1", asked_up_ms=0, raised_up_ms=1, recorded_up_ms=2)
+    assert not drilling.follow(settings, asked, 0.0, 0.1, said.append)
+    assert any(words in line for line in said)
+    assert not any("ems-hub ingest" in line for line in said)
 
 
 def told(*, is_held: bool, age_ms: int, os_boot: str = "boot") -> Finding:
@@ -489,3 +535,34 @@ def test_every_writing_of_a_key_is_known(tmp_path: Path) -> None:
     key: Any = serialization.load_pem_private_key(secrets["tls.key"], password=None)
     assert key.private_numbers().private_value.to_bytes(32, "big").hex() in known
     assert "QX7K93WM" in known
+
+
+def test_a_bundle_is_a_new_private_file_with_the_last_known_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the mode nor the target of what has its name already counts; the service's secrets are known; a setting
+    that is not set is empty; of a desk that ended, its last word is in it."""
+    service = tmp_path / "agent.env"
+    service.write_text("EMS_BROKER_PASSWORD=of-the-service-only\n")
+    monkeypatch.setattr(service_settings, "ENVIRONMENT_FILE", service)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_bytes(msgspec.json.encode(a_status(60_000)))
+    target = tmp_path / "target"
+    target.write_text("of somebody else")
+    target.chmod(0o666)
+    out = tmp_path / "bundle.tar.gz"
+    out.symlink_to(target)
+    (tmp_path / "bundle.tar.gz.part").symlink_to(target)
+    given = case(tmp_path)
+    assert given.status is None
+    assert "of-the-service-only" in secrets_of(given.settings, {}, tmp_path)
+    make_bundle(out, given, [], {}, tmp_path)
+    assert target.read_text() == "of somebody else"
+    assert not out.is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(out) as archive:
+        status = json.load(archive.extractfile("ems-support/status.json"))  # type: ignore[arg-type]
+        settings = json.load(archive.extractfile("ems-support/settings.json"))  # type: ignore[arg-type]
+    assert status["status"]["unit"] == UNIT
+    assert status["life"] == "died"
+    assert settings["EMS_RUN_PATH"] == ""
