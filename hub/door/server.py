@@ -8,12 +8,14 @@ import logging
 import socket
 import ssl
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from agent import wire_door
 from agent.wire_door import Trouble
@@ -29,6 +31,11 @@ log = logging.getLogger(__name__)
 
 THREADS = 32
 MOST_CONNECTIONS = 512
+MOST_OF_ONE_ADDRESS = 16
+"""Open at once, half the threads: a desk makes one short request and goes, and asks again when it is refused."""
+HANDSHAKE_WITHIN_S = 5.0
+LIFE_S = 15.0
+"""Both from the accept on, whatever comes meanwhile."""
 READ_WITHIN_S = 5.0
 """A desk's whole request is one packet or two; who is slower than this holds a thread for nothing."""
 MOST_READS = 24
@@ -67,8 +74,67 @@ class _Context(ssl.SSLContext):
         return super().wrap_socket(sock, *args, **options)
 
 
+class _Connection(TConn):  # type: ignore[misc]
+    """One of the worker's connections: it knows its age, and says once when it ends."""
+
+    def __init__(self, worker: _Worker, line: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, line, client, server)
+        self._worker = worker
+        self._since_ns = time.perf_counter_ns()
+
+    def is_over(self) -> bool:
+        """Whether it has had its time; the parser is there once TLS is."""
+        age_s = (time.perf_counter_ns() - self._since_ns) / 1e9
+        return age_s > (HANDSHAKE_WITHIN_S if self.parser is None else LIFE_S)
+
+    def cut(self) -> None:
+        """End it under the thread that reads from it: that one finds the end of the line."""
+        with contextlib.suppress(OSError, ValueError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # past TLS, whose state is the thread's
+
+    def close(self, graceful: bool = False) -> None:
+        self._worker.release(self)
+        super().close(graceful)
+
+
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's own refusals (no HTTP, a line too long) are in HTML; here they are a Trouble too."""
+    """Bounds what one address may hold open. gunicorn's own refusals (no HTTP, a line too long) are in HTML; here they
+    are a Trouble too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._open: set[_Connection] = set()
+        self._of_address: Counter[str] = Counter()
+
+    def accept(self, listener: socket.socket) -> None:
+        """gunicorn's own, but for the bound: who is over it is closed before a thread is taken."""
+        try:
+            line, client = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        if self._of_address[client[0]] >= MOST_OF_ONE_ADDRESS:
+            line.close()
+            return
+        self.nr_conns += 1
+        connection = _Connection(self, line, client, listener.getsockname())
+        self._open.add(connection)
+        self._of_address[client[0]] += 1
+        self.enqueue_req(connection)
+
+    def release(self, connection: _Connection) -> None:
+        if connection in self._open:
+            self._open.remove(connection)
+            address = connection.client[0]
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        for connection in [each for each in self._open if each.is_over()]:
+            connection.cut()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         log.warning("no request: %s, from %s", type(exc).__name__, addr[0] if addr else "")

@@ -88,3 +88,21 @@ def test_a_step_that_fails_leaves_the_version_before(monkeypatch: pytest.MonkeyP
         connection.rollback()
         assert migrations.version(connection) == len(migrations.STEPS) - 1
         assert connection.execute("select count(*) from sqlite_master where name = 'half'").fetchone()[0] == 0
+
+
+def test_a_requests_number_is_never_used_again() -> None:
+    """Requests from before the step keep their numbers, and the number of a deleted one is not given again."""
+    with closing(sqlite3.connect(":memory:")) as store:
+        migrations.migrate(store, 5)
+        insert = (
+            "insert into enrolments (kind, state, public_key, code, csr, serial, model, software, wanted, replaces,"
+            " address, asked_utc_ms, heard_utc_ms) values ('enrolment', 'waiting', ?, 'c', '', '', '', '', '', '',"
+            " '', 1, 1)"
+        )
+        store.execute(insert, ("0" * 64,))
+        store.execute(insert, ("1" * 64,))
+        store.commit()
+        migrations.migrate(store)
+        store.execute("delete from enrolments where enrolment_id = 2")
+        store.execute(insert, ("2" * 64,))
+        assert [row[0] for row in store.execute("select enrolment_id from enrolments order by 1")] == [1, 3]
