@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,11 @@ import click
 import msgspec
 from cryptography import x509
 
-from agent import config, host
+from agent import config, host, service_settings
 from agent.core import schedule
 from agent.identity import HubPlace, IdentityFolder, IdentityProblem
 from agent.unit_key import read_boot
+from agent.wire import UNIT_PATTERN
 from agent.wire_door import read_fingerprint
 
 
@@ -26,7 +30,7 @@ class _OneLine(click.ClickException):
 
 def _settings() -> config.Settings:
     try:
-        return config.load(may_be_nobody=True)
+        return service_settings.load(may_be_nobody=True)[0]
     except config.BadSetting as error:
         raise _OneLine(str(error)) from None
 
@@ -45,7 +49,8 @@ def setup(hub: str, ca_fingerprint: str, door_port: int | None, is_looking: bool
     settings = _settings()
     try:
         place = _found(ca_fingerprint) if is_looking else _place(settings, hub, ca_fingerprint, door_port)
-        _set_up(settings.storage_path, place)
+        with _given_back(settings.storage_path):
+            _set_up(settings.storage_path, place)
     except (config.BadSetting, IdentityProblem, OSError) as error:
         raise _OneLine(str(error)) from None
 
@@ -78,7 +83,7 @@ def _place(settings: config.Settings, hub: str, ca_fingerprint: str, door_port: 
     if bool(hub) != bool(ca_fingerprint):
         raise config.BadSetting("--hub and --ca-fingerprint belong together: `ems-hub ca show` prints both at the hub")
     if not hub:
-        found = place_of(settings, None)
+        found = place_of(settings, IdentityFolder(settings.storage_path).hub() if _has_identity(settings) else None)
         if found is None:
             raise config.BadSetting(
                 "no hub is named: ems-agent setup --hub NAME --ca-fingerprint ..., or a file at EMS_PROVISIONING_PATH"
@@ -90,6 +95,22 @@ def _place(settings: config.Settings, hub: str, ca_fingerprint: str, door_port: 
         return msgspec.convert(values, HubPlace)
     except ValueError as error:
         raise config.BadSetting(f"--hub and --ca-fingerprint: {error}") from None
+
+
+def _has_identity(settings: config.Settings) -> bool:
+    return (settings.storage_path / "identity").is_dir()
+
+
+@contextlib.contextmanager
+def _given_back(storage: Path) -> Iterator[None]:
+    """What root makes in the block goes to the account that STORAGE_PATH belongs to: the service could not read it."""
+    try:
+        yield
+    finally:
+        if os.geteuid() == 0 and storage.exists() and (owner := storage.stat()).st_uid != 0:
+            for path in storage.rglob("*"):
+                if path.lstat().st_uid == 0 and path.name != "lost+found":
+                    os.lchown(path, owner.st_uid, owner.st_gid)
 
 
 def _set_up(storage: Path, place: HubPlace) -> None:
@@ -142,22 +163,36 @@ def replace(old: str, force: bool) -> None:
     settings = _settings()
     storage = settings.storage_path
     try:
-        retiring.resume(storage)
+        if old and re.fullmatch(UNIT_PATTERN, old) is None:
+            raise IdentityProblem(
+                f"--unit: {old!r} is not a unit's name: it is CENTRE.DESK, as the hub's Units page has it"
+            )
         if not storage.is_dir():
             raise IdentityProblem(f"there is nothing at {storage} (STORAGE_PATH) to begin anew from")
-        held = host.hold(storage)
-        try:
-            folder = IdentityFolder(storage)
-            identity = folder.identity()
-            unit = identity.unit if identity is not None else settings.unit
-            if not force:
-                _check_no_sitting(storage, unit, settings)
-            hub, roots = folder.hub(), folder.roots()
-            target = retiring.retire(storage, unit, _boot(storage), hub, roots, old or (unit if hub else ""))
-        finally:
-            os.close(held)
+        with _given_back(storage):
+            retiring.resume(storage)
+            _begin_anew(settings, old, force)
     except (IdentityProblem, OSError, ValueError) as error:
         raise _OneLine(str(error)) from None
+
+
+def _begin_anew(settings: config.Settings, old: str, force: bool) -> None:
+    from agent import retiring
+
+    storage = settings.storage_path
+    held = host.hold(storage)
+    try:
+        if not (storage / "identity").is_dir() and not (storage / "records.db").exists():
+            raise IdentityProblem("this card has not been a unit yet: start the agent, there is nothing to replace")
+        folder = IdentityFolder(storage)
+        identity = folder.identity()
+        unit = identity.unit if identity is not None else settings.unit
+        if not force:
+            _check_no_sitting(storage, unit, settings)
+        hub, roots = folder.hub(), folder.roots()
+        target = retiring.retire(storage, unit, _boot(storage), hub, roots, old or (unit if hub else ""))
+    finally:
+        os.close(held)
     click.echo(f"{unit or 'the unit of this card'} is now in {target}; nothing was deleted")
     if hub is not None:
         click.echo(f"next: start the agent; it asks {hub.hub} to take the place of {old or unit or 'no unit'}")

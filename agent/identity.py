@@ -248,9 +248,12 @@ class IdentityFolder:
 
 
 def has_hub(storage: Path) -> bool:
-    """Whether a hub was set up here, or the desk is enrolled; makes nothing."""
+    """Whether a hub was set up here, or the desk is enrolled; makes nothing. A folder that may not be looked into
+    counts: a desk that took itself for one without a hub would speak in the clear."""
     try:
         return any((storage / "identity" / name).exists() for name in ("hub.json", "unit.json", "granted.json"))
+    except PermissionError:
+        return True
     except OSError:
         return False
 

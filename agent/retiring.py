@@ -15,8 +15,8 @@ from agent import host
 from agent.identity import HubPlace, IdentityFolder, IdentityProblem
 from agent.unit_key import sync_folder, write_synced
 
-STAYS = frozenset({"retired", "run", "retiring.json", "retiring.json.part"})
-"""What of STORAGE_PATH is not the unit's."""
+STAYS = frozenset({"retired", "run", "retiring.json", "retiring.json.part", "lost+found"})
+"""What of STORAGE_PATH is not the unit's; the last is the file system's own."""
 
 
 class Retiring(Struct, frozen=True, kw_only=True):
@@ -30,6 +30,9 @@ class Retiring(Struct, frozen=True, kw_only=True):
 def retire(storage: Path, unit: str, boot: int, hub: HubPlace | None, roots: str, replaces: str) -> Path:
     """Move the unit away; its successor will ask `hub`, trusting `roots` (PEM), to take the place of `replaces`.
     Answers the folder. Raises IdentityProblem, OSError."""
+    fixed = [path.name for path in _of_the_unit(storage) if path.is_dir() and not os.access(path, os.W_OK)]
+    if fixed:
+        raise IdentityProblem(f"{', '.join(fixed)} in {storage} cannot be moved: they belong to somebody else")
     name, number = f"{unit or 'unit'}-{boot}", 1
     while (storage / "retired" / name).exists():
         number += 1
@@ -59,18 +62,22 @@ def complete(storage: Path) -> None:
         plan = msgspec.json.decode(note.read_bytes(), type=Retiring)
     except FileNotFoundError:
         return
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise IdentityProblem(f"{note} is damaged ({error}): delete it and run `ems-agent replace` again") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise IdentityProblem(f"{note} is damaged: delete it and run `ems-agent replace` again") from None
     target = storage / "retired" / plan.folder
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in sorted(storage.iterdir()):
+    for path in _of_the_unit(storage):
         # what the successor was given by an earlier, cut off, try is made again below
-        if path.name not in STAYS and not (target / path.name).exists():
+        if not (target / path.name).exists():
             path.rename(target / path.name)
     sync_folder(target)
     sync_folder(target.parent)
     sync_folder(storage)
-    if plan.hub is not None and plan.roots:
+    if plan.hub is not None:  # without its roots they are fetched again, by the fingerprint
         IdentityFolder(storage).put_hub(plan.hub, plan.roots)
     note.unlink()
     sync_folder(storage)
+
+
+def _of_the_unit(storage: Path) -> list[Path]:
+    return sorted(path for path in storage.iterdir() if path.name not in STAYS)

@@ -17,7 +17,11 @@ ENVIRONMENT_FILE = Path("/etc/ems-agent/agent.env")
 
 
 def load(
-    environ: Mapping[str, str] | None = None, folder: Path | None = None, file: Path = ENVIRONMENT_FILE
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    file: Path = ENVIRONMENT_FILE,
+    *,
+    may_be_nobody: bool = False,
 ) -> tuple[config.Settings, dict[str, str]]:
     """(settings, the environment they came from): this process's own and `.env` when one of them says anything of a
     desk, else those that the service is started with. Raises BadSetting."""
@@ -25,13 +29,13 @@ def load(
     dotenv = (Path.cwd() if folder is None else folder) / ".env"
     is_own = dotenv.exists() or any(name.startswith("EMS_") or name == "STORAGE_PATH" for name in given)
     if is_own or not file.parent.is_dir():
-        return config.load(given, dotenv), given
+        return config.load(given, dotenv, may_be_nobody=may_be_nobody), given
     try:
         text = dotenv_values(file) if file.exists() else {}
     except OSError as error:
         raise config.BadSetting(f"{file}: {error.strerror}; try with sudo") from None
     merged = {**given, **_of_the_unit(), **{name: value for name, value in text.items() if value is not None}}
-    return config.load(merged, None), merged
+    return config.load(merged, None, may_be_nobody=may_be_nobody), merged
 
 
 def _of_the_unit() -> dict[str, str]:

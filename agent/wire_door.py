@@ -165,9 +165,9 @@ def fingerprint(certificate_der: bytes) -> str:
     return hashlib.sha256(certificate_der).hexdigest()
 
 
-def fingerprint_for_people(text: str) -> str:
-    """The shortest fingerprint that is taken, in groups to read out and type: `1a2b 3c4d ...`, 32 digits."""
-    return " ".join(text[at : at + 4] for at in range(0, MIN_FINGERPRINT_DIGITS, 4))
+def fingerprint_for_people(text: str, digits: int = MIN_FINGERPRINT_DIGITS) -> str:
+    """A fingerprint in groups to read out and type: `1a2b 3c4d ...`, as many of its digits as are wanted."""
+    return " ".join(text[at : min(at + 4, digits)] for at in range(0, digits, 4))
 
 
 def read_fingerprint(typed: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agent.wire import MAX_MESSAGE_BYTES, UP_FILTER
+from agent.wire import MAX_MESSAGE_BYTES, UP, UP_FILTER
 from hub.enrolment import INGEST_NAME, CaFolder
 
 PORT = 8883
@@ -118,6 +118,8 @@ queue_qos0_messages false
 max_packet_size {MAX_PACKET_BYTES}
 max_keepalive {MAX_KEEPALIVE_S}
 persistent_client_expiration 1d
+# No memory_limit: at the limit mosquitto hangs up on whoever it serves just then, ingest too. What a desk can have it
+# keep is bounded by the access rules: one message for each kind.
 
 # Nothing depends on what the broker remembers. It only gives desks their plans when the hub's ingest is down after a
 # restart. A damaged file is moved aside by `ems-hub broker prepare`.
@@ -150,7 +152,13 @@ def _plugin_lines(place: Place) -> str:
 
 
 def access_rules() -> str:
-    """The text of the access rules. Whatever is not named is refused."""
+    """The text of the access rules. Whatever is not named is refused.
+
+    A unit writes the kinds that there are and no others: mosquitto keeps one retained message a topic for ever, revoked
+    or not, and so a unit can have it keep len(UP) of MAX_PACKET_BYTES and no more. That is the bound on what they fill.
+    """
+    own_up = UP_FILTER.replace("+", "%u", 1)
+    kinds = "\n".join(f"pattern write {own_up.replace('+', kind)}" for kind in sorted(UP))
     return f"""\
 # Made by `ems-hub broker config`. A desk unit writes its own up/ and reads its own down/; ingest the other way round.
 user {INGEST_NAME}
@@ -159,8 +167,8 @@ topic write {UP_FILTER.replace("/up/", "/down/")}
 topic write {CONTROL_TOPIC}
 
 # For every client, by the name in its certificate.
-pattern write {UP_FILTER.replace("+", "%u", 1)}
-pattern read {UP_FILTER.replace("+", "%u", 1).replace("/up/", "/down/")}
+{kinds}
+pattern read {own_up.replace("/up/", "/down/")}
 """
 
 

@@ -89,10 +89,16 @@ def _limits(properties: bytes) -> dict[int, int]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+NEVER_ENDS_DAYS = 36_500
+"""A date that stands for none (RFC 5280, 4.1.2.5)."""
+
+
 def _is_ended(text: str, ends: datetime.datetime, now: datetime.datetime, remedy: str) -> Finding:
     if now >= ends:
         return Finding(False, f"{text} ended on {ends:%Y-%m-%d %H:%M} UTC", remedy)
     days = (ends - now).days
+    if days > NEVER_ENDS_DAYS:
+        return Finding(True, f"{text} never ends")
     if days < NEAR_END_DAYS:
         return Finding(False, f"{text} ends in {days} days, on {ends:%Y-%m-%d %H:%M} UTC", remedy)
     return Finding(True, f"{text} holds for {days} days")
@@ -158,7 +164,12 @@ def check_broker(ca: CaFolder, host: str, port: int, *, may_connect: bool) -> li
         return [Finding(False, f"ingest's certificate and key cannot be used: {error}", "`ems-hub init` makes them")]
     answer = call(host, port, own, connect_packet(INGEST_NAME, version=5 if may_connect else 9))
     if answer.code is None:
-        remedy = "is it running? `systemctl status mosquitto`; its log says why it refuses a certificate"
+        remedy = "is it running? `systemctl status mosquitto`"
+        if any(word in answer.why.upper() for word in ("EOF", "ALERT", "RESET", "CERTIFICATE", "SSL")):
+            remedy = (
+                "it runs and refuses ingest's certificate, perhaps for want of a new authority or list: "
+                "`systemctl restart mosquitto` lets it read them; its log says why"
+            )
         return [Finding(False, f"{where} does not let ingest in: {answer.why}", remedy)]
     findings = [Finding(True, f"{where} lets ingest in by its certificate")]
     if may_connect:

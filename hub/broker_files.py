@@ -123,3 +123,20 @@ def _starts_with(memory: Path | None) -> bool:
             patience.cancel()
             process.kill()
             process.communicate()
+
+
+def must_be_read(place: Place) -> list[Path]:
+    """The files that the broker opens as its own account and that somebody else makes."""
+    own = [] if place.credentials is not None else [place.ca.server_certificate, place.ca.server_key]
+    return [*own, place.ca.authorities, place.ca.revoked]
+
+
+def is_readable_by(user: str, path: Path) -> bool:
+    """Whether this account can open the file; taken for granted where only root could find out."""
+    account = pwd.getpwnam(user)
+    if os.geteuid() != 0 or account.pw_uid == 0:
+        return True
+    tried = subprocess.run(
+        ["test", "-r", path], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/", check=False
+    )
+    return tried.returncode == 0

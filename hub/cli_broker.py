@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hub.broker import MAX_CONNECTIONS, PORT, STATE, USER, Place, plugin_path
-from hub.broker_files import BrokerProblem, set_aside_if_damaged, write_files
+from hub.broker_files import BrokerProblem, is_readable_by, must_be_read, set_aside_if_damaged, write_files
 from hub.config import Settings
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
@@ -59,10 +59,20 @@ def config(
         fail(str(problem))
     for path, mode, owner, is_changed in written:
         click.echo(f"{path}: {'written' if is_changed else 'as it was'}, owner {owner}, mode {mode:04o}")
+    closed = [path for path in must_be_read(place) if not is_readable_by(place.user, path)]
     if place.plugin is None:
         click.echo("the dynamic-security plugin is not installed: a revoked unit keeps the session it has", err=True)
     if (settings.broker_tls, settings.broker_port) != (True, port):
-        click.echo(f"ingest finds it with EMS_BROKER_TLS=true and EMS_BROKER_PORT={port}", err=True)
+        click.echo(
+            f"ingest finds it with EMS_BROKER_TLS=true and EMS_BROKER_PORT={port}; EMS_BROKER_PORT is "
+            f"{settings.broker_port} now",
+            err=True,
+        )
+    if closed:
+        fail(
+            f"the broker cannot start like this: {place.user} cannot read {', '.join(map(str, closed))}; have the pair "
+            "handed over by the service manager (--credentials, see systemd/README.md), or name their owner by --user"
+        )
 
 
 @broker.command("prepare")

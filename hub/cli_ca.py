@@ -16,7 +16,7 @@ from hub import authority, clock, enrolment, rotation
 from hub.authority import HubNames
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
-from hub.store import Store, certificates
+from hub.store import Store, certificates, planning
 from hub.terminal import fail, now_utc_ms, opened, read_settings
 
 SOON_MS = 30 * authority.DAY_MS
@@ -39,7 +39,7 @@ def init() -> None:
             version = connection.execute("pragma user_version").fetchone()[0]
         click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
         folder = CaFolder(settings.ca_path)
-        for line in enrolment.init(folder, names_of(settings), _revoked(store), _sound_now(store)):
+        for line in enrolment.init(folder, names_of(settings), lambda: _revoked(store), _sound_now(store)):
             click.echo(f"made: {line}")
         _tell_fingerprint(folder)
 
@@ -148,7 +148,7 @@ def rotate(root: Path | None) -> None:
     """Make another issuing authority, and new certificates of the hub; what the old one signed still holds."""
     _change(
         lambda folder, names, store, now: rotation.rotate(
-            folder, root or folder.root.folder, names, _revoked(store), now
+            folder, root or folder.root.folder, names, lambda: _revoked(store), now
         )
     )
 
@@ -162,31 +162,45 @@ def new_root(root: Path | None) -> None:
     """
     _change(
         lambda folder, names, store, now: rotation.new_root(
-            folder, root or folder.root.folder, names, _revoked(store), now
+            folder, root or folder.root.folder, names, lambda: _revoked(store), now
         )
     )
 
 
 @ca.command("retire-root")
-def retire_root() -> None:
+@click.option("--force", "is_forced", is_flag=True, help="Lock out units that have no certificate under it.")
+def retire_root(is_forced: bool) -> None:
     """Trust the newest root alone, once every unit has a certificate under it."""
-    _change(lambda folder, names, store, now: rotation.retire_root(folder, _in_use(store, now), names, now))
+    _change(
+        lambda folder, names, store, now: rotation.retire_root(
+            folder, lambda: _standing(store, now), names, now, is_forced=is_forced
+        )
+    )
 
 
 @ca.command("certificates")
-def renew() -> None:
-    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed."""
+@click.option("--now", "is_at_once", is_flag=True, help="Also while a sitting is on, or begins within the hour.")
+def renew(is_at_once: bool) -> None:
+    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed.
+
+    While a sitting is on, or begins within the hour, only one that has less than a tenth of its time left: broker,
+    ingest, door and pages start again for it.
+    """
 
     def change(folder: CaFolder, names: HubNames, store: Store, now: int) -> list[str]:
         with folder.alone():
-            return enrolment.renew(folder, names, now)
+            with store.read() as connection:
+                is_quiet = planning.is_quiet(connection, now)
+            if not (is_quiet or is_at_once):
+                click.echo("a sitting is on or begins within the hour: what can wait is left as it is, unless --now")
+            return enrolment.renew(folder, names, now, is_quiet=is_quiet or is_at_once)
 
     _change(change)
 
 
-def _in_use(store: Store, now: int) -> list[tuple[str, str]]:
+def _standing(store: Store, now: int) -> list[tuple[str, str, bool]]:
     with store.read() as connection:
-        return [(each.unit, each.issuer) for each in certificates.in_use(connection, now)]
+        return [(each.unit, each.issuer, each.is_in_use) for each in certificates.standing(connection, now)]
 
 
 def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> None:

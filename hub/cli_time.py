@@ -7,7 +7,7 @@ import sys
 import click
 
 from hub import timing
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
 
 
 @click.group("time")
@@ -51,3 +51,33 @@ def time_check() -> None:
         click.echo("trusted, because somebody vouches for it (EMS_IS_CLOCK_TRUSTED): no time server keeps it")
     else:
         click.echo("trusted: a time server keeps this clock")
+
+
+@time_group.command("accept")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+def time_accept(is_confirmed: bool) -> None:
+    """Say that the present time is right, though certificates were issued at a later one: the clock was wrong then."""
+    settings = read_settings()
+    from hub import clock
+    from hub.store import certificates
+
+    if not settings.database_path.exists():
+        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
+    with opened(settings) as store:
+        with store.read() as connection:
+            newest_utc_ms = certificates.newest_hub_time(connection)
+        if why := clock.impossible(now_utc_ms()):
+            fail(why)
+        if now_utc_ms() >= newest_utc_ms:
+            fail("there is nothing to accept: no certificate was issued later than now")
+        if not is_confirmed:
+            click.confirm(
+                f"It is {clock.as_text(now_utc_ms())}, and the store has seen {clock.as_text(newest_utc_ms)} by a "
+                "clock that was wrong. Certificates are then issued by this time, and your name is written down. "
+                "Is the present time right?",
+                abort=True,
+            )
+        with store.write() as connection:
+            accepted_utc_ms, who = now_utc_ms(), who_is_here()
+            certificates.accept_time(connection, who=who, now_utc_ms=accepted_utc_ms)
+    click.echo(f"accepted by {who}: it is {clock.as_text(accepted_utc_ms)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import re
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import click
 from hub.core.enrolment import is_unit_name
 from hub.store.enrolling import CannotEnrol
 from hub.store.units import UnitRow
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
 
 Answer = TypeVar("Answer")
 
@@ -121,7 +120,7 @@ def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> N
         approved = enrolling.approve(
             connection,
             request.enrolment_id,
-            who=_who(),
+            who=who_is_here(),
             now_utc_ms=now_utc_ms(),
             room=room,
             label=seat,
@@ -144,7 +143,7 @@ def unit_reject(code: str, why: str) -> None:
 
     def reject(connection: sqlite3.Connection) -> str:
         request = enrolling.by_code(connection, code)
-        enrolling.reject(connection, request.enrolment_id, reason=why, who=_who(), now_utc_ms=now_utc_ms())
+        enrolling.reject(connection, request.enrolment_id, reason=why, who=who_is_here(), now_utc_ms=now_utc_ms())
         return request.code
 
     click.echo(f"request {_write(reject)} rejected")
@@ -158,7 +157,7 @@ def unit_revoke(name: str, why: str) -> None:
     from hub.store import enrolling
 
     is_changed = _write(
-        lambda connection: enrolling.revoke(connection, name, who=_who(), why=why, now_utc_ms=now_utc_ms())
+        lambda connection: enrolling.revoke(connection, name, who=who_is_here(), why=why, now_utc_ms=now_utc_ms())
     )
     click.echo(f"unit {name} is revoked {'now' if is_changed else 'already'}; the worker puts it on the list")
 
@@ -169,11 +168,3 @@ def _write(change: Callable[[sqlite3.Connection], Answer]) -> Answer:
             return change(connection)
         except CannotEnrol as cannot:
             fail(str(cannot))
-
-
-def _who() -> str:
-    """Who sits at the terminal, for the record."""
-    try:
-        return f"{getpass.getuser()} (terminal)"
-    except (KeyError, OSError):  # no such user in a container
-        return "terminal"

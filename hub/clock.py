@@ -21,13 +21,16 @@ def is_synchronised() -> bool:
 
 
 def impossible(now_utc_ms: int, newest_utc_ms: int = 0) -> str:
-    """Why the clock cannot be right, whatever anybody says of it: one sentence, '' when it can. `newest_utc_ms` is the
-    latest time that this hub has written down."""
-    told = _as_text(now_utc_ms)
+    """Why the clock cannot be right, whatever EMS_IS_CLOCK_TRUSTED says of it: one sentence, '' when it can.
+    `newest_utc_ms` is the latest time written down by a clock that was trusted; a time server knows better."""
+    told = as_text(now_utc_ms)
     if now_utc_ms < RELEASED_UTC_MS:
         return f"this machine's clock says {told}, which is before this program was made: set it"
-    if now_utc_ms < newest_utc_ms - MOST_BACK_MS:
-        return f"this machine's clock says {told}, but the store has seen {_as_text(newest_utc_ms)} already: set it"
+    if now_utc_ms < newest_utc_ms - MOST_BACK_MS and not is_synchronised():
+        return (
+            f"this machine's clock says {told}, but the store has seen {as_text(newest_utc_ms)} already: set it, or "
+            "where it is right run `ems-hub time accept`"
+        )
     return ""
 
 
@@ -43,5 +46,6 @@ def doubt(now_utc_ms: int, newest_utc_ms: int, *, is_vouched_for: bool) -> str:
     )
 
 
-def _as_text(utc_ms: int) -> str:
+def as_text(utc_ms: int) -> str:
+    """For people, to the minute."""
     return f"{datetime.datetime.fromtimestamp(utc_ms / 1000, datetime.UTC):%Y-%m-%d %H:%M} UTC"

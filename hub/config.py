@@ -118,9 +118,9 @@ def _checked(settings: Settings) -> Settings:
         ZoneInfo(settings.zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadSetting(f"EMS_ZONE: no time zone is called {settings.zone!r}; as Europe/Vienna, or UTC") from None
-    if settings.app_env == "production" and len(settings.secret_key) < 32:
+    if settings.app_env == "production" and 0 < len(settings.secret_key) < 32:
         raise BadSetting(
-            "SECRET_KEY: in production it must be set, 32 characters or more; make one with: "
+            "SECRET_KEY: in production it has 32 characters or more; make one with: "
             'python -c "import secrets; print(secrets.token_hex(32))"'
         )
     return settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,16 +250,18 @@ def roots(folder: CaFolder) -> list[x509.Certificate]:
 # --- making ---------------------------------------------------------------------------------------------------------
 
 
-def init(folder: CaFolder, names: HubNames, revoked: Iterable[tuple[str, str, int]], now_utc_ms: int) -> list[str]:
-    """Make what is missing; answers what was made, in words. `revoked` as `put_revoked` takes it. Raises
-    AuthorityProblem."""
+def init(
+    folder: CaFolder, names: HubNames, revoked: Callable[[], Iterable[tuple[str, str, int]]], now_utc_ms: int
+) -> list[str]:
+    """Make what is missing; answers what was made, in words. `revoked` answers what `put_revoked` takes; it is asked
+    while the folder is locked. Raises AuthorityProblem."""
     made = []
     with folder.alone():
         if put_next(folder.issuing):
             made.append("the change of the issuing authority completed")
         if not folder.issuing.certificate.exists():
             made += _make_authorities(folder, now_utc_ms)
-        if put_revoked(folder, revoked):
+        if put_revoked(folder, revoked()):
             made.append(f"list of revoked certificates {folder.revoked}")
         made += renew(folder, names, now_utc_ms)
     return made
@@ -326,9 +328,11 @@ def count_revoked(folder: CaFolder) -> int:
     return sum(len(each) for each in _lists(folder))
 
 
-def renew(folder: CaFolder, names: HubNames, now_utc_ms: int) -> list[str]:
+def renew(folder: CaFolder, names: HubNames, now_utc_ms: int, *, is_quiet: bool = True) -> list[str]:
     """Give server and ingest new certificates where they have none, a third of its life is left, the hub's names or the
-    authority have changed; answers what was made, in words. The keys stay. Raises AuthorityProblem, OSError."""
+    authority have changed; answers what was made, in words. The keys stay. A new one makes broker, ingest, door and
+    pages start again: unless `is_quiet`, one that holds stays, whatever its names, until a tenth of its life is left.
+    Raises AuthorityProblem, OSError."""
     signer, made = issuing(folder), []
     bridge = bridge_of(folder, signer.certificate)
     for what, key_path, path in (
@@ -338,7 +342,8 @@ def renew(folder: CaFolder, names: HubNames, now_utc_ms: int) -> list[str]:
         key, behind = kept_key(key_path), [signer.certificate]
         if what == "server":
             behind += bridge
-        leaf = _still_good(path, key, signer, names if what == "server" else None, now_utc_ms)
+        wanted = names if what == "server" and is_quiet else None
+        leaf = _still_good(path, key, signer, wanted, now_utc_ms, is_quiet=is_quiet)
         if leaf is None:
             if what == "server":
                 leaf = authority.server_certificate(signer, key.public_key(), names, now_utc_ms)
@@ -352,7 +357,13 @@ def renew(folder: CaFolder, names: HubNames, now_utc_ms: int) -> list[str]:
 
 
 def _still_good(
-    path: Path, key: ec.EllipticCurvePrivateKey, signer: Signer, names: HubNames | None, now_utc_ms: int
+    path: Path,
+    key: ec.EllipticCurvePrivateKey,
+    signer: Signer,
+    names: HubNames | None,
+    now_utc_ms: int,
+    *,
+    is_quiet: bool,
 ) -> x509.Certificate | None:
     """The certificate in this file, unless it should be another one."""
     if not path.exists():
@@ -366,6 +377,7 @@ def _still_good(
     if names is not None and authority.names_of(leaf) != names:
         return None
     ends_utc_ms = authority.ends_utc_ms(leaf)
-    is_due = enrolment.is_due(ends_utc_ms, authority.SERVER_LIFE_MS, now_utc_ms)
+    due = enrolment.is_due if is_quiet else enrolment.is_urgent
+    is_due = due(ends_utc_ms, authority.SERVER_LIFE_MS, now_utc_ms)
     may_last_longer = authority.ends_utc_ms(signer.certificate) > ends_utc_ms
     return None if is_due and may_last_longer else leaf

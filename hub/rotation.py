@@ -7,7 +7,7 @@ old root is retired. Each step asks what is there first, so a command that was c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cryptography import x509
@@ -16,14 +16,17 @@ from hub import authority, enrolment
 from hub.authority import HubNames, Signer
 from hub.enrolment import AuthorityProblem, CaFolder, Pair
 
-Revoked = Iterable[tuple[str, str, int]]
-"""As `enrolment.put_revoked` takes it."""
+Revoked = Callable[[], Iterable[tuple[str, str, int]]]
+"""Answers what `enrolment.put_revoked` takes. Asked while the folder is locked: what is revoked while somebody else has
+it must not be left out of the list that is written next."""
+Standing = Callable[[], Iterable[tuple[str, str, bool]]]
+"""Answers (unit, fingerprint of the issuing authority, whether it still holds) of every certificate of units that are
+not revoked, also of those that have ended; the fingerprint is '' for a unit that has none."""
 
 
 def rotate(folder: CaFolder, root_folder: Path, names: HubNames, revoked: Revoked, now_utc_ms: int) -> list[str]:
     """A new issuing authority and new certificates of the hub; what the old one signed still holds. Answers what was
     made, in words. Raises AuthorityProblem."""
-    revoked = list(revoked)
     with folder.alone():
         root = _root(folder, root_folder)
         if folder.issuing.certificate.exists():
@@ -32,14 +35,14 @@ def rotate(folder: CaFolder, root_folder: Path, names: HubNames, revoked: Revoke
                     f"{root_folder / 'root.crt'} is not the root of the present issuing authority: name the folder of "
                     "that one, or complete the change to a new root with `ems-hub ca new-root --root DIR`"
                 )
-        made = _new_issuing(folder, root, revoked, now_utc_ms)
+        made = _new_issuing(folder, root, list(revoked()), now_utc_ms)
         return made + enrolment.renew(folder, names, now_utc_ms)
 
 
 def new_root(folder: CaFolder, root_folder: Path, names: HubNames, revoked: Revoked, now_utc_ms: int) -> list[str]:
     """A new root beside the old one, whose key must be in `root_folder`, where the new one's comes to lie too; then as
     `rotate`, under the new root. Answers what was made, in words. Raises AuthorityProblem."""
-    revoked, made = list(revoked), []
+    made = []
     with folder.alone():
         root = _root(folder, root_folder)
         if authority.is_issued_by(_issuing_certificate(folder), root.certificate):
@@ -47,7 +50,7 @@ def new_root(folder: CaFolder, root_folder: Path, names: HubNames, revoked: Revo
                 return _complete(folder, root, names, now_utc_ms)
             root = _make_root(folder, Pair(root_folder, "root"), root, now_utc_ms)
             made.append(f"root {root_folder / 'root.crt'}")
-        made += _new_issuing(folder, root, revoked, now_utc_ms)
+        made += _new_issuing(folder, root, list(revoked()), now_utc_ms)
         _trust(folder, root.certificate, *enrolment.roots(folder))
         return made + enrolment.renew(folder, names, now_utc_ms)
 
@@ -62,9 +65,11 @@ def _complete(folder: CaFolder, root: Signer, names: HubNames, now_utc_ms: int) 
     return made or ["the change to the new root completed"]
 
 
-def retire_root(folder: CaFolder, in_use: Iterable[tuple[str, str]], names: HubNames, now_utc_ms: int) -> list[str]:
-    """Trust the newest root alone. `in_use`: (unit, fingerprint of the issuing authority) of each certificate that
-    still holds; refused while one of them hangs by the old root. Raises AuthorityProblem."""
+def retire_root(
+    folder: CaFolder, standing: Standing, names: HubNames, now_utc_ms: int, *, is_forced: bool = False
+) -> list[str]:
+    """Trust the newest root alone. Unless forced, refused while a unit has no certificate under it, so that it may not
+    know it, or has one under the old root that still holds. Raises AuthorityProblem."""
     with folder.alone():
         present = _issuing_certificate(folder)
         roots = enrolment.roots(folder)
@@ -77,21 +82,29 @@ def retire_root(folder: CaFolder, in_use: Iterable[tuple[str, str]], names: HubN
             raise AuthorityProblem(
                 "only one root is trusted: make the next one first, `ems-hub ca new-root --root DIR`"
             )
-        below = {
-            authority.fingerprint(each.certificate)
-            for each in enrolment.issuers(folder)
-            if authority.is_issued_by(each.certificate, kept)
-        }
-        left = sorted({unit for unit, issuer in in_use if issuer not in below})
-        if left:
+        left = _who_needs_another(folder, kept, list(standing()))
+        if left and not is_forced:
             raise AuthorityProblem(
-                f"{len(left)} units still have certificates under the old root ({', '.join(left[:10])}): each renews "
-                "by itself when a third of its time is left; revoke those that are gone for good"
+                f"{len(left)} units still need the old root ({', '.join(left)}): each renews by itself, at the latest "
+                "when it is switched on; revoke those that are gone for good, or lock all of these out with --force"
             )
         _trust(folder, kept)
         folder.bridge.unlink(missing_ok=True)
         enrolment.sync_folder(folder.bridge.parent)
         return ["the newest root is trusted alone", *enrolment.renew(folder, names, now_utc_ms)]
+
+
+def _who_needs_another(folder: CaFolder, kept: x509.Certificate, standing: list[tuple[str, str, bool]]) -> list[str]:
+    """The units that would not find back to the hub if it went by the root `kept` alone."""
+    below = {
+        authority.fingerprint(each.certificate)
+        for each in enrolment.issuers(folder)
+        if authority.is_issued_by(each.certificate, kept)
+    }
+    has_renewed = {unit for unit, issuer, _ in standing if issuer in below}
+    return sorted(
+        {unit for unit, issuer, holds in standing if unit not in has_renewed or (holds and issuer not in below)}
+    )
 
 
 def _root(folder: CaFolder, root_folder: Path) -> Signer:

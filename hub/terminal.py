@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,6 +18,14 @@ from hub.store import Store, StoreProblem
 
 def now_utc_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def who_is_here() -> str:
+    """Who sits at the terminal, for the record."""
+    try:
+        return f"{getpass.getuser()} (terminal)"
+    except (KeyError, OSError):  # no such user in a container
+        return "terminal"
 
 
 def fail(text: str) -> NoReturn:

@@ -1,5 +1,5 @@
 """The worker: the one process that reads the issuing authority's key. It signs what people approved, writes the list of
-revoked certificates, and renews the hub's own certificates.
+revoked certificates, and renews the hub's own certificates while no sitting is on.
 
 It wakes on the store's `data_version`. What it is about stands in `worker.json` of the live folder:
 
@@ -20,11 +20,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub import authority, clock, enrolment
+from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.live import LiveFolder
-from hub.store import Store, StoreProblem, certificates, enrolling
+from hub.store import Store, StoreProblem, certificates, enrolling, planning
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
 from hub.supervision import Service
@@ -105,21 +106,23 @@ class Worker:
     def _look(self, now: int) -> None:
         with self._store.read() as connection:
             newest = certificates.newest_hub_time(connection)
-            revoked = [
-                (each.serial_number, each.issuer, each.revoked_utc_ms)
-                for each in certificates.revoked_certificates(connection)
-            ]
             approved = enrolling.approved(connection)
+            is_quiet = planning.is_quiet(connection, now)
         self._note_clock(clock.doubt(now, newest, is_vouched_for=self._settings.is_clock_trusted))
         self._waiting = len(approved)
         with self._folder.alone():
             if enrolment.put_next(self._folder.issuing):
                 log.info("the change of the issuing authority is completed")
+            with self._store.read() as connection:  # now that nobody else writes the list
+                revoked = [
+                    (each.serial_number, each.issuer, each.revoked_utc_ms)
+                    for each in certificates.revoked_certificates(connection)
+                ]
             if enrolment.put_revoked(self._folder, revoked):
                 log.info("list of revoked certificates written, %d on it", len(revoked))
             signer = enrolment.issuing(self._folder)
             if not self._clock:
-                for line in enrolment.renew(self._folder, self._names, now):
+                for line in enrolment.renew(self._folder, self._names, now, is_quiet=is_quiet):
                     log.info("made: %s", line)
         left_ms = authority.ends_utc_ms(signer.certificate) - now
         if not self._clock and left_ms > authority.DAY_MS:
@@ -199,7 +202,10 @@ def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]
     except StoreProblem as problem:
         raise WorkerProblem(str(problem)) from None
     try:
-        Worker(settings, store, now_utc_ms).run(stop)
+        with alone(settings.database_path, "worker"):
+            Worker(settings, store, now_utc_ms).run(stop)
+    except AlreadyRuns as problem:
+        raise WorkerProblem(str(problem)) from None
     except OSError as error:
         raise WorkerProblem(f"{error}") from error
     finally:

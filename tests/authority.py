@@ -37,6 +37,24 @@ def right_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+def _known_by(key: EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    """By which key a certificate was signed; from Python 3.13 on, one that does not say so is refused."""
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+
+
 class Authority:
     """One key that signs, and the list of what it has revoked."""
 
@@ -49,6 +67,8 @@ class Authority:
             _builder(self.name, signer.name, self.key, right_now() - DAY, right_now() + 30 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+            .add_extension(_known_by(signer.key), critical=False)
+            .add_extension(_SIGNS, critical=True)
             .sign(signer.key, SHA256())
         )
         self.pem = self.certificate.public_bytes(Encoding.PEM)
@@ -67,6 +87,7 @@ class Authority:
         builder = _builder(subject, self.name, key, not_before or right_now() - HOUR, not_after or right_now() + DAY)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(_known_by(self.key), critical=False)
         if is_server:
             names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

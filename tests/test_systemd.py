@@ -172,7 +172,7 @@ def test_only_the_worker_can_read_the_issuing_key() -> None:
     and the root's key is open to nobody."""
     for name in (*SERVICES, "mosquitto.service.d/ems.conf"):
         unit = settings_of(FOLDER / name)
-        if "EnvironmentFile" not in unit or unit["EnvironmentFile"] != ["/etc/ems-hub/hub.env"]:
+        if "ems-hub" not in str(unit.get("EnvironmentFile")) and not name.startswith("mosquitto"):
             continue
         closed = {Path(path.lstrip("-")).name for path in unit["InaccessiblePaths"][0].split()}
         signs = name in ("ems-hub-worker.service", "ems-hub-certificates.service")
@@ -180,6 +180,13 @@ def test_only_the_worker_can_read_the_issuing_key() -> None:
         handed = {value.partition(":")[0] for value in unit.get("LoadCredential", [])}
         own = "ingest" if name == "ems-hub-ingest.service" else "server"
         assert handed == (set() if signs else {f"{own}.key", f"{own}.crt"}), name
+
+
+def test_only_the_pages_know_what_signs_log_ins() -> None:
+    """The file with SECRET_KEY is read for one process; the broker, which strangers talk to, gets no settings."""
+    readers = {name for name in (*SERVICES, "mosquitto.service.d/ems.conf") if "web.env" in (FOLDER / name).read_text()}
+    assert readers == {"ems-hub-web.service"}
+    assert "EnvironmentFile" not in settings_of(FOLDER / "mosquitto.service.d/ems.conf")
 
 
 def test_a_pair_that_is_handed_over_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +228,16 @@ def test_accounts_and_folders_can_be_made(tmp_path: Path) -> None:
         assert re.search(r"^ems-hub:", accounts, flags=re.MULTILINE)
         folder = tmp_path / "var" / "lib" / "ems-hub"
         assert folder.stat().st_mode & 0o777 == 0o711
+
+
+def test_the_broker_reads_again_after_a_change_that_the_path_could_not_see() -> None:
+    """The service that the path starts begins the timer whatever became of it, and the timer's does the same, once."""
+    first, timer, again = (
+        settings_of(FOLDER / f"ems-broker-reload{rest}") for rest in (".service", "-again.timer", "-again.service")
+    )
+    assert first["ExecStopPost"] == ["/usr/bin/systemctl restart --no-block ems-broker-reload-again.timer"]
+    assert timer["OnActiveSec"] == ["5s"]
+    assert timer["OnCalendar"]
+    assert timer["StartLimitIntervalSec"] == again["StartLimitIntervalSec"] == ["0"]
+    assert again["ExecStart"] == first["ExecStart"]
+    assert "ExecStopPost" not in again

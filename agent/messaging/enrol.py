@@ -79,8 +79,8 @@ def fetch_root(place: HubPlace) -> str:
         der = root.public_bytes(serialization.Encoding.DER)
         if wire_door.is_fingerprint_of(wanted, der):
             return root.public_bytes(serialization.Encoding.PEM).decode()
-        shown.append(wire_door.fingerprint_for_people(wire_door.fingerprint(der)))
-    given = wire_door.fingerprint_for_people(wanted)
+        shown.append(wire_door.fingerprint_for_people(wire_door.fingerprint(der), len(wanted)))
+    given = wire_door.fingerprint_for_people(wanted, len(wanted))
     raise DoorProblem(
         "wrong_fingerprint",
         f"the hub at {place.hub} has the fingerprint {' or '.join(shown)}, but {given} was given: compare "

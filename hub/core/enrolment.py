@@ -31,7 +31,10 @@ def read_code(typed: str) -> str:
     """A claim code as a person typed it, in the form that `claim_code` gives. Raises ValueError."""
     letters = re.sub(r"[\s-]", "", typed).upper()
     if len(letters) != CODE_LENGTH or not set(letters) <= set(CODE_ALPHABET):
-        raise ValueError(f"{typed!r} is not a claim code: it is eight letters and digits, as the desk shows them")
+        never = "".join(each for each in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" if each not in CODE_ALPHABET)
+        raise ValueError(
+            f"{typed!r} is not a claim code: it is eight characters as the desk shows them, and none of {never}"
+        )
     return f"{letters[:4]}-{letters[4:]}"
 
 
@@ -61,3 +64,8 @@ def propose_name(centre: str, taken: Collection[str]) -> str:
 def is_due(ends_utc_ms: int, life_ms: int, now_utc_ms: int) -> bool:
     """Whether a certificate with this life should be renewed: a third of it, or less, is left."""
     return ends_utc_ms - now_utc_ms <= life_ms / 3
+
+
+def is_urgent(ends_utc_ms: int, life_ms: int, now_utc_ms: int) -> bool:
+    """Whether its renewal can no longer wait for a quiet hour: less than a tenth of its life is left."""
+    return ends_utc_ms - now_utc_ms < life_ms / 10

@@ -254,7 +254,7 @@ def make_authority(store: Store, ca: CaFolder, now_ms: int) -> str:
     """Make what is missing of the certificate authority; the fingerprint of its root. Raises AuthorityProblem."""
     with store.read() as connection:
         revoked = certificates.revoked_certificates(connection)
-    enrolment.init(ca, authority.hub_names("", socket.gethostname()), revoked, now_ms)
+    enrolment.init(ca, authority.hub_names("", socket.gethostname()), lambda: revoked, now_ms)
     return authority.fingerprint(enrolment.roots(ca)[0])
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent import wire
 from agent.wire import Receipt
+from hub.alone import AlreadyRuns, alone
 from hub.config import Settings
 from hub.ingest.broker import Link
 from hub.ingest.commit import Arrival, Committer, Outcome, StoreUnwell, failpoint
@@ -172,7 +173,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     except StoreProblem as problem:
         raise IngestProblem(str(problem)) from None
     try:
-        Ingest(settings, store).run(stop)
+        with alone(settings.database_path, "ingest"):
+            Ingest(settings, store).run(stop)
+    except AlreadyRuns as problem:
+        raise IngestProblem(str(problem)) from None
     except OSError as error:
         raise IngestProblem(f"{error}") from error
     finally:

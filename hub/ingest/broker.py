@@ -60,7 +60,7 @@ class Link:
         self._connections = 0
         self._is_connected = False
         self._is_shedding = False
-        self._trouble = ""
+        self._troubles: set[str] = set()
         self.dropped = 0
         self._client = self._new_client()
 
@@ -85,14 +85,19 @@ class Link:
         client.on_publish = self._on_publish
         return client
 
+    @property
+    def _place(self) -> str:
+        tls = "TLS" if self._settings.broker_tls else "no TLS"
+        return f"{self._settings.broker_host}:{self._settings.broker_port} ({tls})"
+
     def _tls_context(self) -> ssl.SSLContext:
         return tls_context(CaFolder(self._settings.ca_path))
 
     def _when_refused(self, why: str) -> None:
-        """Said once, not at every attempt."""
-        if why != self._trouble:
-            log.error("no TLS with the broker: %s; `ems-hub broker check` says what to do", why)
-        self._trouble = why
+        """Said once until the next connect, not at every attempt."""
+        if why not in self._troubles:
+            log.error("no connection to the broker at %s: %s; `ems-hub broker check` says more", self._place, why)
+        self._troubles.add(why)
 
     def start(self) -> None:
         """Begin to connect, now and again until `stop`; a broker that is not there yet is no error."""
@@ -134,7 +139,8 @@ class Link:
             log.error("the broker refuses the hub: %s", reason_code)
             return
         client.subscribe(wire.UP_FILTER, qos=1)
-        self._trouble = ""
+        self._troubles.clear()
+        log.info("connected to the broker at %s", self._place)
         with self._changed:
             self._connections += 1
             self._is_connected = True
@@ -145,6 +151,8 @@ class Link:
     ) -> None:
         if self._is_connected:
             log.warning("the broker is gone: %s", reason_code)
+        else:
+            self._when_refused(f"it hangs up ({reason_code})")
         with self._changed:
             self._is_connected = False
             self._changed.notify_all()

@@ -113,7 +113,7 @@ class Client(mqtt.Client):
     ends when `suppress_exceptions` is set.
 
     `make_context` is asked at every connect, so that a certificate that was renewed meanwhile is used; it may raise
-    OSError. `when_refused` hears why TLS did not come about.
+    OSError. `when_refused` hears why a connection, or TLS on it, did not come about.
     """
 
     _ahead: ReadAhead | None = None
@@ -132,7 +132,12 @@ class Client(mqtt.Client):
         self._when_refused = when_refused
 
     def _create_socket(self) -> ReadAhead:
-        connected = self._create_socket_connection()
+        try:
+            connected = self._create_socket_connection()
+        except OSError as error:
+            if self._when_refused is not None:
+                self._when_refused(error.strerror or str(error))
+            raise
         try:
             if self._make_context is not None:
                 connected = self._secured(connected, self._make_context())

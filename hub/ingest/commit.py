@@ -144,18 +144,22 @@ class Committer:
             outcome = self._write_guarded(items, enrolled, now_utc_ms)
         if enrolled:
             self.refresh()
+        spoke = ((self._speaker(item), item.arrival.received_utc_ms) for item in items)
         outcome.revoked = {
-            item.word.unit: item.arrival.received_utc_ms
-            for item in items
-            if item.word is not None and self._is_word_of_revoked(item.word, item.arrival)
+            unit: at_utc_ms for unit, at_utc_ms in spoke if unit in self._units and self._units[unit].is_revoked
         }
         return outcome
 
-    def _is_word_of_revoked(self, word: Word, arrival: Arrival) -> bool:
-        """A will is the broker's word, and what the broker had kept was said before: neither means that it speaks."""
-        known = self._units.get(word.unit)
-        is_will = isinstance(word.message, Status) and not word.message.is_online
-        return known is not None and known.is_revoked and not is_will and not arrival.is_retained
+    def _speaker(self, item: _Item) -> str:
+        """The unit that says this now, by the topic, which the broker answers for, whatever the bytes; '' for nobody: a
+        will is the broker's word, and what the broker had kept was said before."""
+        message = item.word.message if item.word is not None else None
+        if item.arrival.is_retained or (isinstance(message, Status) and not message.is_online):
+            return ""
+        try:
+            return wire.parse_topic(item.arrival.topic)[0]
+        except wire.BadMessage:
+            return ""
 
     def _sifted(self, arrivals: Sequence[Arrival]) -> tuple[list[_Item], dict[str, str]]:
         """Decode and judge everything before the turn to write is taken: signatures cost more than the writing."""

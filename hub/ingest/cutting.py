@@ -2,7 +2,8 @@
 
 The list of revoked certificates keeps a unit out when it connects; the session that it has is left alone by mosquitto.
 So ingest has the broker end it: when a unit turns revoked, again for as long as the broker may not have read the new
-list yet, at each connect (whatever was missed meanwhile), and whenever a revoked unit is heard.
+list yet, at each connect (whatever was missed meanwhile), whenever a revoked unit is heard, and once a minute all the
+same: one that only listens is never heard.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ AGAIN_AFTER_MS = 2_000
 """Between two attempts at one unit."""
 INSIST_FOR_MS = 20_000
 """After it was revoked: it connects again within a second, until the broker has read the new list."""
+ALL_EVERY_MS = 60_000
 MOST_IN_MESSAGE = 200
 GRACE_MS = 10_000
 """What a unit says so soon after it was revoked, or after ingest came back to a full queue, was on its way."""
@@ -46,6 +48,7 @@ class Cutter:
         self._link = link
         self._connection = 0
         self._connected_utc_ms = 0
+        self._all_utc_ms = 0
         self._tried_utc_ms: dict[str, int] = {}
         self._noted_utc_ms: dict[str, int] = {}
 
@@ -63,6 +66,9 @@ class Cutter:
         }
         if self._link.connections != self._connection:
             self._connection, self._connected_utc_ms = self._link.connections, now_utc_ms
+            self._all_utc_ms = 0
+        if not 0 <= now_utc_ms - self._all_utc_ms < ALL_EVERY_MS:
+            self._all_utc_ms = now_utc_ms
             due |= set(revoked)
         self._tried_utc_ms = {unit: at for unit, at in self._tried_utc_ms.items() if unit in revoked}
         units = sorted(due)

@@ -125,7 +125,7 @@ def ask_renewal(
     if found is not None:
         return found
     since = now_utc_ms - enrolment.DAY_MS
-    if QUERIES.count_certificates_since(connection, unit=unit, since=since)["issued"] >= (
+    if QUERIES.count_certificates_since(connection, unit=unit, since=since, now=now_utc_ms)["issued"] >= (
         enrolment.MOST_CERTIFICATES_A_DAY
     ):
         raise TooMany(f"{unit} had {enrolment.MOST_CERTIFICATES_A_DAY} certificates within a day: ask again tomorrow")
@@ -141,8 +141,8 @@ def _repeated(connection: sqlite3.Connection, public_key: str, told: dict[str, s
     found = QUERIES.enrolment_newest(connection, public_key=public_key)
     if found is None or found["csr"] != told["csr"]:
         return None
-    if found["state"] == "granted" and now_utc_ms - found["decided_utc_ms"] > enrolment.DAY_MS:
-        return None  # a desk that renews with the key it has
+    if found["state"] == "granted" and not 0 <= now_utc_ms - found["decided_utc_ms"] <= enrolment.DAY_MS:
+        return None  # a desk that renews with the key it has; or the hub's clock was in the future when it was granted
     QUERIES.hear_enrolment(connection, enrolment_id=found["enrolment_id"], now=now_utc_ms)
     return request_of(connection, found["enrolment_id"])
 

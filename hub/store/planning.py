@@ -20,6 +20,9 @@ Stretch = tuple[int, int]
 """From and until, UTC milliseconds."""
 
 
+QUIET_AHEAD_MS = 3_600_000
+
+
 class CannotPlan(Exception):
     """The sitting or seat cannot be as asked; the text says why."""
 
@@ -167,6 +170,12 @@ def _planned(sitting: Row, seat: Row) -> PlannedSitting:
         empty_from_utc_ms=sitting["empty_from_utc_ms"],
         empty_until_utc_ms=sitting["empty_until_utc_ms"],
     )
+
+
+def is_quiet(connection: sqlite3.Connection, now_utc_ms: int) -> bool:
+    """Whether no sitting is on in any room, and none begins within the next hour."""
+    found: Row = QUERIES.has_sitting_between(connection, start=now_utc_ms, end=now_utc_ms + QUIET_AHEAD_MS)
+    return not found["has_sitting"]
 
 
 def sitting_at(store: Store, room: str, utc_ms: int) -> Row | None:

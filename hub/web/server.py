@@ -50,7 +50,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "ems-hub-web",
             "loglevel": "warning",
             "control_socket_disable": True,
-            "when_ready": _end_dead_viewers,
+            "when_ready": _begin,
             "post_fork": self._remember,
         }
         if self._settings.web_tls:
@@ -80,6 +80,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._worker = worker
 
 
+def _begin(arbiter: Any) -> None:
+    scheme = "https" if arbiter.cfg.is_ssl else "http"
+    log.info("the pages are at %s", ", ".join(f"{scheme}://{address}" for address in arbiter.cfg.bind))
+    _end_dead_viewers(arbiter)
+
+
 def _end_dead_viewers(arbiter: Any) -> None:
     for listener in arbiter.LISTENERS:
         # Accepted sockets inherit it. Without it a laptop that was shut keeps its stream for a quarter of an hour.
@@ -102,7 +108,10 @@ def serve(settings: Settings) -> int:
 
 def _problem(settings: Settings) -> str:
     if not settings.secret_key:
-        return "SECRET_KEY is not set: log-ins cannot be signed"
+        return (
+            "SECRET_KEY is not set: log-ins cannot be signed; make one with: "
+            'python -c "import secrets; print(secrets.token_hex(32))"'
+        )
     try:
         Store(settings.database_path).close()
     except StoreProblem as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import pwd
 import shutil
 import socket
 import ssl
@@ -435,10 +436,15 @@ def test_setup_checks_the_hub_and_tells_what_comes_next(hub: Hub, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
     assert "belong together" in only_line(agent(tmp_path, "setup", "--hub", "127.0.0.1"))
     assert "no hub is named" in only_line(agent(tmp_path, "setup"))
+    nearly = hub.fingerprint[:33] + ("0" if hub.fingerprint[33] != "0" else "1")
+    told = only_line(agent(tmp_path, *words, nearly))
+    assert told.count(nearly[32:]) == 1  # the digit that is wrong is shown, not cut off
     done = agent(tmp_path, *words, fingerprint.upper(), STORAGE_PATH="a")
     assert done.returncode == 0, done.stderr
     assert "claim code" in done.stdout
     assert IdentityFolder(tmp_path / "a").hub() == hub.place(ca_fingerprint=fingerprint)
+    again = agent(tmp_path, "setup", STORAGE_PATH="a")
+    assert "the hub 127.0.0.1 answers" in again.stdout
     (tmp_path / "ems.toml").write_text(f'hub = "localhost"\nca_fingerprint = "{fingerprint}"\ndoor_port = {port}\n')
     done = agent(tmp_path, "setup", STORAGE_PATH="b", EMS_PROVISIONING_PATH="ems.toml")
     assert done.returncode == 0, done.stderr
@@ -495,6 +501,32 @@ def test_a_card_begins_anew(hub: Hub, tmp_path: Path) -> None:
                 connection, request.enrolment_id, who="ada", now_utc_ms=now_utc_ms(), replaces=request.replaces
             )
         assert again.result().settings.unit == new != unit
+
+
+def test_a_slip_of_the_pen_begins_nothing(hub: Hub, tmp_path: Path) -> None:
+    """A name that is none, and a card that is no unit yet, are said before anything is moved."""
+    storage = tmp_path / "desk"
+    enrolled(hub, storage)
+    before = sorted(path.name for path in storage.iterdir())
+    told = only_line(agent(tmp_path, "replace", "--unit", "nope", "--force", STORAGE_PATH="desk"))
+    assert "CENTRE.DESK" in told
+    assert sorted(path.name for path in storage.iterdir()) == before
+    (tmp_path / "new").mkdir()
+    assert "nothing to replace" in only_line(agent(tmp_path, "replace", STORAGE_PATH="new"))
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_leaves_nothing_that_the_service_cannot_read(hub: Hub, tmp_path: Path) -> None:
+    """`sudo ems-agent setup` makes its files for the account that the folder belongs to."""
+    storage = tmp_path / "desk"
+    storage.mkdir()
+    nobody = pwd.getpwnam("nobody")
+    os.chown(storage, nobody.pw_uid, nobody.pw_gid)
+    words = ["--hub", "127.0.0.1", "--door-port", str(hub.port), "--ca-fingerprint", hub.fingerprint]
+    done = agent(tmp_path, "setup", *words, STORAGE_PATH=str(storage))
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in storage.rglob("*")} == {nobody.pw_uid}
 
 
 def test_a_place_that_has_no_hub_is_nobody() -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent import identity, retiring
-from agent.identity import HubPlace, IdentityFolder, IdentityProblem
+from agent.identity import HubPlace, IdentityFolder, IdentityProblem, has_hub
 from agent.wire_door import Grant
 from tests.door_values import PLAN
 
@@ -248,3 +248,33 @@ def test_a_power_cut_at_any_step_of_beginning_anew(tmp_path: Path) -> None:
         assert new.roots()
         assert sorted(path.name for path in storage.iterdir()) == ["identity", "retired"]
     assert step > 6
+
+
+def test_what_is_not_the_units_stays_where_it_is(tmp_path: Path) -> None:
+    """The file system's own folder is not moved; one of somebody else is named before anything is begun."""
+    folder = enrolled(tmp_path)
+    (tmp_path / "lost+found").mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", lambda path, _mode: Path(path).name != "identity")
+        with pytest.raises(IdentityProblem, match=r"identity in .* cannot be moved"):
+            retiring.retire(tmp_path, UNIT, 7, folder.hub(), folder.roots(), UNIT)
+    assert not (tmp_path / "retiring.json").exists()
+    target = retiring.retire(tmp_path, UNIT, 7, folder.hub(), "", UNIT)
+    assert (tmp_path / "lost+found").exists()
+    assert not (target / "lost+found").exists()
+    kept = IdentityFolder(tmp_path).hub()
+    assert kept is not None  # although its authority was lost: the fingerprint brings it back
+    assert kept.replaces == UNIT
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_desk_without_a_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A desk whose identity root has locked away must not go on in the clear."""
+    assert has_hub(tmp_path) is False
+
+    def refuse(_path: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert has_hub(tmp_path) is True

@@ -301,7 +301,15 @@ def certificate(name: str, issuer: str, key: EllipticCurvePrivateKey, issuer_key
     extensions: list[x509.ExtensionType] = [
         x509.BasicConstraints(ca=name == issuer, path_length=None),
         x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        # from Python 3.13 on, one that does not say by which key it was signed is refused
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
     ]
+    if name == issuer:
+        signs = dict.fromkeys(("key_cert_sign", "crl_sign"), True)
+        others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        never = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+        extensions.append(x509.KeyUsage(**signs, **never))
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
@@ -312,7 +320,7 @@ def certificate(name: str, issuer: str, key: EllipticCurvePrivateKey, issuer_key
         .not_valid_after(today + datetime.timedelta(days=1))
     )
     for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
+        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
     return builder.sign(issuer_key, SHA256()).public_bytes(Encoding.PEM)
 
 

@@ -267,6 +267,11 @@ REFUSALS = [
     ),
     Refusal("a forged command", NOT_AUTHORIZED, _publish(wire.down_topic(OTHER, "command"), b"a forged command")),
     Refusal("a topic outside the system", NOT_AUTHORIZED, _publish("somewhere/else", b"elsewhere")),
+    Refusal(
+        "an unknown kind, retained",
+        NOT_AUTHORIZED,
+        _publish(f"ems/1/{DESK}/up/novel", b"an unknown kind", is_retained=True),
+    ),
     Refusal("a topic below its own", NOT_AUTHORIZED, _publish(f"ems/1/{DESK}/up/record/x", b"below")),
     Refusal("the broker's own topics", NOT_AUTHORIZED, _publish("$SYS/broker/version", b"version")),
     Refusal("commands to the broker", NOT_AUTHORIZED, _publish(CONTROL_TOPIC, end_sessions([OTHER]))),
@@ -299,7 +304,8 @@ def test_the_broker_refuses(scene: Scene, refusal: Refusal) -> None:
 def test_what_the_broker_lets_pass(scene: Scene) -> None:
     """The same desk may do what is its own: the refusals above are not a broker that refuses all."""
     assert scene.desk.subscribe(wire.down_filter(DESK)) == 1
-    assert scene.desk.publish(wire.up_topic(DESK, "record"), b"my own") == 0
+    for kind in wire.UP:
+        assert scene.desk.publish(wire.up_topic(DESK, kind), b"my own") == 0
     assert scene.ingest.publish(wire.down_topic(DESK, "receipt"), b"for the desk") == 0
     wait_for(lambda: b"for the desk" in [data for _, data in scene.desk.heard])
     assert b"my own" in scene.settle()[0]

@@ -128,8 +128,46 @@ def test_a_revoked_unit_that_the_broker_lets_in_is_cut_each_time_refused_and_not
     assert value(scene.store, "select count(*) from records") == 0
 
 
+def test_a_revoked_unit_that_only_listens_is_cut_again_and_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list did not reach the broker, and the unit was revoked long ago and says nothing: each session is ended."""
+    monkeypatch.setattr(cutting, "ALL_EVERY_MS", 300)
+    scene.revoke_in_store(scene.bad, seconds_ago=3_600)
+    with ingesting(scene.settings), scene.caller(scene.good) as good:
+        for _ in range(2):
+            with scene.caller(scene.bad) as bad:
+                assert bad.connected == 0
+                wait_for(lambda bad=bad: bad.gone == 0x98, timeout_s=10)  # type: ignore[misc]
+        assert good.is_connected
+
+
+def test_all_revoked_units_are_named_once_a_minute(scene: Scene) -> None:
+    """One message at the connect, none until a minute has gone, then one with all of them; at once after a connect."""
+
+    class Outbox:
+        is_connected, connections = True, 1
+
+        def __init__(self) -> None:
+            self.said: list[bytes] = []
+
+        def publish(self, topic: str, payload: bytes, *, qos: int, is_retained: bool = False) -> int:
+            assert topic == CONTROL_TOPIC
+            self.said.append(payload)
+            return 1
+
+    outbox, revoked = Outbox(), {"c1.a": 1, "c1.b": 0}
+    cutter = cutting.Cutter(scene.store, outbox)
+    counts = []
+    for now_utc_ms in (1_000_000, 1_059_999, 1_060_000, 1_060_100):
+        cutter.cut(revoked, (), now_utc_ms)
+        counts.append(len(outbox.said))
+    outbox.connections = 2
+    cutter.cut(revoked, (), 1_060_200)
+    assert [*counts, len(outbox.said)] == [1, 1, 2, 2, 3]
+    assert set(outbox.said) == {end_sessions(["c1.a", "c1.b"])}
+
+
 def test_what_means_that_a_revoked_unit_speaks(scene: Scene) -> None:
-    """A record or a birth does; a will, which the broker says, does not, nor what the broker had kept."""
+    """A record or a birth does, and what nobody can decode; a will does not, nor what the broker had kept."""
     scene.revoke_in_store(scene.bad)
     committer = Committer(scene.store, may_trust=False)
     topic, unit = wire.up_topic(scene.bad.unit, "status"), scene.bad.unit
@@ -144,6 +182,10 @@ def test_what_means_that_a_revoked_unit_speaks(scene: Scene) -> None:
     record = Arrival(wire.up_topic(unit, "record"), wire.encode(scene.bad.seal(segment(1))), 9)
     good = Arrival(wire.up_topic(scene.good.unit, "record"), wire.encode(scene.good.seal(segment(1))), 9)
     assert committer.commit([record, good, Arrival("ems/1/odd", b"", 9)], 9).revoked == {unit: 9}
+    for kind in (*wire.UP, "novel"):
+        assert committer.commit([Arrival(wire.up_topic(unit, kind), b"\x00no message", 9)], 9).revoked == {unit: 9}
+    garbage = Arrival(topic, b"\x00no message", 9, is_retained=True)
+    assert committer.commit([garbage, Arrival(wire.up_topic("c1.nobody", "record"), b"", 9)], 9).revoked == {}
     committer.close()
 
 

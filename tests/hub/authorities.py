@@ -25,7 +25,7 @@ AnyKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivate
 
 def made_folder(path: Path, now: int = NOW) -> CaFolder:
     folder = CaFolder(path)
-    enrolment.init(folder, NAMES, [], now)
+    enrolment.init(folder, NAMES, list, now)
     return folder
 
 

@@ -62,19 +62,19 @@ def _check_whole(folder: CaFolder, root: Pair) -> None:
 def main(what: str, place: Path) -> int:
     base = CaFolder(place / "base")
     change: Change = {
-        "init": lambda folder: enrolment.init(folder, NAMES, [], NOW),
-        "rotate": lambda folder: rotation.rotate(folder, folder.root.folder, NAMES, [], NOW),
-        "new_root": lambda folder: rotation.new_root(folder, folder.root.folder, NAMES, [], NOW),
-        "retire_root": lambda folder: rotation.retire_root(folder, [], NAMES, NOW),
+        "init": lambda folder: enrolment.init(folder, NAMES, list, NOW),
+        "rotate": lambda folder: rotation.rotate(folder, folder.root.folder, NAMES, list, NOW),
+        "new_root": lambda folder: rotation.new_root(folder, folder.root.folder, NAMES, list, NOW),
+        "retire_root": lambda folder: rotation.retire_root(folder, list, NAMES, NOW),
     }[what]
     desk, roots = None, []
     if what == "init":
         base.path.mkdir()
     else:
-        enrolment.init(base, NAMES, [], NOW)
+        enrolment.init(base, NAMES, list, NOW)
         roots = [base.authorities.read_text()]
         if what == "retire_root":
-            rotation.new_root(base, base.root.folder, NAMES, [], NOW)
+            rotation.new_root(base, base.root.folder, NAMES, list, NOW)
             roots = [base.root.certificate.read_text()]
         desk = Desk(base, place / "desk", "c.desk-01", NOW)
     step = 0

@@ -57,7 +57,7 @@ class Hub:
     def __init__(self, folder: Path, broker_port: int = 8883) -> None:
         self.folder = folder
         self.ca = CaFolder(folder / "ca")
-        enrolment.init(self.ca, NAMES, [], now_utc_ms())
+        enrolment.init(self.ca, NAMES, list, now_utc_ms())
         self.port = free_port()
         self.log = folder / "door.log"
         self.settings: Settings = settings_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 import shutil
 import socket
@@ -66,7 +67,7 @@ def _common_name(certificate: x509.Certificate) -> str:
 def test_init_makes_everything_once(folder: CaFolder) -> None:
     """A second init changes no byte."""
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
-    assert enrolment.init(folder, NAMES, [], NOW + DAY_MS) == []
+    assert enrolment.init(folder, NAMES, list, NOW + DAY_MS) == []
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
 
 
@@ -86,9 +87,9 @@ def test_what_root_makes_belongs_to_the_folders_owner(folder: CaFolder) -> None:
     if os.geteuid() == 0:
         for path in (folder.path, *folder.path.rglob("*")):
             os.chown(path, owner, owner)
-    rotation.rotate(folder, folder.root.folder, NAMES, [], NOW)
+    rotation.rotate(folder, folder.root.folder, NAMES, list, NOW)
     shutil.rmtree(folder.server_key.parent)
-    rotation.new_root(folder, folder.root.folder, NAMES, [], NOW)
+    rotation.new_root(folder, folder.root.folder, NAMES, list, NOW)
     assert {path.stat().st_uid for path in (folder.path, *folder.path.rglob("*"))} == {owner}
     assert stat.S_IMODE(folder.server_key.stat().st_mode) == 0o600
 
@@ -404,7 +405,7 @@ def test_a_new_issuing_authority_leaves_desks_in_peace(live: CaFolder, tmp_path:
     desk, revoked = _desk(live, tmp_path / "desk"), _desk(live, tmp_path / "desk", "c.desk-02")
     roots = live.authorities.read_text()
     told = [(revoked.issued.serial_number, revoked.issued.issuer, _real_now())]
-    assert len(rotation.rotate(live, live.root.folder, NAMES, told, _real_now())) == 3
+    assert len(rotation.rotate(live, live.root.folder, NAMES, lambda: told, _real_now())) == 3
     fresh = _desk(live, tmp_path / "desk", "c.desk-03")
     assert fresh.issued.issuer != desk.issued.issuer
     connect(live, roots, desk)
@@ -423,7 +424,7 @@ def test_a_new_root_reaches_desks_without_a_visit(live: CaFolder, tmp_path: Path
     """Between new-root and retire-root a desk that knows only the old root, one that knows only the new one, and one
     that knows both connect, with certificates of before and after."""
     old_roots, before = live.authorities.read_text(), _desk(live, tmp_path / "desk")
-    rotation.new_root(live, live.root.folder, NAMES, [], _real_now())
+    rotation.new_root(live, live.root.folder, NAMES, list, _real_now())
     both = live.authorities.read_text()
     new_root = live.root_certificate.read_text()
     assert (len(enrolment.roots(live)), both.endswith(old_roots), both.startswith(new_root)) == (2, True, True)
@@ -438,14 +439,21 @@ def test_a_root_is_retired_when_nobody_needs_it(live: CaFolder, tmp_path: Path) 
     """Refused while a unit's certificate hangs by it; then desks that know only it are told apart from the hub."""
     old_roots, before = live.authorities.read_text(), _desk(live, tmp_path / "desk")
     with pytest.raises(AuthorityProblem, match="only one root"):
-        rotation.retire_root(live, [], NAMES, _real_now())
-    rotation.new_root(live, live.root.folder, NAMES, [], _real_now())
+        rotation.retire_root(live, list, NAMES, _real_now())
+    rotation.new_root(live, live.root.folder, NAMES, list, _real_now())
+    old = (before.issued.unit, before.issued.issuer, True)
     with pytest.raises(AuthorityProblem, match="retire the older one first"):
-        rotation.new_root(live, live.root.folder, NAMES, [], _real_now())
-    with pytest.raises(AuthorityProblem, match=r"1 units still have .* \(c\.desk-01\)"):
-        rotation.retire_root(live, [(before.issued.unit, before.issued.issuer)], NAMES, _real_now())
+        rotation.new_root(live, live.root.folder, NAMES, list, _real_now())
+    with pytest.raises(AuthorityProblem, match=r"1 units still need the old root \(c\.desk-01\)"):
+        rotation.retire_root(live, lambda: [old], NAMES, _real_now())
+    for behind in ((before.issued.unit, before.issued.issuer, False), ("c.desk-07", "", False)):
+        with pytest.raises(AuthorityProblem, match=rf"old root \({behind[0]}\).*--force"):  # it was off, or never came
+            rotation.retire_root(live, [behind].copy, NAMES, _real_now())
     after = _desk(live, tmp_path / "renewed")
-    rotation.retire_root(live, [(after.issued.unit, after.issued.issuer)], NAMES, _real_now())
+    new = (after.issued.unit, after.issued.issuer, False)
+    with pytest.raises(AuthorityProblem, match=r"\(c\.desk-01\)"):  # it has a new one, but may not have fetched it
+        rotation.retire_root(live, lambda: [old, new], NAMES, _real_now())
+    rotation.retire_root(live, lambda: [(*old[:2], False), new], NAMES, _real_now())
     assert live.authorities.read_text() == live.root_certificate.read_text()
     assert not live.bridge.exists()
     connect(live, live.authorities.read_text(), after)
@@ -454,20 +462,38 @@ def test_a_root_is_retired_when_nobody_needs_it(live: CaFolder, tmp_path: Path) 
         connect(live, old_roots, after)
     with pytest.raises(ssl.SSLError):
         connect(live, live.authorities.read_text(), before)
-    rotation.new_root(live, live.root.folder, NAMES, [], _real_now())  # and once more, years later
+    rotation.new_root(live, live.root.folder, NAMES, list, _real_now())  # and once more, years later
+
+
+def test_what_is_revoked_meanwhile_is_on_the_list(live: CaFolder) -> None:
+    """A command that waits for the folder asks for the revoked certificates when its turn has come."""
+
+    def told() -> list[tuple[str, str, int]]:
+        with (live.path / ".lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return [("2a", authority.fingerprint(enrolment.issuing(live).certificate), NOW)]
+
+    enrolment.init(live, NAMES, told, _real_now())
+    assert enrolment.count_revoked(live) == 1
+    live.revoked.unlink()
+    rotation.rotate(live, live.root.folder, NAMES, told, _real_now())
+    assert enrolment.count_revoked(live) == 1
+    live.revoked.unlink()
+    rotation.new_root(live, live.root.folder, NAMES, told, _real_now())
+    assert enrolment.count_revoked(live) == 1
 
 
 def test_the_root_may_lie_in_a_safe(live: CaFolder, tmp_path: Path) -> None:
     """Without it all goes on but rotation, which names the folder it wants; with it on a stick rotation works."""
     stick = tmp_path / "stick"
     shutil.move(live.root.folder, stick)
-    assert enrolment.init(live, NAMES, [], _real_now()) == []
+    assert enrolment.init(live, NAMES, list, _real_now()) == []
     connect(live, live.authorities.read_text(), _desk(live, tmp_path / "desk"))
     for change in (rotation.rotate, rotation.new_root):
         with pytest.raises(AuthorityProblem, match=r"no root\.key in .*--root DIR"):
-            change(live, live.root.folder, NAMES, [], _real_now())
-    rotation.rotate(live, stick, NAMES, [], _real_now())
-    rotation.new_root(live, stick, NAMES, [], _real_now())
+            change(live, live.root.folder, NAMES, list, _real_now())
+    rotation.rotate(live, stick, NAMES, list, _real_now())
+    rotation.new_root(live, stick, NAMES, list, _real_now())
     assert not live.root.folder.exists()
     connect(live, live.authorities.read_text(), _desk(live, tmp_path / "desk"))
 
@@ -475,7 +501,7 @@ def test_the_root_may_lie_in_a_safe(live: CaFolder, tmp_path: Path) -> None:
 def test_a_strange_root_changes_nothing(live: CaFolder, tmp_path: Path) -> None:
     other = made_folder(tmp_path / "other", _real_now())
     with pytest.raises(AuthorityProblem, match="not a root of this centre"):
-        rotation.rotate(live, other.root.folder, NAMES, [], _real_now())
+        rotation.rotate(live, other.root.folder, NAMES, list, _real_now())
 
 
 def test_a_lost_issuing_key_is_told_and_replaced(live: CaFolder, tmp_path: Path) -> None:
@@ -484,8 +510,8 @@ def test_a_lost_issuing_key_is_told_and_replaced(live: CaFolder, tmp_path: Path)
     stick = tmp_path / "stick"
     shutil.move(live.root.folder, stick)
     with pytest.raises(AuthorityProblem, match="ca rotate --root DIR"):
-        enrolment.init(live, NAMES, [], _real_now())
-    rotation.rotate(live, stick, NAMES, [], _real_now())
+        enrolment.init(live, NAMES, list, _real_now())
+    rotation.rotate(live, stick, NAMES, list, _real_now())
     connect(live, live.authorities.read_text(), _desk(live, tmp_path / "desk"))
 
 
@@ -572,7 +598,7 @@ def test_mosquitto_takes_the_files_as_they_are(live: CaFolder, tmp_path: Path) -
         assert _at_broker(broker, old_roots, before.certificate, before.key)
         assert _at_broker(broker, old_roots, live.ingest_certificate, live.ingest_key)
         assert not _at_broker(broker, old_roots, revoked.certificate, revoked.key)
-        rotation.new_root(live, live.root.folder, NAMES, told, _real_now())
+        rotation.new_root(live, live.root.folder, NAMES, lambda: told, _real_now())
         after = _desk(live, tmp_path / "desk", "c.desk-03")
         broker.stop()
         broker.start()

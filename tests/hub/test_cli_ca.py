@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import wire_door
-from hub import authority, cli, cli_ca, enrolment
+from hub import authority, cli, cli_ca, clock, enrolment
 from hub.cli import main
 from hub.enrolment import CaFolder
-from hub.store import Store, enrolling
+from hub.store import Store, enrolling, planning
 from hub.terminal import now_utc_ms
 from tests.hub.authorities import csr
 
@@ -69,6 +69,27 @@ def test_init_needs_a_clock_that_can_be_right(run: Run, folder: CaFolder, monkey
     assert not folder.root_key.exists()
 
 
+def test_a_wrong_time_in_the_store_is_accepted_by_a_person(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said first, done when confirmed, and only where there is something to accept."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: False)
+    run("init")
+    assert "nothing to accept" in refused(run("time", "accept"))
+    with store.write() as connection:
+        connection.execute("insert into units (unit, public_key, first_seen_utc_ms) values ('c.d', ?, 1)", ["a" * 64])
+        connection.execute(
+            "insert into certificates (serial_number, unit, issuer, not_before_utc_ms, not_after_utc_ms, issued_utc_ms)"
+            " values ('1', 'c.d', 'f', 0, 1, 2208988800000)"
+        )
+    assert "ems-hub time accept" in refused(run("ca", "certificates"))
+    assert run("time", "accept").exit_code == 1  # nobody answered
+    assert "the store has seen 2040-01-01 00:00 UTC" in run("time", "accept").output
+    assert "ems-hub time accept" in refused(run("ca", "certificates"))
+    assert "accepted by " in run("time", "accept", "--yes").output
+    assert "nothing to do" in run("ca", "certificates").output
+
+
 def test_a_wrong_name_of_the_hub_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMS_HUB_NAMES", "hub.example, two words")
     assert "EMS_HUB_NAMES: 'two words' is neither" in refused(run("init"))
@@ -87,7 +108,9 @@ def test_the_authority_by_its_commands(run: Run, folder: CaFolder, tmp_path: Pat
     assert f"made: root {stick}" in run("ca", "new-root", "--root", str(stick)).output
     assert run("ca", "show").output.count("\nroot, until") == 1  # the first of two stands at the very beginning
     assert "two roots are trusted already" in refused(run("ca", "new-root", "--root", str(stick)))
-    assert "made: the newest root is trusted alone" in run("ca", "retire-root").output
+    run("unit", "add", "c.desk-01", "--public-key", "ab" * 32)
+    assert "(c.desk-01)" in refused(run("ca", "retire-root"))
+    assert "made: the newest root is trusted alone" in run("ca", "retire-root", "--force").output
     assert "only one root" in refused(run("ca", "retire-root"))
     assert first not in folder.authorities.read_text()
 
@@ -97,6 +120,31 @@ def test_names_that_changed_make_a_new_certificate(run: Run, folder: CaFolder, m
     monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
     assert "made: server certificate" in run("ca", "certificates").output
     assert "hub.example" in run("ca", "show").output
+
+
+def test_names_that_changed_wait_while_a_sitting_is_on(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services would start again for a new certificate; --now does it all the same."""
+    run("init")
+    monkeypatch.setenv("EMS_HUB_NAMES", "hub.example")
+    with store.write() as connection:
+        planning.put_room(connection, "Hall")
+        now = now_utc_ms()
+        planning.plan_sitting(
+            connection,
+            sitting="exam",
+            exam="Algebra",
+            room="Hall",
+            start_utc_ms=now,
+            end_utc_ms=now + 7_200_000,
+            now_utc_ms=now,
+        )
+    told = run("ca", "certificates").output
+    assert ("a sitting is on" in told, "nothing to do" in told, "hub.example" in run("ca", "show").output) == (
+        True,
+        True,
+        False,
+    )
+    assert "made: server certificate" in run("ca", "certificates", "--now").output
 
 
 def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch: pytest.MonkeyPatch) -> None:

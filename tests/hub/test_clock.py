@@ -27,8 +27,9 @@ def test_this_version_was_released_in_the_past() -> None:
         (NOW, 0, ""),
     ],
 )
-def test_a_clock_that_cannot_be_right(now: int, newest: int, words: str) -> None:
-    """Before the release, or before what the hub has written down: nobody can vouch for that."""
+def test_a_clock_that_cannot_be_right(monkeypatch: pytest.MonkeyPatch, now: int, newest: int, words: str) -> None:
+    """Before the release, or before what the hub has written down: no setting can vouch for that."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: False)
     found = clock.impossible(now, newest)
     assert (words in found) if words else not found
     assert clock.doubt(now, newest, is_vouched_for=True) == found
@@ -39,6 +40,13 @@ def test_else_the_kernel_or_a_person_decides(monkeypatch: pytest.MonkeyPatch, is
     monkeypatch.setattr(clock, "is_synchronised", lambda: is_synchronised)
     assert clock.doubt(NOW, NOW, is_vouched_for=True) == ""
     assert (clock.doubt(NOW, NOW, is_vouched_for=False) == "") == is_synchronised
+
+
+def test_a_time_server_knows_better_than_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was in the future once does not keep the hub from issuing; one of 1970 stays impossible."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: True)
+    assert clock.doubt(NOW, 2 * NOW, is_vouched_for=False) == ""
+    assert "set it" in clock.doubt(0, 0, is_vouched_for=True)
 
 
 def test_the_kernel_answers() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import msgspec
 import pytest
@@ -13,13 +15,14 @@ from hypothesis import strategies as st
 
 from agent import wire
 from hub.core import enrolment
-from hub.store import Store, certificates, enrolling, planning
-from hub.store.certificates import Issued
+from hub.store import Store, certificates, enrolling, migrations, planning
+from hub.store.certificates import Issued, Standing
 from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
 from hub.store.units import units as units_of
 
 NOW = 1_800_000_000_000
 MINUTE_MS, DAY_MS = 60_000, enrolment.DAY_MS
+YEAR_2040 = 2_208_988_800_000
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 
 
@@ -87,6 +90,10 @@ def newest(store: Store, public_key: str = KEY) -> Request:
     return found
 
 
+def in_use(connection: sqlite3.Connection, now: int) -> list[Standing]:
+    return [each for each in certificates.standing(connection, now) if each.is_in_use]
+
+
 def waiting(store: Store) -> list[Request]:
     with store.read() as connection:
         return enrolling.waiting(connection)
@@ -111,7 +118,7 @@ def test_each_desk_has_a_code_of_its_own(store: Store) -> None:
     assert mine.code != theirs.code
     with store.read() as connection:
         assert enrolling.by_code(connection, f" {mine.code.lower().replace('-', ' ')} ") == mine
-        with pytest.raises(CannotEnrol, match="eight letters"):
+        with pytest.raises(CannotEnrol, match="eight characters"):
             enrolling.by_code(connection, "12")
         with pytest.raises(CannotEnrol, match="no request with the code AAAA-AAAA"):
             enrolling.by_code(connection, "aaaaaaaa")
@@ -287,8 +294,8 @@ def test_a_granted_desk_has_its_certificate(store: Store) -> None:
     with store.read() as connection:
         assert enrolling.approved(connection) == []
         assert units_of(connection)[0].certificate_ends_utc_ms == NOW + 90 * DAY_MS
-        assert [each.unit for each in certificates.in_use(connection, NOW)] == [unit]
-        assert certificates.in_use(connection, NOW + 90 * DAY_MS) == []
+        assert [each.unit for each in in_use(connection, NOW)] == [unit]
+        assert in_use(connection, NOW + 90 * DAY_MS) == []
 
 
 def test_a_certificate_for_a_key_that_the_desk_gave_up_is_thrown_away(store: Store) -> None:
@@ -303,7 +310,7 @@ def test_a_certificate_for_a_key_that_the_desk_gave_up_is_thrown_away(store: Sto
     assert (newest(store).state, newest(store).csr) == ("approved", "newer")
     assert grant(store, "bb")
     with store.read() as connection:
-        assert [each.serial_number for each in certificates.in_use(connection, NOW)] == ["bb"]
+        assert [each.serial_number for each in in_use(connection, NOW)] == ["bb"]
 
 
 def test_renewal_needs_nobody(store: Store) -> None:
@@ -358,7 +365,7 @@ def test_revoking_cuts_off_for_good(store: Store) -> None:
         ask(store, csr="4")
     with store.read() as connection:
         assert [each.serial_number for each in certificates.revoked_certificates(connection)] == ["aa"]
-        assert certificates.in_use(connection, NOW) == []
+        assert in_use(connection, NOW) == []
         assert certificates.expiring(connection, NOW + 999 * DAY_MS) == []
         row = units_of(connection)[0]
     assert (row.is_revoked, row.revoked_why, row.certificate_ends_utc_ms) == (True, "stolen", None)
@@ -405,26 +412,42 @@ def test_a_unit_revoked_while_its_certificate_was_signed_gets_none(store: Store)
     revoke(store, unit)
     with store.write() as connection:
         assert not enrolling.grant(connection, signed, "PEM", Issued("aa", unit, "f" * 64, NOW, NOW + 1), NOW)
-        assert certificates.in_use(connection, NOW) == []
+        assert in_use(connection, NOW) == []
 
 
 def test_the_hub_remembers_the_latest_time(store: Store) -> None:
-    """Of what it wrote itself; a desk's own times do not count."""
+    """Of what it wrote while it trusted its clock: when it issued certificates, and what a person accepted."""
 
     def latest() -> int:
         with store.read() as connection:
             return certificates.newest_hub_time(connection)
 
     assert latest() == 0
-    ask(store)
-    assert latest() == NOW
-    approve(store, ask(store), now=NOW + 5)
-    assert latest() == NOW + 5
+    ask(store, now=YEAR_2040)
+    unit = approve(store, ask(store, now=YEAR_2040), now=YEAR_2040)
+    assert latest() == 0
+    assert grant(store, "aa", YEAR_2040)
+    assert latest() == YEAR_2040
     with store.write() as connection:
-        connection.execute(
-            "insert into presence (unit, is_online, status_utc_ms, boot) values ('centre.desk-01', 1, ?, 1)", [NOW + 9]
-        )
-    assert latest() == NOW + 9
+        certificates.accept_time(connection, who="ada", now_utc_ms=NOW)
+        told = dict(connection.execute("select * from accepted_times").fetchone())
+    assert (told["accepted_utc_ms"], told["newest_utc_ms"], told["accepted_by"]) == (NOW, YEAR_2040, "ada")
+    assert latest() == NOW
+    renew(store, unit, csr="2", now=NOW + 5)
+    assert grant(store, "bb", NOW + 5)
+    assert latest() == NOW + 5
+
+
+def test_what_was_granted_in_the_future_is_no_repetition(store: Store) -> None:
+    """Nor does it count for this day: a hub whose clock was in 2040 gives desks certificates of today."""
+    unit = approve(store, ask(store, now=YEAR_2040), now=YEAR_2040)
+    assert grant(store, "a0", YEAR_2040)
+    for number in range(1, enrolment.MOST_CERTIFICATES_A_DAY):
+        renew(store, unit, csr=f"{number}", now=YEAR_2040)
+        assert grant(store, f"{number:x}", YEAR_2040)
+    with store.write() as connection:
+        connection.execute("update enrolments set decided_utc_ms = ?", [YEAR_2040])
+    assert renew(store, unit, csr=f"{enrolment.MOST_CERTIFICATES_A_DAY - 1}").state == "approved"
 
 
 # --- whatever happens -----------------------------------------------------------------------------------------------
@@ -436,27 +459,21 @@ STEPS = ("ask", "again", "approve", "reject", "grant", "revoke", "renew", "repla
 def test_whatever_happens_the_store_stays_sound(steps: list[tuple[str, int, int]], seed: int) -> None:
     """No order of requests and decisions gives one name two keys, one seat two units, a revoked unit a certificate
     that holds, or anything but CannotEnrol."""
-    store = _memory()
     draw = random.Random(seed)
-    for number, (step, who, where) in enumerate(steps):
-        _step(store, step, f"{who}" * 64, f"S{where}", number, draw)
-        _check(store)
+    with _memory() as store:
+        for number, (step, who, where) in enumerate(steps):
+            _step(store, step, f"{who}" * 64, f"S{where}", number, draw)
+            _check(store)
 
 
-class _Memory:
+@contextmanager
+def _memory() -> Iterator[sqlite3.Connection]:
     """A store in memory: a file for each of hypothesis's examples would take minutes."""
-
-    def __init__(self) -> None:
-        from hub.store import migrations
-
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.row_factory = sqlite3.Row
-        migrations.migrate(self.connection)
-        self.connection.execute("pragma foreign_keys = on")
-
-
-def _memory() -> sqlite3.Connection:
-    return _Memory().connection
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrations.migrate(connection)
+        connection.execute("pragma foreign_keys = on")
+        yield connection
 
 
 def _step(connection: sqlite3.Connection, step: str, key: str, seat: str, number: int, draw: random.Random) -> None:
@@ -500,7 +517,7 @@ def _check(connection: sqlite3.Connection) -> None:
     assert not any(row.seat for row in rows if row.is_revoked)
     assert len(seats) == len(set(seats))
     revoked = {row.unit for row in rows if row.is_revoked}
-    assert not revoked & {each.unit for each in certificates.in_use(connection, NOW)}
+    assert not revoked & {each.unit for each in in_use(connection, NOW)}
     assert not revoked & {each.unit for each in enrolling.approved(connection)}
     codes = [each.code for each in enrolling.waiting(connection)]
     assert len(codes) == len(set(codes))

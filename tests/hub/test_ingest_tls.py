@@ -6,6 +6,7 @@ import logging
 import select
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,16 @@ from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent import wire
+from hub import worker
+from hub.alone import alone
 from hub.enrolment import INGEST_NAME
+from hub.ingest import IngestProblem, run
 from hub.ingest.client import Client, ReadAhead
 from hub.store import Store, intake
+from hub.terminal import now_utc_ms
+from hub.worker import WorkerProblem
 from tests.authority import HOUR, Centre, Papers, right_now
-from tests.brokers import secure_mosquitto
+from tests.brokers import mosquitto, secure_mosquitto
 from tests.hub.desk import Desk, DeskLink, jpeg, segment
 from tests.hub.hubs import ingesting, settings_for, value
 from tests.support import wait_for
@@ -75,9 +81,33 @@ def test_a_broker_that_refuses_ingest_is_said_once(
         settings = settings_for(tmp_path, broker, broker_tls=True, ca_path=str(centre.folder.path))
         with ingesting(settings):
             wait_for(lambda: broker.log().count("certificate verify failed") >= 2)
-    said = [record.getMessage() for record in caplog.records if "no TLS with the broker" in record.getMessage()]
-    assert 1 <= len(said) <= 2  # the alert, and a connection that was reset before the alert was read
+    said = [record.getMessage() for record in caplog.records if "no connection to the broker" in record.getMessage()]
+    assert 1 <= len(said) <= 3  # the alert, and a connection that was reset or closed before the alert was read
     assert "broker check" in said[0]
+
+
+def test_a_broker_that_is_not_there_is_said_once_and_its_coming_too(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever starts the hub by hand reads where it tries, why in vain, and when it has worked."""
+    broker = mosquitto(tmp_path / "broker")
+    with caplog.at_level(logging.INFO, "hub.ingest.broker"), ingesting(settings_for(tmp_path, broker)):
+        wait_for(lambda: "Connection refused" in caplog.text)
+        with broker:
+            wait_for(lambda: f"connected to the broker at 127.0.0.1:{broker.port}" in caplog.text)
+    assert caplog.text.count("Connection refused") == 1
+
+
+def test_a_second_ingest_or_worker_on_one_store_is_refused(tmp_path: Path, store: Store) -> None:
+    """Two would take the broker's session from each other for ever."""
+    broker = mosquitto(tmp_path / "broker")
+    settings = settings_for(tmp_path, broker)
+    with broker, ingesting(settings):
+        wait_for(lambda: (tmp_path / "live" / "ingest.json").exists())
+        with pytest.raises(IngestProblem, match="another `ems-hub ingest` runs"):
+            run(settings, threading.Event())
+    with alone(settings.database_path, "worker"), pytest.raises(WorkerProblem, match="another `ems-hub worker` runs"):
+        worker.run(settings, threading.Event(), now_utc_ms)
 
 
 def test_a_handshake_that_is_never_answered_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,8 +126,10 @@ def empty_store(desk: Desk) -> Iterator[sqlite3.Connection]:
     connection.execute("pragma foreign_keys = on")
     migrations.migrate(connection)
     intake.add_unit(connection, desk.unit, desk.public_key, 1)
-    yield connection
-    connection.close()
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def keep(connection: sqlite3.Connection, records: Sequence[Record]) -> None:

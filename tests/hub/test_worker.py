@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
@@ -25,10 +26,10 @@ from hub import authority, clock, enrolment, rotation
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
-from hub.store import Store, enrolling
+from hub.store import Store, certificates, enrolling, planning
 from hub.store.enrolling import Request
 from hub.terminal import now_utc_ms
-from hub.worker import Worker, WorkerProblem, run
+from hub.worker import Worker, WorkerProblem, certify, run
 from tests.brokers import REPOSITORY
 from tests.hub.authorities import NOW, csr
 from tests.hub.hubs import settings_for
@@ -47,7 +48,7 @@ class Place:
         self.folder = CaFolder(self.settings.ca_path)
         self.now = NOW
         self.names = authority.hub_names(self.settings.hub_names, socket.gethostname())
-        enrolment.init(self.folder, self.names, [], NOW)
+        enrolment.init(self.folder, self.names, list, NOW)
         # A store of its own, as another process has: its `data_version` changes when the test's store has committed.
         self.worker_store = Store(self.settings.database_path)
         self.worker = Worker(self.settings, self.worker_store, lambda: self.now)
@@ -76,6 +77,21 @@ def approved(store: Store, number: int = 1, text: str | None = None) -> str:
         )
         return enrolling.approve(
             connection, request.enrolment_id, who="ada", now_utc_ms=NOW, room="Hall", label=f"{number}"
+        )
+
+
+def plan(store: Store, sitting: str, start_utc_ms: int) -> None:
+    """A sitting of two hours."""
+    with store.write() as connection:
+        planning.put_room(connection, "Hall")
+        planning.plan_sitting(
+            connection,
+            sitting=sitting,
+            exam="Algebra",
+            room="Hall",
+            start_utc_ms=start_utc_ms,
+            end_utc_ms=start_utc_ms + 7_200_000,
+            now_utc_ms=NOW,
         )
 
 
@@ -164,8 +180,9 @@ def test_no_certificate_by_a_clock_that_nobody_keeps(
     place.worker_store.close()
 
 
-def test_a_clock_set_back_signs_nothing_but_revokes(place: Place) -> None:
+def test_a_clock_set_back_signs_nothing_but_revokes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though somebody vouches for it: the store has seen a later time. Cutting a unit off cannot wait for a clock."""
+    monkeypatch.setattr(clock, "is_synchronised", lambda: False)
     unit = approved(place.store)
     place.turn()
     place.now = NOW - 10 * DAY_MS
@@ -177,6 +194,36 @@ def test_a_clock_set_back_signs_nothing_but_revokes(place: Place) -> None:
     assert enrolment.count_revoked(place.folder) == 1
 
 
+@pytest.mark.parametrize("way", ["time server", "accepted"])
+def test_a_clock_that_was_in_2040_issues_again(place: Place, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Set right, by a time server or by a person who says so once; also after the worker has begun anew."""
+    is_kept = False
+    monkeypatch.setattr(clock, "is_synchronised", lambda: is_kept)
+    approved(place.store)
+    place.now = 2_208_988_800_000
+    with place.store.write() as connection:
+        request = enrolling.approved(connection)[0]
+        _, issued = certify(enrolment.issuing(place.folder), request, 90, NOW)
+        assert enrolling.grant(connection, request, "PEM", issued, place.now)
+    place.now = NOW
+    approved(place.store, 2)
+    place.turn()
+    assert newest(place.store, 2).state == "approved"
+    assert "the store has seen 2040" in place.told()["clock"]
+    if way == "time server":
+        is_kept = True
+        place.now += 11_000
+    else:
+        with place.store.write() as connection:
+            certificates.accept_time(connection, who="ada", now_utc_ms=place.now)
+    place.turn()
+    assert newest(place.store, 2).state == "granted"
+    place.worker = Worker(place.settings, place.worker_store, lambda: place.now)
+    approved(place.store, 3)
+    place.turn()
+    assert newest(place.store, 3).state == "granted"
+
+
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +232,43 @@ def test_the_hubs_own_certificates_are_renewed_in_time(place: Place) -> None:
     place.turn()
     assert place.folder.server_certificate.read_bytes() == before
     place.now += 250 * DAY_MS
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() != before
+
+
+def test_no_certificate_of_the_hubs_own_is_renewed_in_an_exam(place: Place) -> None:
+    """Broker, ingest, door and pages would start again: neither in the hour before a sitting nor in it, but after it;
+    and at once when a tenth of its life is left."""
+    before = place.folder.server_certificate.read_bytes()
+    place.now += 250 * DAY_MS
+    late = NOW + authority.SERVER_LIFE_MS * 9 // 10 + 60_000
+    for number, start in enumerate((place.now + 1_800_000, late)):
+        plan(place.store, f"exam {number}", start)
+    place.turn()
+    place.now += 3_600_000
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now = late - 30_000 - 60_000
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now = late + 30_000
+    place.turn()
+    renewed = place.folder.server_certificate.read_bytes()
+    assert renewed != before
+    place.now = late + 250 * DAY_MS
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() != renewed
+
+
+def test_names_that_changed_wait_for_the_end_of_the_sitting(place: Place) -> None:
+    plan(place.store, "exam", NOW)
+    place.worker = Worker(
+        msgspec.structs.replace(place.settings, hub_names="other.example"), place.worker_store, lambda: place.now
+    )
+    before = place.folder.server_certificate.read_bytes()
+    place.turn()
+    assert place.folder.server_certificate.read_bytes() == before
+    place.now += 2 * 3_600_000
     place.turn()
     assert place.folder.server_certificate.read_bytes() != before
 
@@ -242,7 +326,7 @@ def test_a_rotation_that_was_cut_off_is_completed(place: Place) -> None:
 
 def test_after_a_rotation_the_new_authority_signs(place: Place) -> None:
     place.turn()
-    rotation.rotate(place.folder, place.folder.root.folder, place.names, [], NOW)
+    rotation.rotate(place.folder, place.folder.root.folder, place.names, list, NOW)
     approved(place.store)
     place.turn()
     assert newest(place.store).certificate.endswith(place.folder.issuing_certificate.read_text())

@@ -87,15 +87,16 @@ update certificates set revoked_utc_ms = :now where unit = :unit and revoked_utc
 select serial_number, issuer, revoked_utc_ms from certificates where revoked_utc_ms is not null
 order by issuer, serial_number;
 
--- name: count_certificates_since(unit, since)^
-select count(*) as issued from certificates where unit = :unit and issued_utc_ms >= :since;
+-- name: count_certificates_since(unit, since, now)^
+select count(*) as issued from certificates where unit = :unit and issued_utc_ms between :since and :now;
 
--- name: certificates_in_use(now)
--- Of each unit that is not revoked, every certificate that still holds.
-select c.serial_number, c.unit, c.issuer, c.not_before_utc_ms, c.not_after_utc_ms
-from certificates c join units u using (unit)
-where u.is_revoked = 0 and c.revoked_utc_ms is null and c.not_after_utc_ms > :now
-order by c.unit, c.issued_utc_ms;
+-- name: certificates_standing(now)
+-- Of each unit that is not revoked, every certificate, also those that have ended; one row for a unit that has none.
+select u.unit, coalesce(c.serial_number, '') as serial_number, coalesce(c.issuer, '') as issuer,
+    coalesce(c.not_after_utc_ms > :now, 0) as is_in_use
+from units u left join certificates c on c.unit = u.unit and c.revoked_utc_ms is null
+where u.is_revoked = 0
+order by u.unit, c.issued_utc_ms;
 
 -- name: certificates_expiring(before)
 -- The newest certificate of each unit that is not revoked, where it ends before then.
@@ -121,12 +122,14 @@ select seats.unit from seats join rooms using (room_id) where rooms.name = :room
 select seats.unit from seats join rooms using (room_id) where rooms.name = :room and seats.unit is not null;
 
 -- name: newest_hub_time()^
--- The latest time that this hub itself has written down, 0 in an empty store.
+-- The latest time that this hub wrote down while it trusted its clock, 0 in an empty store. All other times in the store
+-- are written whatever the clock says, and would make a wrong one of an hour last for years.
 select max(
-    coalesce((select max(first_seen_utc_ms) from units), 0),
-    coalesce((select max(status_utc_ms) from presence), 0),
-    coalesce((select max(heartbeat_utc_ms) from presence), 0),
-    coalesce((select received_utc_ms from records order by record_id desc limit 1), 0),
-    coalesce((select max(heard_utc_ms) from enrolments), 0),
-    coalesce((select max(decided_utc_ms) from enrolments), 0),
-    coalesce((select max(issued_utc_ms) from certificates), 0)) as utc_ms;
+    coalesce((select max(issued_utc_ms) from certificates where is_clock_disowned = 0), 0),
+    coalesce((select accepted_utc_ms from accepted_times order by accepted_id desc limit 1), 0)) as utc_ms;
+
+-- name: insert_accepted_time(now, newest, who)!
+insert into accepted_times (accepted_utc_ms, newest_utc_ms, accepted_by) values (:now, :newest, :who);
+
+-- name: disown_clock_after(now)!
+update certificates set is_clock_disowned = 1 where issued_utc_ms > :now and is_clock_disowned = 0;

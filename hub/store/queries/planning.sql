@@ -35,6 +35,12 @@ select sittings.*, rooms.name as room from sittings join rooms using (room_id) w
 -- name: sittings_not_over(room_id, now)
 select * from sittings where room_id = :room_id and end_utc_ms > :now order by start_utc_ms, sitting limit 64;
 
+-- name: has_sitting_between(start, end)^
+-- From the time of the empty seats on.
+select exists (
+    select 1 from sittings
+    where min(start_utc_ms, coalesce(empty_from_utc_ms, start_utc_ms)) < :end and end_utc_ms > :start) as has_sitting;
+
 -- name: plan_of(unit)^
 select number, payload from plans where unit = :unit;
 
