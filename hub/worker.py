@@ -203,6 +203,7 @@ def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]
         raise WorkerProblem(str(problem)) from None
     try:
         with alone(settings.database_path, "worker"):
+            log.info("at work on %s, with the authority in %s", settings.database_path, settings.ca_path)
             Worker(settings, store, now_utc_ms).run(stop)
     except AlreadyRuns as problem:
         raise WorkerProblem(str(problem)) from None

@@ -13,6 +13,8 @@ CODE_ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY"
 CODE_LENGTH = 8
 MOST_WAITING = 200
 """Requests that wait for a person at the same time; a centre sets up its desks by rooms, not all at once."""
+MOST_WAITING_OF_ONE = 40
+"""Of those, from one address: a room's desks behind one, and not a stranger who fills the list."""
 FORGOTTEN_AFTER_MS = 24 * 3_600_000
 """A waiting request that nobody has repeated for so long belongs to a desk that has gone."""
 MOST_CERTIFICATES_A_DAY = 20

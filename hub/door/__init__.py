@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, request
 from flask_limiter import Limiter
@@ -28,8 +28,11 @@ from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooM
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 ENROLMENTS_PER_ADDRESS = "60 per minute"
 """A desk asks once and then follows its request; a room of desks behind one address must still get through."""
+RENEWALS_PER_ADDRESS, STATES_PER_ADDRESS = "60 per minute", "1200 per minute"
+"""A desk renews once in two months; a room of sixty that waits asks for its state every few seconds."""
 HEARD_AGAIN_AFTER_MS = 10_000
 """A desk that waits asks every few seconds; so often the store notes that it does. People read minutes."""
 WORKER_SILENT_MS = 15_000
@@ -63,8 +66,8 @@ def create_app(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) 
     app.add_url_rule(wire_door.AUTHORITY_PATH, "authority", door.authority, methods=["GET"])
     for path, name, view in (
         (wire_door.ENROLMENTS_PATH, "enrolments", limiter.limit(ENROLMENTS_PER_ADDRESS)(door.enrol)),
-        (wire_door.STATE_PATH, "state", door.state),
-        (wire_door.RENEWALS_PATH, "renewals", door.renew),
+        (wire_door.STATE_PATH, "state", limiter.limit(STATES_PER_ADDRESS)(door.state)),
+        (wire_door.RENEWALS_PATH, "renewals", limiter.limit(RENEWALS_PER_ADDRESS)(door.renew)),
     ):
         app.add_url_rule(path, name, view, methods=["POST"])
     app.register_error_handler(_Refused, _when_refused)
@@ -106,6 +109,8 @@ class _Door:
 
     def renew(self) -> Response:
         asked = _signed(RenewalRequest)
+        with self._store.read() as connection:  # a stranger must not take the turn to write from ingest
+            _kept(lambda: enrolling.check_enrolled(connection, asked.unit, asked.public_key))
         with self._store.write() as connection:
             found = _kept(
                 lambda: enrolling.ask_renewal(
@@ -201,7 +206,7 @@ def _signed(kind: type[Any]) -> Any:
     return message
 
 
-def _kept(ask: Callable[[], Request]) -> Request:
+def _kept(ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
     except CannotEnrol as cannot:

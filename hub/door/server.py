@@ -174,6 +174,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "certfile": str(folder.server_certificate),
             "keyfile": str(folder.server_key),
             "ssl_context": ServerTls(folder, _Context).for_gunicorn,
+            "when_ready": lambda arbiter: log.info("the door is at https://%s", ", ".join(arbiter.cfg.bind)),
             "worker_exit": lambda _arbiter, _worker: self._end_announcing(),
         }
         for name, value in options.items():

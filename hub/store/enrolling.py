@@ -95,9 +95,21 @@ def ask(
     if found is not None:
         return found
     QUERIES.forget_enrolments(connection, before=now_utc_ms - enrolment.FORGOTTEN_AFTER_MS)
-    if QUERIES.count_waiting(connection)["waiting"] >= enrolment.MOST_WAITING:
-        raise TooMany(f"{enrolment.MOST_WAITING} requests wait for a person already: approve or reject some first")
+    count = QUERIES.count_waiting(connection, address=address)
+    if count["of_one"] >= (most := enrolment.MOST_WAITING_OF_ONE):
+        raise TooMany(f"{most} requests from {address} wait for a person already: approve or reject some first")
+    if count["waiting"] >= (most := enrolment.MOST_WAITING):
+        raise TooMany(f"{most} requests wait for a person already: approve or reject some first")
     return _insert(connection, "enrolment", "waiting", public_key, told, None, now_utc_ms)
+
+
+def check_enrolled(connection: sqlite3.Connection, unit: str, public_key: str) -> None:
+    """Raises NotEnrolled, Revoked."""
+    known: Row | None = QUERIES.unit_by_name(connection, unit=unit)
+    if known is None or known["public_key"] != public_key:
+        raise NotEnrolled(f"no unit {unit} with this key is enrolled here")
+    if known["is_revoked"]:
+        raise Revoked(revoked_words(unit))
 
 
 def ask_renewal(
@@ -114,11 +126,7 @@ def ask_renewal(
 ) -> Request:
     """Keep an enrolled unit's wish for another certificate: approved at once, to be signed by the worker. The same CSR
     again is answered as it stands. Raises NotEnrolled, Revoked, TooMany."""
-    known: Row | None = QUERIES.unit_by_name(connection, unit=unit)
-    if known is None or known["public_key"] != public_key:
-        raise NotEnrolled(f"no unit {unit} with this key is enrolled here")
-    if known["is_revoked"]:
-        raise Revoked(revoked_words(unit))
+    check_enrolled(connection, unit, public_key)
     told = {"csr": csr, "serial": serial, "model": model, "software": software, "address": address}
     told |= {"wanted": unit, "replaces": ""}
     found = _repeated(connection, public_key, told, now_utc_ms)

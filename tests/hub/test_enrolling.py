@@ -127,14 +127,23 @@ def test_each_desk_has_a_code_of_its_own(store: Store) -> None:
 def test_a_room_full_of_strangers_is_bounded(store: Store) -> None:
     """At most 200 wait; those that nobody repeats for a day make room, those that are repeated stay."""
     keys = [f"{number:064x}" for number in range(enrolment.MOST_WAITING)]
-    for key in keys:
-        ask(store, key)
+    for number, key in enumerate(keys):
+        ask(store, key, address=f"10.0.0.{number // enrolment.MOST_WAITING_OF_ONE}")
     with pytest.raises(TooMany, match="200 requests wait"):
         ask(store, KEY)
     assert ask(store, keys[0], now=NOW + 1).public_key == keys[0]
     ask(store, keys[1], now=NOW + DAY_MS)
     later = ask(store, KEY, now=NOW + DAY_MS + 1)
     assert {each.public_key for each in waiting(store)} == {keys[0], keys[1], later.public_key}
+
+
+def test_one_address_does_not_fill_the_list(store: Store) -> None:
+    """A stranger who makes up keys takes forty places, and desks elsewhere are heard all the same."""
+    for number in range(enrolment.MOST_WAITING_OF_ONE):
+        ask(store, f"{number:064x}", address="10.0.0.66")
+    with pytest.raises(TooMany, match=r"40 requests from 10\.0\.0\.66 wait"):
+        ask(store, KEY, address="10.0.0.66")
+    assert ask(store, KEY, address="10.0.0.7").state == "waiting"
 
 
 def test_nobody_is_known_before_asking(store: Store) -> None:

@@ -16,8 +16,9 @@ select * from enrolments where state = 'waiting' order by enrolment_id;
 -- name: enrolments_approved()
 select * from enrolments where state = 'approved' order by enrolment_id;
 
--- name: count_waiting()^
-select count(*) as waiting from enrolments where state = 'waiting';
+-- name: count_waiting(address)^
+select count(*) as waiting, count(*) filter (where address = :address) as of_one
+from enrolments where state = 'waiting';
 
 -- name: insert_enrolment(kind, state, public_key, code, csr, serial, model, software, wanted, replaces, address, unit, now, decided)<!
 insert into enrolments (
