@@ -243,13 +243,14 @@ def test_a_form_that_is_not_whole_is_refused(place: Site) -> None:
 
 @pytest.mark.parametrize("what", ["approve", "reject"])
 def test_a_stale_page_decides_nothing_about_a_stranger(place: Site, what: str) -> None:
-    """A forgotten request's number may come again: only the desk with the code that the person saw is decided."""
+    """Were a forgotten request's number to come again, only the desk whose code the person saw is decided."""
     number = place.centre.request(CODE)
     client = place.client("Tim")
     seen = client.get("/units/").text
     assert seen.count(f'name="code" value="{CODE}"') == 2  # approve and reject
     place.centre.execute("delete from enrolments")
-    assert place.centre.request("HJKM-NPQR") == number
+    place.centre.request("HJKM-NPQR")
+    place.centre.execute("update enrolments set enrolment_id = :number", number=number)
     form = {"code": CODE, "place": "", "room": "Main hall", "label": "A9", "unit": "", "reason": "not ours"}
     answer = send(client, f"/units/enrolments/{number}/{what}", **form)
     assert answer.status_code == 409
