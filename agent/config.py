@@ -125,7 +125,7 @@ def _check_who(settings: Settings) -> None:
         )
     if settings.app_env == "production" and not _is_this_machine(settings.broker_host):
         raise BadSetting(
-            f"EMS_BROKER_HOST: {settings.broker_host} is another machine, and without a hub nothing is encrypted: "
+            f"EMS_BROKER_HOST: {settings.broker_host!r} is another machine, and without a hub nothing is encrypted: "
             "enrol with `ems-agent setup`, or set APP_ENV=development to try it in the clear"
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.config import BadSetting, Settings, load, variable_of
@@ -173,6 +173,7 @@ def test_without_the_file_the_environment_is_enough(tmp_path: Path) -> None:
 
 
 @given(st.sampled_from(Settings.__struct_fields__), st.text(max_size=40))
+@example("broker_host", "\x85")  # a line end that `splitlines` knows
 def test_whatever_stands_there_it_is_taken_or_named(field: str, value: str) -> None:
     """No value gets past as something else or ends in another error."""
     complaint = ""
