@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from hub.supervision import Service
+
+
+def cannot_listen(host: str, port: int, setting: str) -> str:
+    """Why nobody can serve there, in one line that names the port's `setting`; '' when it can be done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return f"cannot serve on {host} port {port} ({setting}): {error.strerror}"
+    return ""
 
 
 class WatchedArbiter(Arbiter):  # type: ignore[misc]

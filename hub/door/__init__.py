@@ -91,20 +91,8 @@ class _Door:
     def enrol(self) -> Response:
         asked = _signed(EnrolmentRequest)
         with self._store.write() as connection:
-            found = _kept(
-                lambda: enrolling.ask(
-                    connection,
-                    public_key=asked.public_key,
-                    csr=asked.csr,
-                    serial=asked.serial,
-                    model=asked.model,
-                    software=asked.software,
-                    wanted=asked.wanted,
-                    replaces=asked.replaces,
-                    address=_address(),
-                    now_utc_ms=self._now_utc_ms(),
-                )
-            )
+            wishes = {"wanted": asked.wanted, "replaces": asked.replaces}
+            found = _kept(lambda: enrolling.ask(connection, **self._told(asked), **wishes))
         return self._state_of(found)
 
     def renew(self) -> Response:
@@ -112,20 +100,20 @@ class _Door:
         with self._store.read() as connection:  # a stranger must not take the turn to write from ingest
             _kept(lambda: enrolling.check_enrolled(connection, asked.unit, asked.public_key))
         with self._store.write() as connection:
-            found = _kept(
-                lambda: enrolling.ask_renewal(
-                    connection,
-                    unit=asked.unit,
-                    public_key=asked.public_key,
-                    csr=asked.csr,
-                    serial=asked.serial,
-                    model=asked.model,
-                    software=asked.software,
-                    address=_address(),
-                    now_utc_ms=self._now_utc_ms(),
-                )
-            )
+            found = _kept(lambda: enrolling.ask_renewal(connection, unit=asked.unit, **self._told(asked)))
         return self._state_of(found)
+
+    def _told(self, asked: EnrolmentRequest | RenewalRequest) -> dict[str, Any]:
+        """What both kinds of request say of the desk."""
+        return {
+            "public_key": asked.public_key,
+            "csr": asked.csr,
+            "serial": asked.serial,
+            "model": asked.model,
+            "software": asked.software,
+            "address": _address(),
+            "now_utc_ms": self._now_utc_ms(),
+        }
 
     def state(self) -> Response:
         asked = _signed(StateRequest)

@@ -19,7 +19,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from agent import wire_door
 from agent.wire_door import Trouble
-from hub.arbiter import WatchedArbiter
+from hub.arbiter import WatchedArbiter, cannot_listen
 from hub.config import Settings
 from hub.door import create_app
 from hub.door.announce import announce
@@ -217,11 +217,4 @@ def _problem(settings: Settings) -> str:
         ServerTls(CaFolder(settings.ca_path)).context()
     except OSError as error:
         return f"the server's certificate in {settings.ca_path} cannot be used ({error}): run `ems-hub init`"
-    family = socket.AF_INET6 if ":" in settings.door_host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.door_host, settings.door_port))
-        except OSError as error:
-            return f"cannot serve on {settings.door_host} port {settings.door_port} (EMS_DOOR_PORT): {error.strerror}"
-    return ""
+    return cannot_listen(settings.door_host, settings.door_port, "EMS_DOOR_PORT")

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from hub.arbiter import WatchedArbiter
+from hub.arbiter import WatchedArbiter, cannot_listen
 from hub.config import Settings
 from hub.enrolment import CaFolder
 from hub.store import Store, StoreProblem
@@ -121,14 +121,7 @@ def _problem(settings: Settings) -> str:
             ServerTls(CaFolder(settings.ca_path)).context()
         except OSError as error:
             return f"no certificate to serve with (EMS_WEB_TLS): {error}; make one: ems-hub init"
-    family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.web_host, settings.web_port))
-        except OSError as error:
-            return f"cannot serve on {settings.web_host} port {settings.web_port} (EMS_WEB_PORT): {error.strerror}"
-    return ""
+    return cannot_listen(settings.web_host, settings.web_port, "EMS_WEB_PORT")
 
 
 def _allow_files(wanted: int) -> None:
