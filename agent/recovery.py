@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.core import bodies
 from agent.recording.repair import closed_segments, describe, repair
 from agent.records import Records
+from agent.sitting import seat_in
 from agent.wire import Body, Instant
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def _tell_unknown(folder: Path, records: Records, put: Callable[[Body, Instant],
         return
     for name in unknown:
         try:
-            put(bodies.segment_body(describe(folder / name)), now)
+            segment = describe(folder / name)
+            put(bodies.segment_body(segment, seat_in(records.plan(), None, segment.sitting)), now)
         except (OSError, ValueError) as error:
             log.warning("%s cannot be read and is told at a later start: %s", name, error)

@@ -54,6 +54,12 @@ class Memory(Protocol):
         """Milliseconds in the sitting's segments, and where the last one ends."""
 
 
+def seat_in(plan: Plan | None, current: PlannedSitting | None, sitting: str) -> str:
+    """The seat that this desk has in `sitting`, '' when the plan does not know it any more."""
+    planned = (() if current is None else (current,)) + (() if plan is None else plan.sittings)
+    return next((each.seat for each in planned if each.sitting == sitting), "")
+
+
 class SittingKeeper:
     """`remember` has the name of the sitting being recorded ('' for none) kept for the next run, and must not wait for
     the card; `now_of` gives both clocks at a boot-time instant in nanoseconds; `was_clean`: the last run ended in
@@ -123,7 +129,7 @@ class SittingKeeper:
             self._tell_gap_before(self.current, Instant(segment.began_utc_ms, segment.began_up_ms), now)
             self._recorded_ms += segment.ended_up_ms - segment.began_up_ms
             self._open_since_up_ms = segment.ended_up_ms
-        self._put(bodies.segment_body(segment), now)
+        self._put(bodies.segment_body(segment, seat_in(self._memory.plan(), self.current, segment.sitting)), now)
 
     def take_gap(self, began_up_ns: int, ended_up_ns: int, cause: GapCause) -> None:
         began, ended = self._now_of(began_up_ns), self._now_of(ended_up_ns)
@@ -132,7 +138,8 @@ class SittingKeeper:
         if current is not None and began.up_ms >= (self.since_up_ms or 0):
             sitting = current.sitting
             self._tell_gap_before(current, began, ended)
-        self._put(Gap(sitting=sitting, began=began, ended=ended, cause=cause), ended)
+        seat = seat_in(self._memory.plan(), current, sitting)
+        self._put(Gap(sitting=sitting, began=began, ended=ended, cause=cause, seat=seat), ended)
 
     # --- called from the tick ---------------------------------------------------------------------------------------
 

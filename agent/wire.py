@@ -190,13 +190,32 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     is_buzzer_allowed: bool = False
 
 
+END_OF_TIME_MS = 2**53
+MAX_STRETCHES = 64
+"""Holds, and wishes for film, that one plan can carry; what is more is put together to whole sittings."""
+
+
+class Stretch(Struct, frozen=True, kw_only=True):
+    """A stretch of one sitting's recording, [from, until) on the wall clock; without bounds, all of it."""
+
+    sitting: Label
+    from_utc_ms: Ms = 0
+    until_utc_ms: Ms = END_OF_TIME_MS
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """All a desk has to do until it hears otherwise. `number` rises with every change, an older one is ignored.
-    A plan without sittings means: no recording. `masks`, the seat's, are in force at all times, sitting or not."""
+    A plan without sittings means: no recording. `masks`, the seat's, are in force at all times, sitting or not.
+
+    What lies in `holds` the desk never removes, whatever the hub has confirmed; what lies in `wanted` it uploads before
+    all else: somebody at the hub waits for it.
+    """
 
     number: Count
     sittings: Annotated[tuple[PlannedSitting, ...], Meta(max_length=64)] = ()
     masks: Annotated[tuple[Mask, ...], Meta(max_length=MAX_MASKS)] = ()
+    holds: Annotated[tuple[Stretch, ...], Meta(max_length=MAX_STRETCHES)] = ()
+    wanted: Annotated[tuple[Stretch, ...], Meta(max_length=MAX_STRETCHES)] = ()
     v: int = VERSION
 
 
@@ -317,10 +336,12 @@ class Gap(Struct, frozen=True, kw_only=True, tag="gap", tag_field="kind"):
     cause: GapCause
     is_length_known: bool = True
     detail: Text = ""
+    seat: Label = ""
 
 
 class SegmentClosed(Struct, frozen=True, kw_only=True, tag="segment_closed", tag_field="kind"):
-    """One finished file of the recording. `is_cut`: power or process went while it was open."""
+    """One finished file of the recording. `is_cut`: power or process went while it was open. `seat` is the one the
+    desk was planned for, '' where it no longer knew."""
 
     sitting: Label
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}\Z")]
@@ -330,6 +351,7 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag="segment_closed", tag
     size_bytes: Count
     sha256: Hex64
     is_cut: bool = False
+    seat: Label = ""
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
@@ -341,7 +363,8 @@ class ModelFile(Struct, frozen=True, kw_only=True):
 
 class Restart(Struct, frozen=True, kw_only=True, tag="restart", tag_field="kind"):
     """The agent started. `os_boot` names the machine's boot: `up_ms` of records compare only within one.
-    `model_sha256`, which every alert carries too, is the SHA-256 of the lines `name sha256` of `models`, in order."""
+    `model_sha256`, which every alert carries too, is the SHA-256 of the lines `name sha256` of `models`, in order.
+    `is_chain_new`: the card's records were lost or damaged, and the chain begins anew with this start."""
 
     os_boot: Label
     previous_boot: Count
@@ -349,6 +372,7 @@ class Restart(Struct, frozen=True, kw_only=True, tag="restart", tag_field="kind"
     software: Label
     model_sha256: str = ""
     models: Annotated[tuple[ModelFile, ...], Meta(max_length=16)] = ()
+    is_chain_new: bool = False
 
 
 class ClockStep(Struct, frozen=True, kw_only=True, tag="clock_step", tag_field="kind"):
@@ -595,6 +619,11 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """Whether the desk knows what its seat looks like when nobody is there; without, `seat_empty` waits longer."""
     clock: ClockQuality | None = None
     certificate_ends_utc_ms: Ms | None = None
+    waiting_segments: Count | None = None
+    """Closed segments that the hub has not confirmed yet, and how many bytes they are."""
+    waiting_bytes: Count | None = None
+    upload_bytes_per_s: float | None = None
+    """How fast the hub has taken film lately; None while none is sent."""
     v: int = VERSION
 
 

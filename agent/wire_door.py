@@ -9,6 +9,14 @@ still renew it, and one whose clock is wrong too.
     POST /door/v1/enrolments    EnrolmentRequest -> EnrolmentState    by a key that may be unknown; safe to repeat
     POST /door/v1/state         StateRequest -> EnrolmentState        what became of the newest request of this key
     POST /door/v1/renewals      RenewalRequest -> EnrolmentState      by the key of an enrolled unit; safe to repeat
+    POST /door/v1/segments      SegmentOffer -> SegmentState          by an enrolled unit: send it, and from where?
+    POST /door/v1/segments/data?unit=&boot=&seq=&offset=    bytes of the file -> SegmentState    safe to repeat
+    POST /door/v1/records       RecordsRequest -> RecordsPage         a unit's own records, for a card that lost them
+
+A segment is sent in pieces, each at the offset at which the hub has its beginning: what the hub's disk holds of an
+unfinished one is its state, so both sides may die at any byte. The signature of a piece covers path, query and bytes.
+The last piece makes the hub check size and SHA-256 against the record (unit, boot, seq), and only `confirmed` says
+that the film is on the hub's storage for good.
 
 A refusal is a 4xx or 5xx with a Trouble: `words` is one sentence for a person, `code` never changes its meaning.
 """
@@ -25,7 +33,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from agent.wire import UNIT_PATTERN, BadMessage, Hex64, Label, Ms, Plan, Text, UnitName
+from agent.wire import UNIT_PATTERN, BadMessage, Count, Hex64, Label, Ms, Plan, Text, UnitName
 
 PORT = 8443
 SERVICE_TYPE = "_ems-hub._tcp.local."
@@ -34,9 +42,15 @@ AUTHORITY_PATH = "/door/v1/authority"
 ENROLMENTS_PATH = "/door/v1/enrolments"
 STATE_PATH = "/door/v1/state"
 RENEWALS_PATH = "/door/v1/renewals"
+SEGMENTS_PATH = "/door/v1/segments"
+DATA_PATH = "/door/v1/segments/data"
+RECORDS_PATH = "/door/v1/records"
 SIGNATURE_HEADER = "Ems-Signature"
 """128 hexadecimal digits: Ed25519 (RFC 8032) over `signed_bytes`."""
 MAX_BODY_BYTES = 16_384
+"""Of every request but a piece of film."""
+MAX_PIECE_BYTES = 1_048_576
+MAX_PAGE_RECORDS = 200
 MIN_FINGERPRINT_DIGITS = 32
 """Of the 64 of a SHA-256: 128 bits, which nobody finds a second authority for, and a person can still type."""
 _DOMAIN = b"ems-door-v1\n"
@@ -118,15 +132,72 @@ class Authority(Struct, frozen=True, kw_only=True):
 
 class Trouble(Struct, frozen=True, kw_only=True):
     """Why a request was refused. `code` is one of: bad_request, bad_signature, too_large, not_found, not_enrolled,
-    revoked, too_many, hub_unwell."""
+    revoked, too_many, hub_unwell; and of a segment: record_missing (send the record first), other_segment (the record
+    of that name says something else), wrong_offset (ask again from where), too_long (more bytes than announced),
+    wrong_hash (what came is not what the record says; it was dropped, begin anew), hub_full."""
 
     code: Label
     words: Text
     v: int = 1
 
 
+class SegmentOffer(Struct, frozen=True, kw_only=True):
+    """A unit has the file that its record (boot, seq) names, and would send it."""
+
+    unit: UnitName
+    public_key: Hex64
+    boot: Count
+    seq: Count
+    name: Label
+    size_bytes: Count
+    sha256: Hex64
+    v: int = 1
+
+
+class SegmentState(Struct, frozen=True, kw_only=True):
+    """`wanted`: send it, from `offset` on. `confirmed`: the hub has all of it, checked and synced. `purged`: the hub
+    had it and removed it by rule; it is not wanted again."""
+
+    state: Annotated[str, Meta(pattern=r"^(wanted|confirmed|purged)\Z")]
+    offset: Count = 0
+    v: int = 1
+
+
+class RecordsRequest(Struct, frozen=True, kw_only=True):
+    """A unit asks for its own records after (boot, seq), oldest first."""
+
+    unit: UnitName
+    public_key: Hex64
+    boot: Count = 0
+    seq: Count = 0
+    v: int = 1
+
+
+class SealedRecord(Struct, frozen=True, kw_only=True):
+    """A record as the hub holds it, in the exact texts that hash and signature cover. `body` is None where it was
+    erased by rule. `is_stored`: for a segment, that the hub has confirmed its file."""
+
+    header: str
+    body: str | None
+    signature: str
+    is_stored: bool = False
+
+
+class RecordsPage(Struct, frozen=True, kw_only=True):
+    """At most MAX_PAGE_RECORDS of them; `is_last`: there are no more."""
+
+    records: Annotated[tuple[SealedRecord, ...], Meta(max_length=MAX_PAGE_RECORDS)]
+    is_last: bool
+    v: int = 1
+
+
+def data_path(unit: str, boot: int, seq: int, offset: int) -> str:
+    """Path and query of one piece of a segment, as they are signed and sent."""
+    return f"{DATA_PATH}?unit={unit}&boot={boot}&seq={seq}&offset={offset}"
+
+
 def signed_bytes(path: str, body: bytes) -> bytes:
-    """What a request's signature covers."""
+    """What a request's signature covers; a query belongs to the path."""
     return _DOMAIN + path.encode() + b"\n" + body
 
 

@@ -31,6 +31,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_url: str = "sqlite:///./var/hub/hub.db"
     storage_path: str = "./var/hub/storage"
     s3_endpoint: str = ""
+    s3_bucket: str = "ems"
+    s3_region: str = "us-east-1"
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_ca_path: str = ""
+    storage_reserve_bytes: Annotated[int, Meta(ge=0)] = 2_000_000_000
     recording_format: Annotated[str, Meta(pattern="^(mp4|mkv|ts)$")] = "mp4"
     proctoring_mode: Mode = Mode.AUTOMATED
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

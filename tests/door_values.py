@@ -58,6 +58,32 @@ GOLDEN = (
         wire_door.EnrolmentState(state="granted", code="ACDE-3467", grant=GRANT, hub_utc_ms=NOW),
     ),
     Golden("authority.json", wire_door.Authority(authorities=PEM, hub="hub.example")),
+    Golden(
+        "segment-offer.json",
+        wire_door.SegmentOffer(
+            unit=UNIT,
+            public_key=PUBLIC_KEY,
+            boot=7,
+            seq=42,
+            name="b000007-000003-u3600000-t1760000000000-smaths-1.ts",
+            size_bytes=1_875_000,
+            sha256="cd" * 32,
+        ),
+    ),
+    Golden("segment-wanted.json", wire_door.SegmentState(state="wanted", offset=1_048_576)),
+    Golden("segment-confirmed.json", wire_door.SegmentState(state="confirmed", offset=1_875_000)),
+    Golden("segment-purged.json", wire_door.SegmentState(state="purged")),
+    Golden("records-request.json", wire_door.RecordsRequest(unit=UNIT, public_key=PUBLIC_KEY, boot=6, seq=901)),
+    Golden(
+        "records-page.json",
+        wire_door.RecordsPage(
+            records=(
+                wire_door.SealedRecord(header="{}", body="{}", signature="ab" * 64, is_stored=True),
+                wire_door.SealedRecord(header="{}", body=None, signature="ab" * 64),
+            ),
+            is_last=True,
+        ),
+    ),
     Golden("trouble.json", wire_door.Trouble(code="revoked", words="hall.desk-01 was revoked")),
 )
 SIGNED_PATH = wire_door.STATE_PATH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -240,9 +241,29 @@ _BUZZER_PLAN = wire.Plan(
     ),
 )
 
+_STRETCHES_PLAN = wire.Plan(
+    number=14,
+    holds=(wire.Stretch(sitting="maths-1"),),
+    wanted=(wire.Stretch(sitting="maths-2", from_utc_ms=BEGAN.utc_ms, until_utc_ms=CLEARED.utc_ms),),
+)
+_UPLOADING = wire.Heartbeat(
+    boot=7,
+    now=RAISED,
+    is_clock_ok=True,
+    state="waiting",
+    waiting_segments=120,
+    waiting_bytes=225_000_000,
+    upload_bytes_per_s=2_500_000.0,
+)
+_SEATED_SEGMENT = msgspec.structs.replace(BODIES["segment_closed"], seat="A1")
+_SEATED_GAP = msgspec.structs.replace(BODIES["gap"], seat="A1")
+_NEW_CHAIN = msgspec.structs.replace(BODIES["restart"], is_chain_new=True)
 GOLDEN: tuple[Golden, ...] = (
     *(Golden(f"up-record-{name}.json", "up", "record", sealed(body)) for name, body in BODIES.items()),
     Golden("up-record-alert-explained.json", "up", "record", sealed(_EXPLAINED)),
+    Golden("up-record-segment-seat.json", "up", "record", sealed(_SEATED_SEGMENT)),
+    Golden("up-record-gap-seat.json", "up", "record", sealed(_SEATED_GAP)),
+    Golden("up-record-restart-new-chain.json", "up", "record", sealed(_NEW_CHAIN)),
     Golden("up-record-not-durable.json", "up", "record", sealed(BODIES["fault"], is_durable=False)),
     Golden(
         "up-evidence.bin",
@@ -265,6 +286,7 @@ GOLDEN: tuple[Golden, ...] = (
         "up-status.json", "up", "status", wire.Status(boot=7, is_online=True, public_key=PUBLIC_KEY, software="0.1.0")
     ),
     Golden("up-heartbeat-clock.json", "up", "heartbeat", _CLOCKED),
+    Golden("up-heartbeat-uploading.json", "up", "heartbeat", _UPLOADING),
     Golden(
         "up-status-machine.json",
         "up",
@@ -288,6 +310,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("down-plan-masks.json", "down", "plan", _MASKED_PLAN),
     Golden("down-plan-seat-masks.json", "down", "plan", _SEAT_MASKS_PLAN),
     Golden("down-plan-buzzer.json", "down", "plan", _BUZZER_PLAN),
+    Golden("down-plan-stretches.json", "down", "plan", _STRETCHES_PLAN),
     Golden(
         "down-command.json",
         "down",

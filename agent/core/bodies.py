@@ -70,7 +70,7 @@ def alert_body(change: AlertChange, sitting: PlannedSitting, maker: Maker, still
     )
 
 
-def segment_body(segment: ClosedSegment) -> SegmentClosed:
+def segment_body(segment: ClosedSegment, seat: str = "") -> SegmentClosed:
     return SegmentClosed(
         sitting=segment.sitting,
         name=segment.name,
@@ -80,6 +80,7 @@ def segment_body(segment: ClosedSegment) -> SegmentClosed:
         size_bytes=segment.size_bytes,
         sha256=segment.sha256,
         is_cut=segment.is_cut,
+        seat=seat,
     )
 
 

@@ -35,4 +35,11 @@ def gap_before(
     if not is_clock_ok and recorded_until is None:
         return None  # the sitting begins when this desk says so: there is no other clock
     ended = Instant(max(begin.utc_ms, began.utc_ms), begin.up_ms)
-    return Gap(sitting=sitting.sitting, began=began, ended=ended, cause=cause, is_length_known=is_clock_ok)
+    return Gap(
+        sitting=sitting.sitting,
+        began=began,
+        ended=ended,
+        cause=cause,
+        is_length_known=is_clock_ok,
+        seat=sitting.seat,
+    )

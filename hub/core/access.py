@@ -11,6 +11,7 @@ class Role(enum.StrEnum):
     ADMIN = "admin"
     PROCTOR = "proctor"
     TECHNICIAN = "technician"
+    AUDITOR = "auditor"
 
 
 class Action(enum.StrEnum):
@@ -25,19 +26,44 @@ class Action(enum.StrEnum):
     REVOKE_UNITS = "revoke_units"
     SEE_CARD = "see_card"
     SEE_PEOPLE = "see_people"
+    PLAY_FILM = "play_film"
+    SEE_COVERAGE = "see_coverage"
+    HOLD = "hold"
+    EXPORT_EVIDENCE = "export_evidence"
+    SEE_RETENTION = "see_retention"
+    SET_RETENTION = "set_retention"
+    PURGE = "purge"
+    SEE_AUDIT = "see_audit"
 
 
 _WATCH = frozenset({Action.SEE_LIVE, Action.SEE_SEATS, Action.SEE_UNITS, Action.SEE_CARD})
 _REVIEW = frozenset({Action.SEE_INCIDENTS, Action.REVIEW_INCIDENTS})
 _UPKEEP = frozenset({Action.ENROL_UNITS, Action.REVOKE_UNITS})
+_EVIDENCE = frozenset({Action.PLAY_FILM, Action.SEE_COVERAGE, Action.HOLD, Action.EXPORT_EVIDENCE})
+_AUDIT = frozenset(
+    {
+        Action.SEE_LIVE,
+        Action.SEE_SEATS,
+        Action.SEE_UNITS,
+        Action.SEE_INCIDENTS,
+        Action.PLAY_FILM,
+        Action.SEE_COVERAGE,
+        Action.EXPORT_EVIDENCE,
+        Action.SEE_RETENTION,
+        Action.SEE_AUDIT,
+        Action.SEE_PEOPLE,
+    }
+)
 
 ALLOWED: dict[Role, frozenset[Action]] = {
-    Role.PROCTOR: _WATCH | _REVIEW,
-    Role.TECHNICIAN: _WATCH | _UPKEEP,
+    Role.PROCTOR: _WATCH | _REVIEW | _EVIDENCE,
+    Role.TECHNICIAN: _WATCH | _UPKEEP | {Action.SEE_COVERAGE},
+    Role.AUDITOR: _AUDIT,
     Role.ADMIN: frozenset(Action),
 }
 """Incidents are about candidates: who keeps the units alive does not need them. Who watches candidates sees how the
-units are, and neither lets one in nor cuts one off."""
+units are, and neither lets one in nor cuts one off. An auditor changes nothing, and takes
+copies along."""
 
 
 def may(role: str, action: Action) -> bool:

@@ -44,6 +44,14 @@ EVENT_WORDS = {
         "{unit} was revoked and still speaks",
         "Nothing of it is taken in. Find the machine and take its card out.",
     ),
+    "other_segment": (
+        "{unit} offered film that its own record contradicts",
+        "It was not taken. Its card was changed, or is failing: take the card out and keep it.",
+    ),
+    "chain_cut": (
+        "What is held of {unit} ends before what the hub has countersigned",
+        "Records were removed at the desk or here. Keep its card, and verify what is here with `ems-hub check`.",
+    ),
 }
 
 

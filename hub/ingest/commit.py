@@ -362,7 +362,7 @@ def show_records(connection: sqlite3.Connection, records: Iterable[Record], now_
         elif isinstance(body, Fault):
             intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
         elif isinstance(body, Gap):
-            intake.add_gap(connection, record, body)
+            intake.add_gap(connection, record, body, now_utc_ms)
     intake.save_segments(connection, closed)
 
 

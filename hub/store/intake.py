@@ -294,13 +294,14 @@ def save_segments(connection: sqlite3.Connection, closed: Iterable[tuple[Header,
             "is_cut": int(body.is_cut),
             "boot": header.boot,
             "seq": header.seq,
+            "seat": body.seat,
         }
         for header, body in closed
     ]
     QUERIES.save_segments(connection, rows)
 
 
-def add_gap(connection: sqlite3.Connection, record: Record, body: Gap) -> None:
+def add_gap(connection: sqlite3.Connection, record: Record, body: Gap, now_utc_ms: int) -> None:
     QUERIES.insert_gap(
         connection,
         unit=record.header.unit,
@@ -312,6 +313,8 @@ def add_gap(connection: sqlite3.Connection, record: Record, body: Gap) -> None:
         cause=body.cause.value,
         is_length_known=int(body.is_length_known),
         detail=body.detail,
+        seat=body.seat,
+        received=now_utc_ms,
     )
 
 

@@ -91,6 +91,7 @@ def plan_sitting(
     room_id = found["room_id"]
     if QUERIES.sitting_by_name(connection, sitting=sitting) is not None:
         raise CannotPlan(f"a sitting is called {sitting!r} already")
+    QUERIES.insert_exam(connection, exam=exam)
     QUERIES.insert_sitting(
         connection,
         sitting=sitting,
@@ -125,12 +126,15 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
         seat = seats.get(unit)
         ahead = () if seat is None else tuple(_planned(row, seat) for row in sittings[seat["room_id"]])
         masks = () if seat is None else _masks_of(seat)  # with no sitting ahead too: live pictures are always taken
+        holds = _within(QUERIES.holds_of_unit(connection, unit=unit))
+        wanted = _within(QUERIES.wishes_of_unit(connection, unit=unit))
         known: Row | None = QUERIES.plan_of(connection, unit=unit)
-        if known is not None and _says(known, ahead, masks):
+        if known is not None and _says(known, Plan(number=0, sittings=ahead, masks=masks, holds=holds, wanted=wanted)):
             continue
         number = max((known["number"] if known is not None else 0) + 1, now_utc_ms // 1000)
         try:
-            payload = wire.encode(Plan(number=number, sittings=ahead, masks=masks)).decode()
+            plan = Plan(number=number, sittings=ahead, masks=masks, holds=holds, wanted=wanted)
+            payload = wire.encode(plan).decode()
         except wire.BadMessage as error:
             raise CannotPlan(
                 f"the plan of {unit} has {len(ahead)} sittings and is too large ({error}): plan fewer of them ahead, "
@@ -147,9 +151,25 @@ def plan_of(connection: sqlite3.Connection, unit: str) -> Plan | None:
     return None if row is None else msgspec.json.decode(row["payload"], type=Plan)
 
 
-def _says(known: Row, sittings: tuple[PlannedSitting, ...], masks: tuple[Mask, ...]) -> bool:
+def _says(known: Row, wanted: Plan) -> bool:
+    """Whether the plan that is known says the same, whatever their numbers."""
     plan = msgspec.json.decode(known["payload"], type=Plan)
-    return (plan.sittings, plan.masks) == (sittings, masks)
+    return msgspec.structs.replace(plan, number=0) == msgspec.structs.replace(wanted, number=0)
+
+
+def _within(rows: Iterable[Row]) -> tuple[wire.Stretch, ...]:
+    """The stretches as a plan carries them. More than it can carry become whole sittings: what is held stays held."""
+    found = tuple(
+        dict.fromkeys(
+            wire.Stretch(sitting=row["sitting"], from_utc_ms=row["from_utc_ms"], until_utc_ms=row["until_utc_ms"])
+            for row in rows
+        )
+    )
+    if len(found) <= wire.MAX_STRETCHES:
+        return found
+    return tuple(wire.Stretch(sitting=name) for name in dict.fromkeys(each.sitting for each in found))[
+        : wire.MAX_STRETCHES
+    ]
 
 
 def _masks_of(seat: Row) -> tuple[Mask, ...]:

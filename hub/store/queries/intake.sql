@@ -134,23 +134,28 @@ on conflict (unit, fault) do update set
     boot = excluded.boot, seq = excluded.seq
 where (excluded.boot, excluded.seq) > (faults.boot, faults.seq);
 
--- name: save_segments(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq)*!
+-- name: save_segments(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq, seat)*!
+-- A file that was told again with other content is not the one that was confirmed.
 insert into segments (
     unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut,
-    boot, seq)
+    boot, seq, seat)
 values (
     :unit, :name, :sitting, :began_utc_ms, :began_up_ms, :ended_utc_ms, :ended_up_ms, :frames, :size_bytes, :sha256,
-    :is_cut, :boot, :seq)
+    :is_cut, :boot, :seq, coalesce(nullif(:seat, ''), (select label from seats where seats.unit = :unit), ''))
 on conflict (unit, name) do update set
+    stored_utc_ms = case when excluded.sha256 = segments.sha256 then segments.stored_utc_ms end, seat = excluded.seat,
     sitting = excluded.sitting, began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
     ended_utc_ms = excluded.ended_utc_ms, ended_up_ms = excluded.ended_up_ms, frames = excluded.frames,
     size_bytes = excluded.size_bytes, sha256 = excluded.sha256, is_cut = excluded.is_cut,
     boot = excluded.boot, seq = excluded.seq
 where (excluded.boot, excluded.seq) > (segments.boot, segments.seq);
 
--- name: insert_gap(unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail)!
-insert into gaps (unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail)
-values (:unit, :boot, :seq, :sitting, :began_utc_ms, :ended_utc_ms, :cause, :is_length_known, :detail)
+-- name: insert_gap(unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail, seat, received)!
+insert into gaps
+    (unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail, seat, received_utc_ms)
+values (
+    :unit, :boot, :seq, :sitting, :began_utc_ms, :ended_utc_ms, :cause, :is_length_known, :detail,
+    coalesce(nullif(:seat, ''), (select label from seats where seats.unit = :unit), ''), :received)
 on conflict do nothing;
 
 -- name: plans_all()

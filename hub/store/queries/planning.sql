@@ -29,6 +29,9 @@ insert into sittings
 values
     (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms);
 
+-- name: insert_exam(exam)!
+insert into exams (exam) values (:exam) on conflict do nothing;
+
 -- name: sitting_by_name(sitting)^
 select sittings.*, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;
 
@@ -54,3 +57,23 @@ select unit from plans order by unit;
 
 -- name: heartbeats_all()
 select unit, heartbeat, heartbeat_utc_ms from presence where heartbeat is not null;
+
+-- name: holds_of_unit(unit)
+-- What of this unit's recording is held, as stretches of sittings: of an incident its time with half a minute before and a
+-- quarter after, open ended while it lasts.
+select i.sitting, max(i.began_utc_ms - 30000, 0) as from_utc_ms,
+    coalesce(i.cleared_utc_ms + 15000, 9007199254740992) as until_utc_ms
+from holds h join incidents i using (incident_id)
+where h.released_utc_ms is null and i.unit = :unit and i.sitting <> ''
+union
+select h.sitting, 0, 9007199254740992
+from holds h
+where h.released_utc_ms is null and h.sitting is not null and exists (
+    select 1 from segments s where s.unit = :unit and s.sitting = h.sitting and (h.seat is null or s.seat = h.seat)
+    union all
+    select 1 from sittings t join seats using (room_id)
+    where t.sitting = h.sitting and seats.unit = :unit and (h.seat is null or seats.label = h.seat))
+order by 1, 2;
+
+-- name: wishes_of_unit(unit)
+select sitting, from_utc_ms, until_utc_ms from wishes where unit = :unit and done_utc_ms is null order by wish_id;

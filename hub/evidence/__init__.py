@@ -1,0 +1,1 @@
+"""What becomes of film and records at the hub: where they lie, how they are played, bundled, verified and removed."""
