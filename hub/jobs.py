@@ -1,7 +1,7 @@
 """Does the jobs of the store, one after the other, on a thread of the worker: bundles, purges, all that takes long.
 
-Each kind of work is a function of JOBS. It tells how far it is by `Work.tell`, which raises Cancelled when somebody no
-longer wants it, and must be able to begin anew where a killed worker left it.
+Each kind of work is a function that tells how far it is by `Work.tell`, which raises Cancelled when somebody no longer
+wants it, and that can begin anew where a killed worker left it. `hub.worker` knows which there are.
 """
 
 from __future__ import annotations
@@ -51,20 +51,19 @@ class Stopped(Exception):
 
 
 Doer = Callable[[Work], Mapping[str, Any] | None]
-JOBS: dict[str, Doer] = {}
-"""How each kind is done; the answer is the job's result."""
+"""How a kind of work is done; the answer is the job's result."""
 
 
 class JobRunner:
     """One thread. `start`, then `stop`."""
 
     def __init__(
-        self, settings: Settings, store: Store, now_utc_ms: Callable[[], int], doers: Mapping[str, Doer] | None = None
+        self, settings: Settings, store: Store, now_utc_ms: Callable[[], int], doers: Mapping[str, Doer]
     ) -> None:
         self._settings = settings
         self._store = store
         self._now_utc_ms = now_utc_ms
-        self._doers = JOBS if doers is None else doers
+        self._doers = doers
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 

@@ -24,6 +24,7 @@ from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
+from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.store import Store, StoreProblem, certificates, enrolling, planning
 from hub.store.certificates import Issued
@@ -36,6 +37,8 @@ POLL_S = 0.5
 LOOK_EVERY_MS = 10_000
 """Without a change in the store: for the clock, and for what only time brings about."""
 BEAT_EVERY_MS = 1_000
+DOERS: dict[str, Doer] = {}
+"""How each kind of job is done."""
 MOST_AT_ONCE = 50
 """Certificates signed before they are committed."""
 WHO = "hub"
@@ -81,6 +84,8 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         service = Service()
+        jobs = JobRunner(self._settings, self._store, self._now_utc_ms, DOERS)
+        jobs.start()
         service.ready()
         while not stop.is_set():
             self.turn()
@@ -88,6 +93,7 @@ class Worker:
             service.ping_if_due()
             stop.wait(POLL_S)
         service.stopping()
+        jobs.stop()
 
     def turn(self) -> None:
         """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""
