@@ -56,12 +56,19 @@ def add(
     return entry
 
 
+class CannotNote(Exception):
+    """The entry cannot be written, so what it would tell of must not happen; the text says why."""
+
+
 def note(
     store: Store, actor: Actor, deed: Deed, what: str, now_utc_ms: int, detail: Mapping[str, Any] | None = None
 ) -> None:
-    """Append an entry in a transaction of its own: for a look, which changes nothing else."""
-    with store.write() as connection:
-        add(connection, actor, deed, what, now_utc_ms, detail)
+    """Append an entry in a transaction of its own: for a look, which changes nothing else. Raises CannotNote."""
+    try:
+        with store.write() as connection:
+            add(connection, actor, deed, what, now_utc_ms, detail)
+    except (sqlite3.Error, OSError) as error:
+        raise CannotNote(f"the audit log takes no entry: {error}") from error
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, str]:

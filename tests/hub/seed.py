@@ -22,7 +22,9 @@ from hub import passwords
 from hub.core.access import Role
 from hub.live import LiveFolder
 from hub.store import Store, people
+from hub.store.audit import Actor
 
+SEED = Actor("seed", "terminal")
 PORTRAITS = [Path("models/files") / name for name in ("astronaut.png", "grace_hopper.jpg")]
 RULES = {"seat_empty": (10, 3), "more_than_one_face": (3, 5), "camera_covered": (3, 2)}
 LAMPS = {"recording": "#2fbf71", "attention": "#ffb000", "fault": "#ff2020", "waiting": "#4060ff", "no_hub": "#a040ff"}
@@ -90,7 +92,7 @@ class Centre:
             connection.execute(sql, values)
 
     def person(self, name: str, password: str, role: Role) -> None:
-        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms())
+        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms(), by=SEED)
 
     def room(self, name: str, exam: str | None = "Structural Mechanics II", mode: str = "automated") -> int:
         room = self.insert("rooms", name=name)

@@ -15,6 +15,7 @@ from hub.core.access import Role
 from hub.store import people
 from hub.web import create_app
 from hub.web.login import LIFE_MS
+from tests.hub.seed import SEED
 from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
 
 PUBLIC = {"static", "login.log_in", "login.log_out", "health.healthz", "health.metrics"}
@@ -177,11 +178,11 @@ def test_a_changed_account_ends_its_older_log_ins(place: Site, change: str) -> N
     client = place.client(name)
     assert client.get("/").status_code == 200
     if change == "password":
-        people.set_password(place.store, name, passwords.hash_password("another long one"))
+        people.set_password(place.store, name, passwords.hash_password("another long one"), 1, SEED)
     elif change == "role":
-        people.set_role(place.store, name, Role.ADMIN)
+        people.set_role(place.store, name, Role.ADMIN, 1, SEED)
     else:
-        people.set_active(place.store, name, False)
+        people.set_active(place.store, name, False, 1, SEED)
     assert client.get("/").status_code == 302
     if change == "closed":
         assert log_in(place.client(), name).status_code == 401
@@ -190,9 +191,9 @@ def test_a_changed_account_ends_its_older_log_ins(place: Site, change: str) -> N
 def test_the_last_admin_stays(tmp_path: Path) -> None:
     with site(tmp_path) as place:
         with pytest.raises(people.LastAdmin):
-            people.set_active(place.store, "Root", False)
+            people.set_active(place.store, "Root", False, 1, SEED)
         with pytest.raises(people.LastAdmin):
-            people.set_role(place.store, "Root", Role.PROCTOR)
+            people.set_role(place.store, "Root", Role.PROCTOR, 1, SEED)
 
 
 def test_guessing_is_slowed_down_for_that_computer_only(tmp_path: Path) -> None:
