@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_broker, cli_ca, cli_plans, cli_time, cli_units
+from hub import cli_audit, cli_broker, cli_ca, cli_plans, cli_time, cli_units
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
@@ -197,6 +197,7 @@ main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
+main.add_command(cli_audit.audit_group)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

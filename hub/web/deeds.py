@@ -78,17 +78,17 @@ def actor() -> Actor:
     return Actor(current_user.name, current_user.role, address())
 
 
-def add(connection: Any, deed: Deed, what: str, **detail: Any) -> None:
+def add(connection: Any, deed: Deed, what: str, /, **detail: Any) -> None:
     """Note a change that this person makes, within its transaction (`store.write()`)."""
     audit.add(connection, actor(), deed, what, now_utc_ms(), detail)
 
 
-def note(deed: Deed, what: str, **detail: Any) -> None:
+def note(deed: Deed, what: str, /, **detail: Any) -> None:
     """Note what this person does, in a transaction of its own. Raises CannotNote, which ends the request."""
     audit.note(parts().store, actor(), deed, what, now_utc_ms(), detail)
 
 
-def saw(deed: Deed, what: str, **detail: Any) -> None:
+def saw(deed: Deed, what: str, /, **detail: Any) -> None:
     """Note a look, once each LOOK_MS a log-in, deed, object and detail. Raises CannotNote, which ends the request: call
     it before anything is shown."""
     now = now_utc_ms()

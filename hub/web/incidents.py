@@ -13,7 +13,7 @@ from hub.core.access import Action
 from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
 from hub.store import incidents as store
-from hub.web import deeds
+from hub.web import audit, deeds
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
 from hub.web.parts import parts
@@ -95,7 +95,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         incident = store.one(parts().store, incident_id)
     except store.NoSuchIncident:
         abort(404)
-    deeds.saw(Deed.VIEWED_INCIDENT, f"incident {incident_id}")
+    looked_at = f"incident {incident_id}"
+    deeds.saw(Deed.VIEWED_INCIDENT, looked_at)
     is_part = request.headers.get("X-Part") == "1"
     return render_template(
         "_incident.html" if is_part else "incident.html",
@@ -112,6 +113,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         words=words_of(ALERT_WORDS, incident.row["kind"]),
         notice=notice,
         typed=typed,
+        looks=audit.looks_at(looked_at) if current_user.may("see_audit") else [],
+        looked_at=looked_at,
     )
 
 

@@ -49,6 +49,8 @@ AUDITED: dict[str, Act] = {
         {"code": "47CD-EFGH", "reason": "not ours"},
         "Tim",
     ),
+    "audit.listing": Act(Deed.VIEWED_AUDIT, "the audit log", "/audit/?who=Ada", who="Root"),
+    "audit.export": Act(Deed.EXPORTED_AUDIT, "the audit log", "/audit/export.jsonl", who="Root"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }

@@ -26,7 +26,7 @@ from tests.hub.seed import Centre
 from tests.support import wait_for
 
 PASSWORD = "correct horse battery"
-PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Tim": Role.TECHNICIAN, "Root": Role.ADMIN}
+PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Tim": Role.TECHNICIAN, "Root": Role.ADMIN, "Ivy": Role.AUDITOR}
 
 
 class Site:
