@@ -64,6 +64,7 @@ TROUBLES = {
         "Go to the live page, or find the incident in the list.",
     ),
     405: Trouble("That is not possible here", "The address exists, but not for this kind of request.", "Go back."),
+    410: Trouble("This is no longer here", "It was here once and has been removed.", "Go to the live page."),
     413: Trouble("That is too much at once", "What was sent is larger than this page takes.", "Send less text."),
     429: Trouble(
         "Too many tries",

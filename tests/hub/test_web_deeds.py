@@ -51,6 +51,14 @@ AUDITED: dict[str, Act] = {
     ),
     "audit.listing": Act(Deed.VIEWED_AUDIT, "the audit log", "/audit/?who=Ada", who="Root"),
     "audit.export": Act(Deed.EXPORTED_AUDIT, "the audit log", "/audit/export.jsonl", who="Root"),
+    "bundles.ask": Act(
+        Deed.ASKED_FOR_BUNDLE,
+        "incident 1",
+        "/bundles/",
+        {"incident": "1", "purpose": "appeal", "recipient": "board"},
+    ),
+    "bundles.cancel": Act(Deed.CANCELLED_BUNDLE, "incident 1", "/bundles/1/cancel", {}),
+    "bundles.download": Act(Deed.DOWNLOADED_BUNDLE, "incident 1", "/bundles/2/download"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -70,6 +78,8 @@ NOT_AUDITED = {
     "units.listing": "equipment",
     "units.one": "equipment",
     "units.ask_to_revoke": "a question, nothing is changed",
+    "bundles.listing": "what was asked for; the evidence is in the file",
+    "bundles.form": "a question, nothing is shown or changed",
     "card.page": "the same for everybody",
     "people.listing": "accounts, no candidate",
 }
@@ -86,6 +96,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.request("34AC-79XY")
         found.centre.request("47CD-EFGH")
         found.centre.security_event("c.d1")
+        found.centre.bundle({"incident_id": 1}, "waiting")
+        storage = Path(found.app.extensions["ems"].settings.storage_path)
+        result = found.centre.bundle_file(storage, "incident-1.zip", b"PK")
+        found.centre.bundle({"incident_id": 1}, result=result)
         yield found
 
 
@@ -118,6 +132,7 @@ def test_each_deed_leaves_its_entry(place: Site, endpoint: str) -> None:
     before = count(place)
     response = client.get(path) if form is None else client.post(path, data=form)
     assert response.status_code in (200, 303), response.text
+    response.close()
     assert count(place) == before + 1
     entry = newest(place)
     assert (entry.deed, entry.object, entry.who) == (act.deed, act.what, act.who)

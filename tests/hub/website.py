@@ -69,6 +69,7 @@ def settings(folder: Path, **values: object) -> Settings:
             "secret_key": "k" * 40,
             "database_url": f"sqlite:///{folder}/hub.db",
             "live_path": str(folder / "live"),
+            "storage_path": str(folder / "storage"),
             **values,
         }  # type: ignore[arg-type]
     )
