@@ -71,10 +71,11 @@ class Detail(NamedTuple):
     value: str
 
 
-def sentence(entry: Entry) -> str:
-    """`looked at incident 12`; a deed of a later hub in its own words."""
+def sentence(entry: Entry, what: str = "") -> str:
+    """`looked at incident 12`; a deed of a later hub in its own words. `what`: how to call the object, as `it` on its
+    own page."""
     try:
-        return WORDS[Deed(entry.deed)][0].format(what=entry.object)
+        return WORDS[Deed(entry.deed)][0].format(what=what or entry.object)
     except ValueError:
         return f"{entry.deed.replace('_', ' ')}: {entry.object}"
 
