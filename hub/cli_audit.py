@@ -14,6 +14,7 @@ import msgspec
 from hub.core import audit as core
 from hub.core import audit_words
 from hub.core.audit import Deed, Entry
+from hub.core.visible import visible
 from hub.store import Store, audit
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
@@ -57,7 +58,7 @@ def show(who: str, deed: str, what: str, since: int, limit: int) -> None:
     for entry in reversed(found):
         said = [f"{each.label} {each.value}".strip() for each in audit_words.details(entry, _moment)]
         line = f"{_moment(entry.at_utc_ms)}  {_who(entry)}: {audit_words.sentence(entry)}"
-        click.echo(_printable(f"{entry.audit_id:>7}  {line}{'; ' if said else ''}{', '.join(said)}"))
+        click.echo(visible(f"{entry.audit_id:>7}  {line}{'; ' if said else ''}{', '.join(said)}"))
     if not found:
         click.echo("no entry matches" if told else "the log is empty")
 
@@ -68,11 +69,6 @@ def _moment(utc_ms: int) -> str:
 
 def _who(entry: Entry) -> str:
     return entry.who if entry.role == audit.TERMINAL else f"{entry.who} ({entry.role}, {entry.address})"
-
-
-def _printable(text: str) -> str:
-    """Names and reasons were typed by people: they must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 @audit_group.command("export")

@@ -12,6 +12,7 @@ import click
 
 from hub.core.audit import Deed
 from hub.core.enrolment import is_unit_name
+from hub.core.visible import visible
 from hub.store import audit
 from hub.store.enrolling import CannotEnrol
 from hub.store.units import UnitRow
@@ -95,13 +96,9 @@ def unit_requests() -> None:
             *wishes,
         ]
         # What a desk tells of itself must not steer the terminal.
-        click.echo("  ".join([each.code, *(_printable(text) for text in told if text)]))
+        click.echo("  ".join([each.code, *(visible(text) for text in told if text)]))
     if not waiting:
         click.echo("no desk waits")
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 @unit.command("approve")

@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from hub.config import Settings
 from hub.core import board as board_words
+from hub.core.visible import visible
 from hub.live import LiveFolder
 from hub.store import Store
 from hub.web import (
@@ -86,7 +87,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         signed=clock.signed_text,
         size=clock.size_text,
         words=board_words.words_of,
-        visible=texts.visible,
+        visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)

@@ -15,9 +15,9 @@ from hub.core.access import Action, Role
 from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS
 from hub.evidence import bundle_folder
-from hub.store import bundles as store
+from hub.store import bundle_requests as store
 from hub.store import incidents, jobs
-from hub.store.bundles import CannotAsk
+from hub.store.bundle_requests import CannotAsk
 from hub.store.jobs import Job
 from hub.web import deeds
 from hub.web.clock import now_utc_ms

@@ -24,6 +24,7 @@ from hub import passwords
 from hub.core import access
 from hub.core.access import Action
 from hub.core.audit import Deed
+from hub.core.visible import visible
 from hub.store import audit, people
 from hub.store.audit import Actor, CannotNote
 from hub.web import deeds
@@ -31,7 +32,6 @@ from hub.web.clock import now_utc_ms
 from hub.web.parts import parts
 from hub.web.security import wants_json
 from hub.web.tail import Standing
-from hub.web.texts import visible
 
 log = logging.getLogger(__name__)
 

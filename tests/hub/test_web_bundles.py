@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from hub.core.audit import Deed
-from hub.store import audit, bundles, jobs
-from hub.store.bundles import MOST_OPEN
+from hub.store import audit, bundle_requests, jobs
+from hub.store.bundle_requests import MOST_OPEN
 from tests.hub.website import Site, site, token
 
 
@@ -41,7 +41,13 @@ def test_a_bundle_of_an_incident_is_asked_for_with_its_reason(place: Site) -> No
     response = ask(client, incident="1", purpose="  An appeal,\r\n two lines ")
     assert (response.status_code, response.headers["Location"]) == (303, "/bundles/")
     job = jobs.newest(place.store, "bundle")[0]
-    assert job.wish == {"incident_id": 1, "purpose": "An appeal, two lines", "recipient": "The board"}
+    assert job.wish == {
+        "incident_id": 1,
+        "incident": 1,
+        "purpose": "An appeal, two lines",
+        "recipient": "The board",
+        "why": "An appeal, two lines (for The board)",
+    }
     assert (job.asked_by, job.state) == ("Ada", "waiting")
     entry = audit.page(place.store, deed=Deed.ASKED_FOR_BUNDLE)[0]
     assert entry.object == "incident 1"
@@ -55,7 +61,8 @@ def test_a_bundle_of_a_seat_names_its_sitting(place: Site) -> None:
     assert "/bundles/new?seat=1" in client.get("/seats/1").text
     assert 'value="sitting-1"' in client.get("/bundles/new?seat=1").text
     assert ask(client, seat="1", sitting="sitting-1").status_code == 303
-    assert jobs.newest(place.store)[0].wish["sitting"] == "sitting-1"
+    wish = jobs.newest(place.store)[0].wish
+    assert (wish["sitting"], wish["seat_id"], wish["seat"]) == ("sitting-1", 1, "A1")
     elsewhere = place.centre.room("Library")
     for sitting in (f"sitting-{elsewhere}", "", "x" * 500):
         refused = ask(client, seat="1", sitting=sitting)
@@ -134,7 +141,7 @@ def test_only_who_asked_and_admins_cancel(place: Site) -> None:
     ada = place.client("Ada")
     for _ in range(2):
         assert ada.post(f"/bundles/{number}/cancel", data={"csrf_token": token(ada, "/")}).status_code == 303
-    assert bundles.one(place.store, number).is_cancel_wanted
+    assert bundle_requests.one(place.store, number).is_cancel_wanted
     assert "Being cancelled" in ada.get("/bundles/").text
     assert len(audit.page(place.store, deed=Deed.CANCELLED_BUNDLE)) == 1
     assert jobs.take(place.store, 1) is None
@@ -162,7 +169,7 @@ def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     rest.close()
     entries = audit.page(place.store, deed=Deed.DOWNLOADED_BUNDLE)
     assert [(entry.who, entry.object) for entry in entries] == [("Ivy", "incident 1")]
-    assert bundles.one(place.store, number).result["sha256"] in entries[0].detail  # type: ignore[index]
+    assert bundle_requests.one(place.store, number).result["sha256"] in entries[0].detail  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["gone.zip", "../hub.db", "/etc/passwd", "", ".hidden", "sub/one.zip", "link.zip"])

@@ -1,21 +1,21 @@
--- name: bundle_sittings(seat_id, now, limit)
+-- name: request_sittings(seat_id, now, limit)
 -- Sittings in the seat's room that have begun, newest first.
 select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
 from sittings s join seats t using (room_id)
 where t.seat_id = :seat_id and s.start_utc_ms <= :now
 order by s.start_utc_ms desc, s.sitting limit :limit;
 
--- name: bundle_sitting(seat_id, sitting)^
+-- name: request_sitting(seat_id, sitting)^
 select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
 from sittings s join seats t using (room_id) where t.seat_id = :seat_id and s.sitting = :sitting;
 
--- name: bundle_seat(seat_id)^
+-- name: request_seat(seat_id)^
 select t.seat_id, t.label, r.name as room from seats t join rooms r using (room_id) where t.seat_id = :seat_id;
 
--- name: bundles_open()^
+-- name: requests_open()^
 select count(*) from jobs where kind = 'bundle' and state in ('waiting', 'running');
 
--- name: bundle_list(below, limit)
+-- name: request_list(below, limit)
 select j.*, coalesce(i.seat, t.label) as seat, coalesce(i.room, r.name) as room, i.kind as alert_kind, s.exam
 from jobs j
 left join incidents i on i.incident_id = json_extract(j.wish, '$.incident_id')

@@ -1,7 +1,8 @@
 """What evidence bundles may be asked for, and those that were: jobs of the kind `bundle`.
 
-A job's wish is `{"incident_id": n}` or `{"sitting": name, "seat_id": n}`, each with `purpose` and `recipient`; its
-result `{"file": name, "size_bytes": n, "sha256": hash}`, a file of `hub.evidence.bundle_folder`.
+A job's wish names an incident (`incident_id`) or a seat of a sitting (`sitting`, `seat_id`), with `purpose` and
+`recipient`. The builder is told the same in its own words: `incident`, or `sitting` and the seat's label `seat`, and
+`why`. The result is `{"file": name, "size_bytes": n, "sha256": hash}`, a file of `hub.evidence.bundle_folder`.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ def object_of(wish: dict[str, Any]) -> str:
 
 def seat(store: Store, seat_id: int) -> Seat | None:
     with store.read() as connection:
-        row: Row | None = QUERIES.bundle_seat(connection, seat_id=seat_id)
+        row: Row | None = QUERIES.request_seat(connection, seat_id=seat_id)
         return None if row is None else Seat(*row)
 
 
 def sittings(store: Store, seat_id: int, now_utc_ms: int) -> list[Sitting]:
     """Those in the seat's room that have begun, newest first."""
     with store.read() as connection:
-        rows = QUERIES.bundle_sittings(connection, seat_id=seat_id, now=now_utc_ms, limit=MOST_SITTINGS)
+        rows = QUERIES.request_sittings(connection, seat_id=seat_id, now=now_utc_ms, limit=MOST_SITTINGS)
         return [Sitting(*row) for row in rows]
 
 
@@ -74,14 +75,21 @@ def ask(store: Store, wish: dict[str, Any], by: Actor, now_utc_ms: int) -> int:
     """Ask for a bundle, noted in the audit log; answers the job's number. Raises CannotAsk."""
     with store.write() as connection:
         _check(connection, wish, now_utc_ms)
-        job_id = jobs.add(connection, KIND, wish, by.who, now_utc_ms)
+        job_id = jobs.add(connection, KIND, wish | _for_builder(connection, wish), by.who, now_utc_ms)
         told = {key: value for key, value in wish.items() if key not in ("incident_id", "seat_id")}
         audit.add(connection, by, Deed.ASKED_FOR_BUNDLE, object_of(wish), now_utc_ms, told | {"bundle": job_id})
     return job_id
 
 
+def _for_builder(connection: sqlite3.Connection, wish: dict[str, Any]) -> dict[str, Any]:
+    why = f"{wish['purpose']} (for {wish['recipient']})"
+    if "incident_id" in wish:
+        return {"incident": wish["incident_id"], "why": why}
+    return {"seat": QUERIES.request_seat(connection, seat_id=wish["seat_id"])["label"], "why": why}
+
+
 def _check(connection: sqlite3.Connection, wish: dict[str, Any], now_utc_ms: int) -> None:
-    if QUERIES.bundles_open(connection)[0] >= MOST_OPEN:
+    if QUERIES.requests_open(connection)[0] >= MOST_OPEN:
         raise CannotAsk(f"{MOST_OPEN} bundles are being made or wait already: wait for one, or cancel one")
     if "incident_id" in wish:
         row = QUERIES.incident_by_id(connection, incident_id=wish["incident_id"])
@@ -90,7 +98,7 @@ def _check(connection: sqlite3.Connection, wish: dict[str, Any], now_utc_ms: int
         if row["merged_into"]:
             raise CannotAsk(f"the incident is part of incident {row['merged_into']} now: ask there")
         return
-    row = QUERIES.bundle_sitting(connection, seat_id=wish["seat_id"], sitting=wish["sitting"])
+    row = QUERIES.request_sitting(connection, seat_id=wish["seat_id"], sitting=wish["sitting"])
     if row is None:
         raise CannotAsk("choose a sitting of this seat's room")
     if row["start_utc_ms"] > now_utc_ms:
@@ -125,7 +133,7 @@ def one(store: Store, job_id: int) -> Job:
 def listing(store: Store, below: int = 0) -> list[Bundle]:
     """The newest PAGE_ROWS, those numbered below `below` (0: from the newest)."""
     with store.read() as connection:
-        rows = QUERIES.bundle_list(connection, below=below, limit=PAGE_ROWS)
+        rows = QUERIES.request_list(connection, below=below, limit=PAGE_ROWS)
         return [
             Bundle(jobs.of_row(row), row["seat"] or "", row["room"] or "", row["alert_kind"] or "", row["exam"] or "")
             for row in rows
