@@ -16,7 +16,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from hub import authority
 from hub.authority import HubNames, Revocation, Signer
@@ -57,8 +57,8 @@ class Pair(NamedTuple):
 class CaFolder:
     """The files under EMS_CA_PATH. Keys are 0600 in folders that are 0700; certificates, in PEM, are public.
 
-    `root/` is needed only to make or rotate an issuing authority: keep it on a stick in a safe. `issuing/` is read by
-    the worker alone, `server/` by broker, door and web, `ingest/` by ingest, `public/` by all.
+    `root/` is needed only to make or rotate an issuing authority: keep it on a stick in a safe. `issuing/` and
+    `evidence/` are read by the worker alone, `server/` by broker, door and web, `ingest/` by ingest, `public/` by all.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -73,6 +73,9 @@ class CaFolder:
         self.ingest_key = self.path / "ingest" / "ingest.key"
         self.ingest_certificate = self.path / "ingest" / "ingest.crt"
         """Leaf first, then the issuing authority's."""
+        self.evidence_key = self.path / "evidence" / "evidence.key"
+        self.evidence_certificate = self.path / "evidence" / "evidence.crt"
+        """Leaf first, up to and with the roots."""
         self._take_handed_over()
         self.authorities = self.path / "public" / "authorities.pem"
         """Every root that is trusted now, the one of the issuing authority first."""
@@ -132,15 +135,31 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
 
 def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Raises AuthorityProblem."""
+    key = _any_key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise _another_kind(path)
+    return key
+
+
+def read_evidence_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    """Raises AuthorityProblem."""
+    key = _any_key(path)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise _another_kind(path)
+    return key
+
+
+def _any_key(path: Path) -> object:
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise _unreadable(path, error) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise AuthorityProblem(f"{path} holds no private key: put back the file it was, from a backup") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise AuthorityProblem(f"{path} is not the kind of key that this hub makes: put back the file it was")
-    return key
+
+
+def _another_kind(path: Path) -> AuthorityProblem:
+    return AuthorityProblem(f"{path} is not the kind of key that this hub makes: put back the file it was")
 
 
 def read_signer(pair: Pair) -> Signer:
@@ -180,6 +199,12 @@ def put_older(pair: Pair) -> None:
     mark = authority.fingerprint(read_signer(pair).certificate)[:16]
     put_file(pair.older / f"{mark}.key", pair.key.read_bytes(), is_secret=True)
     put_file(pair.older / f"{mark}.crt", pair.certificate.read_bytes())
+
+
+def _kept_evidence_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    if not path.exists():
+        put_file(path, authority.key_pem(ed25519.Ed25519PrivateKey.generate()), is_secret=True)
+    return read_evidence_key(path)
 
 
 # --- who signs ------------------------------------------------------------------------------------------------------
@@ -291,26 +316,24 @@ def count_revoked(folder: CaFolder) -> int:
 
 
 def renew(folder: CaFolder, names: HubNames, now_utc_ms: int, *, is_quiet: bool = True) -> list[str]:
-    """Give server and ingest new certificates where they have none, a third of its life is left, the hub's names or the
-    authority have changed; answers what was made, in words. The keys stay. A new one makes broker, ingest, door and
-    pages start again: unless `is_quiet`, one that holds stays, whatever its names, until a tenth of its life is left.
-    Raises AuthorityProblem, OSError."""
+    """Give server, ingest and evidence new certificates where they have none, a third of its life is left, the hub's
+    names or the authority have changed; answers what was made, in words. The keys stay. For a new one broker, ingest,
+    door and pages start again: unless `is_quiet`, one that holds stays, whatever its names, until a tenth of its life
+    is left. Raises AuthorityProblem, OSError."""
     signer, made = issuing(folder), []
     bridge = bridge_of(folder, signer.certificate)
     for what, key_path, path in (
         ("server", folder.server_key, folder.server_certificate),
         ("ingest", folder.ingest_key, folder.ingest_certificate),
+        ("evidence", folder.evidence_key, folder.evidence_certificate),
     ):
-        key, behind = kept_key(key_path), [signer.certificate]
-        if what == "server":
-            behind += bridge
+        key = _kept_evidence_key(key_path) if what == "evidence" else kept_key(key_path)
+        behind = [signer.certificate, *(bridge if what != "ingest" else ())]
+        behind += roots(folder) if what == "evidence" else []
         wanted = names if what == "server" and is_quiet else None
         leaf = _still_good(path, key, signer, wanted, now_utc_ms, is_quiet=is_quiet)
         if leaf is None:
-            if what == "server":
-                leaf = authority.server_certificate(signer, key.public_key(), names, now_utc_ms)
-            else:
-                leaf = authority.ingest_certificate(signer, key.public_key(), INGEST_NAME, now_utc_ms)
+            leaf = _leaf(what, signer, key, names, now_utc_ms)
             made.append(f"{what} certificate {path}")
         chain = authority.pem(leaf, *behind)
         if not path.exists() or path.read_bytes() != chain:
@@ -318,9 +341,17 @@ def renew(folder: CaFolder, names: HubNames, now_utc_ms: int, *, is_quiet: bool 
     return made
 
 
+def _leaf(what: str, signer: Signer, key: authority.OwnKey, names: HubNames, now_utc_ms: int) -> x509.Certificate:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return authority.evidence_certificate(signer, key.public_key(), now_utc_ms)
+    if what == "server":
+        return authority.server_certificate(signer, key.public_key(), names, now_utc_ms)
+    return authority.ingest_certificate(signer, key.public_key(), INGEST_NAME, now_utc_ms)
+
+
 def _still_good(
     path: Path,
-    key: ec.EllipticCurvePrivateKey,
+    key: authority.OwnKey,
     signer: Signer,
     names: HubNames | None,
     now_utc_ms: int,
