@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_broker, cli_ca, cli_plans, cli_time, cli_units
+from hub import cli_broker, cli_ca, cli_evidence, cli_plans, cli_time, cli_units
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
@@ -190,6 +190,7 @@ main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
+main.add_command(cli_evidence.seal)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
@@ -217,6 +218,7 @@ def check() -> None:
                 (name, "a second record with the same predecessor") for name in chain.forks
             ]:
                 findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
+        findings += cli_evidence.findings(store)
     findings += cli_ca.findings(settings, now_utc_ms())
     broker = f"{settings.broker_host}:{settings.broker_port}"
     try:

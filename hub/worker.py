@@ -1,5 +1,6 @@
 """The worker: the one process that reads the issuing authority's key. It signs what people approved, writes the list of
-revoked certificates, and renews the hub's own certificates while no sitting is on.
+revoked certificates, and renews the hub's own certificates while no sitting is on. Once a minute it countersigns the
+desks' chains.
 
 It wakes on the store's `data_version`. What it is about stands in `worker.json` of the live folder:
 
@@ -8,6 +9,7 @@ It wakes on the store's `data_version`. What it is about stands in `worker.json`
     trouble                       one sentence, '' when all is well
     waiting                       approved requests that are not signed yet
     signed                        certificates made since it started
+    countersigned                 {number, at_utc_ms, code} of its newest countersignature, null before the first
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
+from hub.evidence.countersigning import Countersigner
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.store import Store, StoreProblem, certificates, enrolling, planning
@@ -81,6 +84,7 @@ class Worker:
         self._clock = "not looked at yet"
         self._trouble = ""
         self._waiting = self._signed = 0
+        self._countersigner = Countersigner(store, self._folder)
 
     def run(self, stop: threading.Event) -> None:
         service = Service()
@@ -103,6 +107,7 @@ class Worker:
             if version != self._version or not 0 <= now - self._looked_utc_ms < LOOK_EVERY_MS:
                 self._look(now)
                 self._version, self._looked_utc_ms = version, now
+            self._countersigner.turn(now)
         except AuthorityProblem as problem:
             self._say(str(problem))
         except sqlite3.Error as error:
@@ -193,6 +198,7 @@ class Worker:
             "trouble": self._trouble,
             "waiting": self._waiting,
             "signed": self._signed,
+            "countersigned": self._countersigner.told(),
         }
         try:
             self._live.put_worker(told, now)
