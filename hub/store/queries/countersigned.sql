@@ -22,10 +22,11 @@ select public_key from units where unit = :unit;
 select unit, boot, seq, hash from heads order by unit;
 
 -- name: leaves_at(number)
--- The leaf of each unit that held in that minute.
-select unit, boot, seq, lower(hex(hash)) as hash from leaves as leaf
-where since = (select max(since) from leaves as other where other.unit = leaf.unit and other.since <= :number)
-order by unit;
+-- The leaf of each unit that held in that minute; by the units, so that each is found by its key and no leaf is walked.
+select leaf.unit, leaf.boot, leaf.seq, lower(hex(leaf.hash)) as hash
+from units cross join leaves as leaf on leaf.unit = units.unit and leaf.since = (
+    select max(since) from leaves as other where other.unit = units.unit and other.since <= :number)
+order by leaf.unit;
 
 -- name: add_seal(fingerprint, chain_pem)!
 insert into seals (fingerprint, chain_pem) values (:fingerprint, :chain_pem) on conflict do nothing;
