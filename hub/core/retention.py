@@ -1,7 +1,6 @@
-"""Retention: how long what was recorded for an exam is kept. Rules are data; days are whole days of the centre's zone.
+"""Retention: how long what was recorded for an exam is kept. Rules are data, days are whole days of the centre's zone.
 
-What is kept "for 30 days after the sitting" is kept to the end of the 30th day after the day on which the sitting ended:
-a day more than a count of hours, never less, whatever the clocks do in between.
+What is kept "30 days after the sitting" is kept to the end of the 30th day after the day on which the sitting ended.
 """
 
 from __future__ import annotations
@@ -196,4 +195,3 @@ def read(text: str | None) -> Rule | None:
         return None if text is None else _RULE.decode(text)
     except msgspec.DecodeError as error:
         raise BadRule(f"the rule cannot be read ({error}): set it anew") from None
-

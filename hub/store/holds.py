@@ -1,8 +1,9 @@
-"""Holds: what they cover is never removed, by rule, by hand or by a full disk, until the last one over it is released.
+"""Holds: what they cover is never removed, by rule, by hand or by a full disk, until the last one is released.
 
-A hold on an incident covers its seat's film from half a minute before it began to a quarter after it cleared, open ended
-while it stands, in whole segments, and its pictures; one on a seat or a sitting all of it. The views `hold_stretches` and
-`held_segments` of the schema say so in SQL, for the one function that deletes and for the plans of the desks alike.
+A hold on an incident covers its seat's film from half a minute before it began to a quarter after it cleared, open
+ended while it stands, in whole segments, and its pictures; one on a seat or a sitting all of it. The views
+`hold_stretches` and `held_segments` of the schema say so in SQL, for the one function that deletes and for the plans of
+the desks alike.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def removed_rows(connection: sqlite3.Connection) -> list[str]:
     does that, and what a hold covered of it is no longer guarded."""
     return [
         f"{row['unit']}: record {row['boot']}/{row['seq']} tells of segment {row['name']} of sitting {row['sitting']}"
-        f"{f', seat ' + row['seat'] if row['seat'] else ''} ({row['sha256']}), whose row was removed"
+        f"{', seat ' + row['seat'] if row['seat'] else ''} ({row['sha256']}), whose row was removed"
         for row in QUERIES.segment_records_without_row(connection)
     ]
 
@@ -200,9 +201,5 @@ def _hold(row: Row) -> Hold:
         sitting=(row["sitting"] if on.incident_id is None else row["incident_sitting"]) or "",
         seat=(row["seat"] if on.incident_id is None else row["incident_seat"]) or "",
         incident_kind=row["incident_kind"] or "",
-        **{
-            field: row[field]
-            for field in Hold._fields
-            if field not in ("place", "sitting", "seat", "incident_kind")
-        },
+        **{field: row[field] for field in Hold._fields if field not in ("place", "sitting", "seat", "incident_kind")},
     )

@@ -67,9 +67,7 @@ def begin(connection: sqlite3.Connection, actor: Actor, plan_id: int, digest: st
     return _purge(QUERIES.purge_by_number(connection, number=number))
 
 
-def remove(
-    connection: sqlite3.Connection, number: int, things: Sequence[tuple[int, Item]], now_utc_ms: int
-) -> None:
+def remove(connection: sqlite3.Connection, number: int, things: Sequence[tuple[int, Item]], now_utc_ms: int) -> None:
     """Mark segments purged, forget the pictures, and note the files that nobody needs any more as garbage, with the
     lines of the certificate, in the caller's write turn, in which it has seen that nobody holds them. `things` are
     (row number, item)."""

@@ -84,9 +84,7 @@ def standings(connection: sqlite3.Connection, zone: dt.tzinfo) -> list[Standing]
     return [standing(_place(row), zone) for row in rows]
 
 
-def standing_of(
-    connection: sqlite3.Connection, sitting: str, unit: str, seat: str, zone: dt.tzinfo
-) -> Standing:
+def standing_of(connection: sqlite3.Connection, sitting: str, unit: str, seat: str, zone: dt.tzinfo) -> Standing:
     """The same of one place, without its amounts."""
     return standing(_place(QUERIES.place_of(connection, sitting=sitting, unit=unit, seat=seat)), zone)
 
