@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hub import authority, clock, enrolment, purge_jobs
+from hub import authority, bundle_jobs, clock, enrolment, purge_jobs
 from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
@@ -40,7 +40,11 @@ POLL_S = 0.5
 LOOK_EVERY_MS = 10_000
 """Without a change in the store: for the clock, and for what only time brings about."""
 BEAT_EVERY_MS = 1_000
-DOERS: dict[str, Doer] = {purge_jobs.PLAN: purge_jobs.plan, purge_jobs.PURGE: purge_jobs.purge}
+DOERS: dict[str, Doer] = {
+    bundle_jobs.BUNDLE: bundle_jobs.build,
+    purge_jobs.PLAN: purge_jobs.plan,
+    purge_jobs.PURGE: purge_jobs.purge,
+}
 """How each kind of job is done."""
 MOST_AT_ONCE = 50
 """Certificates signed before they are committed."""
@@ -135,6 +139,7 @@ class Worker:
             if not self._clock:
                 for line in enrolment.renew(self._folder, self._names, now, is_quiet=is_quiet):
                     log.info("made: %s", line)
+                self._sweep(now)
         left_ms = authority.ends_utc_ms(signer.certificate) - now
         if not self._clock and left_ms > authority.DAY_MS:
             for first in range(0, len(approved), MOST_AT_ONCE):
@@ -174,6 +179,13 @@ class Worker:
             enrolling.reject(connection, request.enrolment_id, reason=reason, who=WHO, now_utc_ms=now)
         except CannotEnrol as cannot:
             log.info("%s", cannot)  # somebody was faster
+
+    def _sweep(self, now: int) -> None:
+        try:
+            for job_id in bundle_jobs.sweep(self._settings, now):
+                log.info("the bundle of job %d lay long enough and is removed", job_id)
+        except OSError as error:
+            log.warning("old bundles cannot be removed: %s", error)
 
     def _note_clock(self, why: str) -> None:
         if why and why != self._clock:

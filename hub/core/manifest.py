@@ -19,8 +19,8 @@ ALWAYS_SHOWN = frozenset({"restart", "clock_step"})
 
 
 class Scope(NamedTuple):
-    """What a bundle is about: [from, until) on the desk's wall clock. `units`: (unit, public key) of every desk unit that
-    recorded there. `incident` 0: the whole seat."""
+    """What a bundle is about: [from, until) on the desk's wall clock. `units`: (unit, public key) of every desk unit
+    that recorded there. `incident` 0: the whole seat."""
 
     incident: int
     sitting: str

@@ -1,7 +1,7 @@
 """A bundle's file while it is written: a zip whose every byte follows from its members (`hub.evidence.verify`).
 
-Python's `zipfile` writes what its version thinks right; here nothing is left open, so that a changed byte anywhere shows.
-The file has its name only when it is whole and on the disk.
+Python's `zipfile` writes what its version thinks right; here nothing is left open, so that a changed byte anywhere
+shows. The file has its name only when it is whole and on the disk.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class BundleFile:
             with contextlib.suppress(OSError):  # the disk is full: what is buffered cannot be written either
                 self._file.close()
             self._part.unlink(missing_ok=True)
+
+    @property
+    def folder(self) -> Path:
+        return self._path.parent
 
     @property
     def size_bytes(self) -> int:

@@ -451,13 +451,19 @@ class Verifier:
                 is_named = any(body.get("still_sha256") == self.hashes[item["name"]] for body in bodies)
                 says = "the picture whose hash the desk signed" if is_named else "foreign: no record here names it"
                 self.say(OK if is_named else WRONG, item["name"], says)
+        pictures = {str(item["sha256"]) for item in self.manifest["items"] if item["what"] == "still"}
         purges = {item["number"]: self.purge(item) for item in self.manifest["items"] if item["what"] == "purge"}
         for item in self.manifest["absent"]:
-            shown.add((str(item["unit"]), int(item["boot"]), int(item["seq"])))
+            if item["what"] == "still":
+                pictures.add(str(item["sha256"]))
+            else:
+                shown.add((str(item["unit"]), int(item["boot"]), int(item["seq"])))
             self.absent(item, purges)
         told: dict[tuple[str, str], tuple[str, int, int]] = {}
         for unit, found in self.records.items():
             for (boot, seq), entry in found.items():
+                if entry.body and entry.body.get("still_sha256") not in (None, *pictures):
+                    self.say(WRONG, f"{unit} record {boot}/{seq}", "missing: the picture that it names is not here")
                 if entry.body and entry.header["kind"] == "segment_closed" and is_within(entry.body, scope):
                     told[unit, str(entry.body["name"])] = (
                         unit,
@@ -503,11 +509,12 @@ class Verifier:
         return {(str(each["unit"]), str(each["sha256"])) for each in listed}
 
     def absent(self, item: dict[str, Any], purges: dict[Any, set[tuple[str, str]]]) -> None:
-        name, unit = f"film {item['name']}"[:160], str(item["unit"])
+        is_still, unit = item["what"] == "still", str(item["unit"])
+        name = f"{'picture' if is_still else 'film'} {item['name']}"[:160]
         entry = self.records.get(unit, {}).get((int(item["boot"]), int(item["seq"])))
-        if entry is None or entry.header["kind"] != "segment_closed":
+        if entry is None or entry.header["kind"] != ("alert" if is_still else "segment_closed"):
             self.say(WRONG, name, "foreign: no record of this desk here tells of it")
-        elif entry.body is not None and entry.body["sha256"] != item["sha256"]:
+        elif entry.body is not None and entry.body["still_sha256" if is_still else "sha256"] != item["sha256"]:
             self.say(WRONG, name, "changed: the record tells of another film")
         elif item["state"] != "purged":
             self.say(NOTE, name, f"not here: {str(item['state'])[:200]}")

@@ -67,7 +67,7 @@ def _stretch(scope: Scope) -> dict[str, object]:
     return {
         "sitting": scope.sitting,
         "seat": scope.seat,
-        "from": scope.from_utc_ms,
+        "since": scope.from_utc_ms,
         "until": scope.until_utc_ms,
     }
 
@@ -103,3 +103,15 @@ def incidents_at(connection: sqlite3.Connection, sitting: str, seat: str) -> lis
 def seat_id(connection: sqlite3.Connection, room: str, seat: str) -> int | None:
     row: Row | None = QUERIES.bundle_seat_id(connection, room=room, seat=seat)
     return None if row is None else int(row["seat_id"])
+
+
+def sitting_of(connection: sqlite3.Connection, sitting: str) -> Row | None:
+    """`start_utc_ms`, `end_utc_ms` and `room` of a sitting."""
+    row: Row | None = QUERIES.bundle_sitting(connection, sitting=sitting)
+    return row
+
+
+def purge_of_still(connection: sqlite3.Connection, unit: str, sha256: str) -> int | None:
+    """The purge that removed a picture; None when none did."""
+    row: Row | None = QUERIES.bundle_purged_still(connection, unit=unit, sha256=sha256)
+    return None if row is None else int(row["purge_number"])
