@@ -1,6 +1,7 @@
 """`ems-hub`: the hub's processes, and what an admin does at the terminal.
 
-Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something.
+Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something,
+4 `verify` found nothing wrong and cannot prove who signed.
 """
 
 from __future__ import annotations
@@ -191,6 +192,8 @@ main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_evidence.seal)
+main.add_command(cli_evidence.bundle)
+main.add_command(cli_evidence.verify_bundle)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

@@ -145,9 +145,9 @@ def moment(at_ms: int) -> Instant:
 
 
 class Centre:
-    """A hub's store, storage and authority under `path`, with a sitting of ten minutes."""
+    """A hub's store, storage and authority under `path`, with a sitting of ten minutes unless told otherwise."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sitting_ms: int = 600_000) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.folder = made_folder(path / "ca")
@@ -162,7 +162,7 @@ class Centre:
                 exam="Maths",
                 room=ROOM,
                 start_utc_ms=START,
-                end_utc_ms=START + 600_000,
+                end_utc_ms=START + sitting_ms,
                 mode=wire.Mode.AUTOMATED,
                 now_utc_ms=NOW,
             )
@@ -180,7 +180,7 @@ class Centre:
         return builder.build(to, "Ada", "appeal 7")
 
     def bundle_of_seat(self, seat: str, to: Path) -> Built:
-        return self.build(scope_of_seat(self.store, SITTING, seat, START + 700_000), to)
+        return self.build(scope_of_seat(self.store, SITTING, seat, START + 86_400_000), to)
 
     def bundle_of_incident(self, number: int, to: Path) -> Built:
         return self.build(scope_of_incident(self.store, number, START + 700_000), to)
@@ -191,7 +191,7 @@ class Centre:
 
 def recorded(path: Path, segments: int = 8, size_bytes: int = 3_000, seed: int = 1) -> Centre:
     """A centre where A1 and A2 recorded: an alert with its picture, a gap, a restart, countersigned all along."""
-    centre = Centre(path)
+    centre = Centre(path, max(600_000, segments * SEGMENT_MS))
     dice = random.Random(seed)
     desks = [Desk(centre, f"c.desk-0{number}", f"A{number}") for number in (1, 2)]
     for desk in desks:

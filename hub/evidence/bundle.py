@@ -118,8 +118,7 @@ class Builder:
             self._add_extras(file, told)
             text = _readable(self._manifest(file, asked_by, why))
             file.add(verify.MANIFEST, "", text)
-            signature = self._seal.sign(manifest.DOMAIN, text)
-            sealed = {"signature": signature, "chain_pem": self._seal.chain_pem}
+            sealed = {"signature": self._seal.sign(manifest.DOMAIN, text), "seal": self._seal.fingerprint}
             file.add(verify.SEAL, "", manifest.canonical(sealed))
             file.finish()
         self._tell(file.size_bytes, file.size_bytes, "")

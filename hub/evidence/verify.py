@@ -38,7 +38,7 @@ BUNDLE_DOMAIN, RECORD_DOMAIN, MINUTE_DOMAIN = b"ems-bundle-v1\n", b"ems-record-v
 AUDIT_DOMAIN, PURGE_DOMAIN = b"ems-audit-v1\n", b"ems-purge-certificate-v1\n"
 RECORD_KEY_URN, EVIDENCE_URN = "urn:ems:record-key:", "urn:ems:evidence"
 GENESIS = "0" * 64
-MOST_MEMBERS, MOST_TEXT_BYTES = 200_000, 256_000_000
+MOST_MEMBERS, MOST_TEXT_BYTES, MOST_CERTIFICATES = 200_000, 256_000_000, 500
 UNCOVERED_MS = 2_000
 """Less than this between two segments is the change of files."""
 OK, NOTE, UNPROVEN, WRONG = "ok", "note", "unproven", "WRONG"
@@ -94,6 +94,8 @@ def certificates_in(data: bytes) -> list[x509.Certificate]:
         found = x509.load_pem_x509_certificates(data) if data else []
     except ValueError:
         raise Broken("its certificates cannot be read") from None
+    if len(found) > MOST_CERTIFICATES:
+        raise Broken(f"it holds more than {MOST_CERTIFICATES} certificates")
     if b"".join(each.public_bytes(Encoding.PEM) for each in found) != data:
         raise Broken("something other than certificates is in it")
     return found
@@ -269,25 +271,26 @@ class Verifier:
         self.manifest = parsed(text, dict)
         if self.manifest.get("format") != FORMAT:
             raise Broken(f"a bundle of another format ({str(self.manifest.get('format'))[:40]}): use its own verify.py")
-        for name in (CERTIFICATES, SEAL):
-            try:
-                if name == CERTIFICATES:
-                    self.pool += certificates_in(self.read(name))
-                    continue
-                data = self.read(SEAL)
-                seal = parsed(data, dict)
-                if canonical(seal) != data or set(seal) != {"signature", "chain_pem"}:
-                    raise Broken("changed: it is not as the hub writes it")
-                chain = certificates_in(str(seal["chain_pem"]).encode())
-                self.pool += chain
-            except Broken as broken:
-                self.say(WRONG, name, str(broken))
-                if name == SEAL:
-                    return
-        leaf = chain[0]
-        if not is_signed(leaf.public_key(), seal["signature"], BUNDLE_DOMAIN + text):
+        try:
+            self.pool += certificates_in(self.read(CERTIFICATES))
+        except Broken as broken:
+            self.say(WRONG, CERTIFICATES, str(broken))
+        try:
+            data = self.read(SEAL)
+            seal = parsed(data, dict)
+            if canonical(seal) != data or set(seal) != {"signature", "seal"}:
+                raise Broken("changed: it is not as the hub writes it")
+        except Broken as broken:
+            self.say(WRONG, SEAL, str(broken))
+            return
+        leaf = self.certificate(seal["seal"])
+        if leaf is None or not is_signed(leaf.public_key(), seal["signature"], BUNDLE_DOMAIN + text):
             self.say(WRONG, MANIFEST, "changed: it is not the one that the centre's hub signed")
-        self.sealer(leaf, int(self.manifest["made_utc_ms"]), MANIFEST, "signed by the centre's hub")
+        else:
+            self.sealer(leaf, int(self.manifest["made_utc_ms"]), MANIFEST, "signed by the centre's hub")
+
+    def certificate(self, fingerprint: Any) -> x509.Certificate | None:
+        return next((each for each in self.pool if each.fingerprint(SHA256()).hex() == fingerprint), None)
 
     def sealer(self, leaf: x509.Certificate, at_utc_ms: int, item: str, says: str) -> None:
         if EVIDENCE_URN not in uris_of(leaf):
@@ -302,18 +305,24 @@ class Verifier:
         roots = self.given_roots
         if roots is None:
             roots = [each for each in self.pool if each.subject == each.issuer]
-        if not self.leads_to(leaf, roots, 4):
+        if not self.leads_to(leaf, roots):
             self.say(WRONG, item, "foreign: whoever signed it does not belong to this centre")
         elif self.given_roots is None:
             self.say(UNPROVEN, item, f"{says}, if its certificates are the centre's: give --ca to prove it")
         else:
             self.say(OK, item, says)
 
-    def leads_to(self, certificate: x509.Certificate, roots: list[x509.Certificate], steps: int) -> bool:
-        if any(certificate == root or is_issued(certificate, root) for root in roots):
-            return True
-        above = (each for each in self.pool if each != certificate and is_issued(certificate, each))
-        return steps > 0 and any(self.leads_to(each, roots, steps - 1) for each in above)
+    def leads_to(self, leaf: x509.Certificate, roots: list[x509.Certificate]) -> bool:
+        """Whether authorities in the bundle lead from the certificate up to one of the roots; each is asked once."""
+        ahead, left = [leaf], [each for each in self.pool if each != leaf and is_authority(each)]
+        while ahead:
+            below = ahead.pop()
+            if any(below == root or is_issued(below, root) for root in roots):
+                return True
+            above = [each for each in left if is_issued(below, each)]
+            left = [each for each in left if each not in above]
+            ahead += above
+        return False
 
     def items(self) -> None:
         """Every member against the manifest: there, of its size, with its hash, in its place, and no others."""
@@ -406,7 +415,7 @@ class Verifier:
         for minute in parsed(self.read(MINUTES), list):
             name = f"countersignature {int(minute['number'])}"
             statement = f"{minute['number']} {minute['at_utc_ms']} {minute['leaves']} {minute['root']}".encode()
-            leaf = next((each for each in self.pool if each.fingerprint(SHA256()).hex() == minute["seal"]), None)
+            leaf = self.certificate(minute["seal"])
             if leaf is None or not is_signed(leaf.public_key(), minute["signature"], MINUTE_DOMAIN + statement):
                 self.say(WRONG, name, "changed: it is not signed by the centre's hub")
                 continue
