@@ -1,4 +1,4 @@
-"""`python -m tests.bench bundle`: how fast a seat's bundle is built and verified, against reading and hashing the same."""
+"""`python -m tests.bench bundle`: how fast a seat's bundle is built and verified, beside hashing the same file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`python -m tests.bench tamper`: a thousand bundles tampered with in each way, and a thousand clean ones; who is found.
+"""`python -m tests.bench tamper`: a thousand bundles tampered with in each way, and a thousand clean ones.
 
-P6: all that is tampered with is named, no clean one is. A tampered file that happens to be the clean one is not counted.
+P6: all that is tampered with is named, no clean one is. A tampered file that happens to be the clean one does not count.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def run(path: Path, each: int, clean: int) -> int:
         missed_in_all, count_in_all = missed_in_all + missed, count_in_all + count
     centre.close()
     false = sum(is_clean_called_wrong(path / f"clean-{number}", number) for number in range(clean))
-    print(
-        f"all: {count_in_all - missed_in_all} of {count_in_all} named; clean bundles called tampered: {false} of {clean}"
-    )
+    print(f"all: {count_in_all - missed_in_all} of {count_in_all} named")
+    print(f"clean bundles called tampered with: {false} of {clean}")
     return int(bool(missed_in_all or false))
 
 
