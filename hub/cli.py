@@ -1,6 +1,7 @@
 """`ems-hub`: the hub's processes, and what an admin does at the terminal.
 
-Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something.
+Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something,
+4 `verify` found nothing wrong and cannot prove who signed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_audit, cli_broker, cli_ca, cli_plans, cli_time, cli_units
+from hub import cli_audit, cli_broker, cli_ca, cli_evidence, cli_plans, cli_time, cli_units
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
@@ -198,6 +199,9 @@ main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_audit.audit_group)
+main.add_command(cli_evidence.seal)
+main.add_command(cli_evidence.bundle)
+main.add_command(cli_evidence.verify_bundle)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
@@ -225,6 +229,7 @@ def check() -> None:
                 (name, "a second record with the same predecessor") for name in chain.forks
             ]:
                 findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
+        findings += cli_evidence.findings(store)
     findings += cli_ca.findings(settings, now_utc_ms())
     broker = f"{settings.broker_host}:{settings.broker_port}"
     try:

@@ -17,6 +17,7 @@ from agent import wire
 from agent.wire import Alert, Fault, Gap, Header, Heartbeat, Record, SegmentClosed, Status, Still
 from hub.core import identity, ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
+from hub.ingest import heads
 from hub.store import Store, intake, security
 
 log = logging.getLogger(__name__)
@@ -299,6 +300,8 @@ def _keep_other(
     if isinstance(message, Heartbeat):
         text = msgspec.json.encode(message).decode()
         heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
+        if heard is not None:
+            heads.keep(connection, word.unit, message, arrival.received_utc_ms)
     else:
         _suspect(connection, word.unit, known, message, arrival)
         heard = presence.heard_status(known, message, arrival.received_utc_ms)
@@ -347,6 +350,7 @@ def _keep_records(
             continue
         outcome.of(unit).records.append((boot, seq))
     intake.add_records(connection, new)
+    heads.compare(connection, ((*record.key, record_hash) for record, record_hash, _ in new), now_utc_ms)
     show_records(connection, [record for record, _, _ in new], now_utc_ms)
 
 
