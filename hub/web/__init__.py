@@ -22,6 +22,7 @@ from hub.web import (
     card,
     clock,
     deeds,
+    film,
     health,
     incidents,
     live,
@@ -29,6 +30,7 @@ from hub.web import (
     people,
     seats,
     security,
+    sittings,
     texts,
     units,
 )
@@ -69,8 +71,9 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, units, card, people, health, bundles):
+    for page in (live, incidents, seats, sittings, units, card, people, health, bundles):
         app.register_blueprint(page.blueprint)
+    film.install(app, settings)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
     return app

@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Iterator[Site]:
 
 
 def shown(place: Site, query: str = "") -> str:
-    return place.client("Ivy").get(f"/audit/{query}").text
+    return place.client("Olga").get(f"/audit/{query}").text
 
 
 def test_entries_are_told_in_words_and_can_be_narrowed(place: Site) -> None:
@@ -55,7 +55,7 @@ def test_entries_are_told_in_words_and_can_be_narrowed(place: Site) -> None:
 
 def test_the_page_says_whether_the_chain_is_whole(place: Site) -> None:
     """Up to which entry and when it was checked; a changed entry and a cut end are said loudly."""
-    client = place.client("Ivy")
+    client = place.client("Olga")
     assert "The chain is whole: checked up to entry" in client.get("/audit/").text
     with place.store.write() as connection:
         connection.execute("drop trigger audit_remains")
@@ -121,7 +121,7 @@ def test_a_copy_with_hashes_is_the_log(place: Site) -> None:
 def test_an_incident_shows_who_looked_to_those_who_may_know(place: Site) -> None:
     """Admins and auditors see who looked at it; a proctor sees the incident alone."""
     place.client("Ada").get("/incidents/1")
-    for name, is_told in (("Ivy", True), ("Root", True), ("Grace", False)):
+    for name, is_told in (("Olga", True), ("Root", True), ("Grace", False)):
         text = place.client(name).get("/incidents/1").text
         assert ("Who looked" in text) == is_told
         assert ("<bdi>Ada</bdi>" in text) == is_told
@@ -132,7 +132,7 @@ def test_older_entries_are_a_page_away(place: Site) -> None:
     """A page has a hundred, the next begins below its last and keeps the filter."""
     for number in range(audit.PAGE_ROWS):
         audit.note(place.store, EVE, Deed.PLAYED, f"seat {number}", NOON)
-    client = place.client("Ivy")
+    client = place.client("Olga")
     first = client.get("/audit/?deed=played").text
     assert first.count("<tr data-deed") == audit.PAGE_ROWS
     more = first.partition("Older entries")[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")

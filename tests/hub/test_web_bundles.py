@@ -135,7 +135,7 @@ def test_the_list_shows_how_far_each_is(place: Site) -> None:
 def test_only_who_asked_and_admins_cancel(place: Site) -> None:
     """It is noted once, and the worker ends it when it looks."""
     number = place.centre.bundle({"incident_id": 1}, "waiting", who="Ada")
-    for name in ("Grace", "Ivy"):
+    for name in ("Grace", "Olga"):
         client = place.client(name)
         assert client.post(f"/bundles/{number}/cancel", data={"csrf_token": token(client, "/")}).status_code == 403
     ada = place.client("Ada")
@@ -156,7 +156,7 @@ def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     content = bytes(range(256)) * 64
     result = place.centre.bundle_file(storage(place), "one.zip", content)
     number = place.centre.bundle({"incident_id": 1}, "done", result=result)
-    client = place.client("Ivy")
+    client = place.client("Olga")
     whole = client.get(f"/bundles/{number}/download")
     assert whole.data == content
     assert "attachment; filename=one.zip" in whole.headers["Content-Disposition"]
@@ -168,7 +168,7 @@ def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     whole.close()
     rest.close()
     entries = audit.page(place.store, deed=Deed.DOWNLOADED_BUNDLE)
-    assert [(entry.who, entry.object) for entry in entries] == [("Ivy", "incident 1")]
+    assert [(entry.who, entry.object) for entry in entries] == [("Olga", "incident 1")]
     assert bundle_requests.one(place.store, number).result["sha256"] in entries[0].detail  # type: ignore[index]
 
 
