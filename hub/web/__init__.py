@@ -15,7 +15,22 @@ from hub.config import Settings
 from hub.core import board as board_words
 from hub.live import LiveFolder
 from hub.store import Store
-from hub.web import card, clock, film, health, incidents, live, login, people, seats, security, sittings, texts, units
+from hub.web import (
+    card,
+    clock,
+    film,
+    film_pages,
+    health,
+    incidents,
+    live,
+    login,
+    people,
+    seats,
+    security,
+    sittings,
+    texts,
+    units,
+)
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
 from hub.web.tail import Tail
@@ -51,7 +66,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     CSRFProtect(app)
     security.install(app)
     login.install(app)
-    for page in (live, incidents, seats, sittings, units, card, people, health):
+    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)

@@ -44,7 +44,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("DATABASE_URL", "postgresql://x"),
         ("S3_ENDPOINT", "https://s3.example"),
         ("RECORDING_FORMAT", "avi"),
-        ("RECORDING_FORMAT", "mkv"),
         ("EMS_ZONE", "Europe/Nowhere"),
         ("EMS_ZONE", "../etc/passwd"),
         ("PROCTORING_MODE", "strict"),
