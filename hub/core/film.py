@@ -185,7 +185,8 @@ def _follows(last: Piece, piece: Piece) -> bool:
 
 
 class Where(enum.StrEnum):
-    """What became of a moment of a sitting."""
+    """What became of a moment of a sitting. `untold`: the desk may still tell of it; `unknown`: it has told all it had
+    to, and nothing of this."""
 
     STORED = "stored"
     ON_DESK = "on_desk"
@@ -193,6 +194,7 @@ class Where(enum.StrEnum):
     WRITTEN = "written"
     GAP = "gap"
     UNTOLD = "untold"
+    UNKNOWN = "unknown"
 
 
 class Gap(NamedTuple):
@@ -218,10 +220,15 @@ class Part(NamedTuple):
 
 
 def parts(
-    from_utc_ms: int, until_utc_ms: int, segments: Sequence[Segment], gaps: Sequence[Gap], open_from_utc_ms: int
+    from_utc_ms: int,
+    until_utc_ms: int,
+    segments: Sequence[Segment],
+    gaps: Sequence[Gap],
+    open_from_utc_ms: int,
+    told_until_utc_ms: int = 0,
 ) -> list[Part]:
     """The stretch from end to end, each moment once. What was recorded is so, whatever else was told of that time; from
-    `open_from_utc_ms` on a desk is still writing what it has not told."""
+    `open_from_utc_ms` on a desk is still writing what it has not told; until `told_until_utc_ms` it has told all."""
     left: list[Span] = [(from_utc_ms, until_utc_ms)] if until_utc_ms > from_utc_ms else []
     found: list[Part] = []
 
@@ -238,6 +245,7 @@ def parts(
     for gap in sorted(gaps, key=lambda each: (each.began_utc_ms, each.ended_utc_ms, each.cause)):
         take([(gap.began_utc_ms, gap.ended_utc_ms)], Where.GAP, gap=gap)
     take([(open_from_utc_ms, until_utc_ms)], Where.WRITTEN)
+    take([(from_utc_ms, told_until_utc_ms)], Where.UNKNOWN)
     take(list(left), Where.UNTOLD)
     return _without_crumbs(sorted(found, key=lambda part: part.from_utc_ms))
 
@@ -246,7 +254,7 @@ def _without_crumbs(found: Sequence[Part]) -> list[Part]:
     """What is shorter than four pictures and belongs to nothing is drawn as part of what lies before it."""
     kept: list[Part] = []
     for part in found:
-        is_crumb = part.where is Where.UNTOLD and part.until_utc_ms - part.from_utc_ms < BORDER_MS
+        is_crumb = part.where in (Where.UNTOLD, Where.UNKNOWN) and part.until_utc_ms - part.from_utc_ms < BORDER_MS
         if kept and (
             is_crumb or kept[-1]._replace(until_utc_ms=part.until_utc_ms, from_utc_ms=part.from_utc_ms) == part
         ):

@@ -28,6 +28,7 @@ WHERE_WORDS = {
     Where.ON_DESK: "Recorded, still on the desk",
     Where.WRITTEN: "Being recorded now",
     Where.UNTOLD: "The desk has told nothing of this time yet",
+    Where.UNKNOWN: "Not recorded, cause unknown",
 }
 
 

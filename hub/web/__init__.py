@@ -23,6 +23,7 @@ from hub.web import (
     clock,
     deeds,
     film,
+    film_pages,
     health,
     incidents,
     live,
@@ -71,7 +72,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, sittings, units, card, people, health, bundles):
+    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)

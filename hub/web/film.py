@@ -1,4 +1,4 @@
-"""Film on the pages: playing any moment of any seat, fetching what is still on a desk, and a seat's timeline.
+"""Playing any moment of any seat.
 
 A look is asked for once (`plays`), which writes it to the audit log with its reason and answers what can be played as
 stretches of about five minutes, each a whole MP4 that a browser seeks in by range requests. Who asks for `video`
@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from flask import (
     Blueprint,
@@ -19,44 +19,36 @@ from flask import (
     Response,
     abort,
     current_app,
-    flash,
     jsonify,
-    make_response,
     redirect,
-    render_template,
     request,
     send_file,
     session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from hub.config import Settings
 from hub.core import film
 from hub.core.access import Action
 from hub.core.audit import Deed
-from hub.core.film import Cut, Where
+from hub.core.film import Cut
 from hub.evidence import cache, clips
 from hub.evidence.cache import Busy, ClipCache
 from hub.evidence.clips import FORMS, MP4, CannotCut
 from hub.evidence.storage import LocalStorage, Storage, StorageProblem
 from hub.store import audit
 from hub.store import film as store
-from hub.store.audit import Actor
-from hub.store.film import Reel, Seat
-from hub.store.planning import CannotPlan
-from hub.web import film_view
+from hub.web import film_asked, film_view
 from hub.web.clock import clock_text, now_utc_ms
+from hub.web.film_asked import Asked, actor
 from hub.web.film_view import REASONS
 from hub.web.login import LIFE_MS, may
 from hub.web.parts import Streams, parts
-from hub.web.security import Trouble, wants_json
 
 blueprint = Blueprint("film", __name__)
 
-LONGEST_MS = 86_400_000
 MOST_PLAYERS = 24
 """Answers with film at a time. The threads that serve them are beside those of the live streams (hub.web.server)."""
 SAME_LOOK_MS = 600_000
@@ -106,91 +98,6 @@ def _projector() -> Projector:
     return found
 
 
-def actor() -> Actor:
-    return Actor(current_user.name, current_user.role, request.remote_addr or "")
-
-
-# --- what is asked for ----------------------------------------------------------------------------------------------
-
-
-class Asked(NamedTuple):
-    seat: Seat
-    from_utc_ms: int
-    until_utc_ms: int
-    incident_id: int | None
-
-    @property
-    def objects(self) -> list[str]:
-        """What the audit log names."""
-        return [f"seat {self.seat.seat_id}"] + ([f"incident {self.incident_id}"] if self.incident_id else [])
-
-
-def _asked(seat_id: int, values: Any) -> Asked:
-    try:
-        seat = store.seat(parts().store, seat_id)
-    except store.NoSuchSeat:
-        abort(404)
-    told = [values.get(name, "") for name in ("from", "to")]
-    if not all(text.isdecimal() and len(text) < 16 for text in told):
-        abort(400)
-    begin, end = int(told[0]), int(told[1])
-    if not begin < end <= begin + LONGEST_MS:
-        abort(400)
-    number = values.get("incident", "")
-    is_number = number.isdecimal() and len(number) < 16
-    found = store.incident(parts().store, int(number)) if is_number else None
-    is_here = found is not None and (found["room"], found["seat"]) == (seat.room, seat.label)
-    return Asked(seat, begin, end, int(number) if is_here else None)
-
-
-def _refuse(code: int, trouble: Trouble) -> NoReturn:
-    if wants_json() or request.accept_mimetypes.best == "application/json":
-        answer = jsonify(error=code, title=trouble.title, happened=trouble.happened, todo=trouble.todo)
-    else:
-        answer = make_response(render_template("trouble.html", code=code, trouble=trouble))
-    answer.status_code = code
-    abort(answer)
-
-
-def _check_reason(reel: Reel, values: Any, now: int) -> dict[str, str]:
-    """The reason of a look, as the audit log keeps it; a sitting that is over is not looked at without one."""
-    reason, why = values.get("reason", ""), values.get("why", "").strip()[:500]
-    told = ({"reason": reason} if reason in REASONS else {}) | ({"why": why} if why else {})
-    if film_view.is_over(reel, now) and ("reason" not in told or (reason == "other" and not why)):
-        _refuse(
-            422,
-            Trouble(
-                "A reason is missing",
-                "The sitting is over. Whoever looks at its film says why, and that is recorded. Nothing was played.",
-                "Choose a reason; with Other, write it down.",
-            ),
-        )
-    return told
-
-
-def _nothing(reel: Reel, asked: Asked, now: int) -> NoReturn:
-    """There is nothing to play: which state that is."""
-    found = {part.where for part in film_view.parts_of(reel, asked.from_utc_ms, asked.until_utc_ms, now)}
-    if found & {Where.ON_DESK, Where.WRITTEN}:
-        happened = (
-            "The film of that time has not come to the hub yet: the desk is recording it now."
-            if Where.ON_DESK not in found
-            else "The film of that time is still on the desk and has not come to the hub yet."
-        )
-        _refuse(
-            409, Trouble("The film is not here yet", happened, "Wait, or choose Fetch now on the page of the seat.")
-        )
-    happened = (
-        "The film of that time was removed by rule. The certificate about it and the signed records are kept."
-        if Where.PURGED in found
-        else "Nothing is known to be recorded at that seat at that time."
-    )
-    _refuse(
-        404,
-        Trouble("There is no film of that time", happened, "The seat's timeline shows what is recorded, and why not."),
-    )
-
-
 # --- looking --------------------------------------------------------------------------------------------------------
 
 
@@ -205,12 +112,12 @@ def _note(asked: Asked, detail: dict[str, Any], now: int) -> None:
 @may(Action.PLAY_FILM)
 def play(seat_id: int) -> ResponseReturnValue:
     """One look: audited, and answered with what can be played; without a script the browser is sent to the film."""
-    asked, now = _asked(seat_id, request.form), now_utc_ms()
+    asked, now = film_asked.read(seat_id, request.form), now_utc_ms()
     reel = store.reel(parts().store, asked.seat, asked.from_utc_ms, asked.until_utc_ms)
-    detail = _check_reason(reel, request.form, now)
+    detail = film_asked.check_reason(reel, request.form, now)
     found = film.takes(reel.segments, asked.from_utc_ms, asked.until_utc_ms)
     if not found:
-        _nothing(reel, asked, now)
+        film_asked.nothing(reel, asked, now)
     is_download = request.form.get("download") == "1"
     _note(asked, detail | ({"download": "yes"} if is_download else {}), now)
     token = _projector().signer.dumps([session.get("login", ""), seat_id, asked.from_utc_ms, is_download])
@@ -228,7 +135,7 @@ def _video_url(seat_id: int, from_utc_ms: int, until_utc_ms: int, token: str, is
 @may(Action.PLAY_FILM)
 def again(seat_id: int) -> ResponseReturnValue:
     """What can be played now within a look that goes on: an incident's film grows while it lasts."""
-    asked = _asked(seat_id, request.args)
+    asked = film_asked.read(seat_id, request.args)
     if not _is_in_play(asked, False):
         abort(403)
     reel = store.reel(parts().store, asked.seat, asked.from_utc_ms, asked.until_utc_ms)
@@ -239,7 +146,7 @@ def _takes(seat_id: int, found: list[Cut], token: str) -> Response:
     try:
         begins = [clips.key_before(_projector().storage, each) for each in found]
     except (CannotCut, StorageProblem) as problem:
-        _damaged(str(problem))
+        film_asked.damaged(str(problem))
     return jsonify(
         play=token,
         takes=[
@@ -264,38 +171,33 @@ def _is_in_play(asked: Asked, is_download: bool) -> bool:
     return is_own and asked.from_utc_ms >= told[2]
 
 
-def _damaged(problem: str) -> NoReturn:
-    current_app.logger.error("film cannot be played: %s", problem)
-    todo = "Tell your technician: `ems-hub check` on the hub names every file that is missing or damaged."
-    _refuse(409, Trouble("The film cannot be played", f"{problem[:1].upper()}{problem[1:]}.", todo))
-
-
 @blueprint.get("/seats/<int:seat_id>/video")
 @may(Action.PLAY_FILM)
 def video(seat_id: int) -> ResponseReturnValue:
     """Film of [from, to), UTC in ms; `download=1` gives it in the centre's RECORDING_FORMAT as a file."""
-    asked, now = _asked(seat_id, request.args), now_utc_ms()
+    asked, now = film_asked.read(seat_id, request.args), now_utc_ms()
     reel = store.reel(parts().store, asked.seat, asked.from_utc_ms, asked.until_utc_ms)
     cut = film.cut(reel.segments, asked.from_utc_ms, asked.until_utc_ms)
     is_download = request.args.get("download") == "1"
     if not _is_in_play(asked, is_download):
-        detail = _check_reason(reel, request.args, now) | ({"download": "yes"} if is_download else {})
+        detail = film_asked.check_reason(reel, request.args, now) | ({"download": "yes"} if is_download else {})
         if cut is None:
-            _nothing(reel, asked, now)
+            film_asked.nothing(reel, asked, now)
         look = (session.get("login", ""), seat_id, asked.from_utc_ms, asked.until_utc_ms, is_download)
         if _projector().looks.is_new(look, now):
             _note(asked, detail, now)
     if cut is None:
-        _nothing(reel, asked, now)
+        film_asked.nothing(reel, asked, now)
     form = FORMS[parts().settings.recording_format] if is_download else MP4
     players = _projector().players
     if not players.take():
-        _busy("As many films are being played as the hub serves at a time.")
+        film_asked.busy("As many films are being played as the hub serves at a time.")
     try:
         answer = _film(cut, form, now)
     except BaseException:
         players.give_back()
         raise
+    answer.direct_passthrough = False  # an answer that is passed through does not tell when it is closed
     answer.call_on_close(_once(players.give_back))
     if is_download:
         began = clock_text(asked.from_utc_ms, parts().zone).replace(":", "-")
@@ -313,11 +215,11 @@ def _film(cut: Cut, form: clips.Form, now: int) -> Response:
         running = clips.stream(projector.storage, cut, form)
         first = next(running)  # what cannot be played is said, not begun
     except (CannotCut, StorageProblem) as problem:
-        _damaged(str(problem))
+        film_asked.damaged(str(problem))
     except Busy:
-        _busy("Other clips are being made just now.")
+        film_asked.busy("Other clips are being made just now.")
     except OSError as error:
-        _damaged(f"the hub cannot write to its cache: {error.strerror}")
+        film_asked.damaged(f"the hub cannot write to its cache: {error.strerror}")
 
     def whole() -> Any:
         try:
@@ -331,10 +233,6 @@ def _film(cut: Cut, form: clips.Form, now: int) -> Response:
     return answer
 
 
-def _busy(happened: str) -> NoReturn:
-    _refuse(503, Trouble("The hub is busy", happened, "Try again in a moment."))
-
-
 def _once(act: Callable[[], None]) -> Callable[[], None]:
     done = threading.Event()
 
@@ -344,59 +242,3 @@ def _once(act: Callable[[], None]) -> Callable[[], None]:
             act()
 
     return first
-
-
-# --- pages ----------------------------------------------------------------------------------------------------------
-
-
-@blueprint.post("/seats/<int:seat_id>/wishes")
-@may(Action.PLAY_FILM)
-def fetch(seat_id: int) -> ResponseReturnValue:
-    """Fetch now: the desk sends this stretch before all else."""
-    asked, now = _asked(seat_id, request.form), now_utc_ms()
-    stretch = (asked.from_utc_ms, asked.until_utc_ms)
-    try:
-        count = store.wish(parts().store, actor(), asked.seat, stretch, asked.objects, now)
-    except CannotPlan as cannot:
-        _refuse(409, Trouble("It could not be asked for", f"{cannot}.", "Tell your admin."))
-    if request.headers.get("X-Part") != "1":
-        flash("The desk is asked to send it before all else." if count else "There is nothing to fetch.")
-    if asked.incident_id is not None:
-        if request.headers.get("X-Part") == "1":
-            return of_incident(asked.incident_id)
-        return redirect(url_for("incidents.one", incident_id=asked.incident_id), 303)
-    sitting = request.form.get("sitting", "")
-    return redirect(url_for("film.of_seat", seat_id=seat_id, sitting=sitting), 303)
-
-
-@blueprint.get("/incidents/<int:incident_id>/film")
-@may(Action.PLAY_FILM)
-def of_incident(incident_id: int) -> str:
-    """An incident's film alone: the part of the page that renews itself."""
-    row = store.incident(parts().store, incident_id)
-    if row is None:
-        abort(404)
-    return render_template("_film.html", view=film_view.of_incident(row), reasons=REASONS)
-
-
-@blueprint.get("/seats/<int:seat_id>/film")
-@may(Action.PLAY_FILM)
-def of_seat(seat_id: int) -> ResponseReturnValue:
-    """A seat's film in a chosen sitting: the newest that has begun unless one is named."""
-    try:
-        seat = store.seat(parts().store, seat_id)
-    except store.NoSuchSeat:
-        abort(404)
-    sittings, now = store.sittings(parts().store, seat), now_utc_ms()
-    name, at = request.args.get("sitting", ""), request.args.get("at", "")
-    begun = [each for each in sittings if each.start_utc_ms <= now]
-    chosen = next((each for each in sittings if each.sitting == name), None) or next(iter(begun), None)
-    at_utc_ms = int(at) if at.isdecimal() and len(at) < 16 else None
-    return render_template(
-        "seat_film.html",
-        seat=seat,
-        sittings=sittings,
-        chosen=chosen,
-        view=None if chosen is None else film_view.of_sitting(seat, chosen, at_utc_ms),
-        reasons=REASONS,
-    )

@@ -9,8 +9,9 @@ import msgspec
 from agent.wire import Heartbeat
 from hub.core import film
 from hub.core.board import CAUSE_WORDS, words_of
+from hub.core.coverage import EDGE_MS
 from hub.core.film import Part, Where
-from hub.core.presence import OFFLINE_AFTER_MS
+from hub.core.presence import OFFLINE_AFTER_MS, SILENT_AFTER_MS
 from hub.core.timeline import Timeline, timeline, words_of_part
 from hub.store import film as store
 from hub.store.film import Reel, Seat
@@ -89,13 +90,23 @@ def is_over(reel: Reel, now: int) -> bool:
 def parts_of(reel: Reel, begin: int, end: int, now: int) -> list[Part]:
     """The stretch up to now, each moment with what became of it."""
     end = min(end, now)
-    return film.parts(begin, end, reel.segments, reel.gaps, now - film.OPEN_TAIL_MS if _records(reel, now) else end)
+    open_from = now - film.OPEN_TAIL_MS if _records(reel, now) else end
+    return film.parts(begin, end, reel.segments, reel.gaps, open_from, _told_until(reel))
+
+
+def _told_until(reel: Reel) -> int:
+    """Until when the seat's desk has told all it had to tell: its newest word with nothing waiting."""
+    beat = _heartbeat(reel)
+    return 0 if beat is None or beat.spool or reel.heard_utc_ms is None else reel.heard_utc_ms - SILENT_AFTER_MS
 
 
 def _records(reel: Reel, now: int) -> bool:
     beat = _heartbeat(reel)
-    is_heard = reel.heard_utc_ms is not None and abs(now - reel.heard_utc_ms) < OFFLINE_AFTER_MS
-    return beat is not None and is_heard and beat.state == "recording" and not is_over(reel, now)
+    return beat is not None and _is_heard(reel, now) and beat.state == "recording" and not is_over(reel, now)
+
+
+def _is_heard(reel: Reel, now: int) -> bool:
+    return reel.heard_utc_ms is not None and now - reel.heard_utc_ms < OFFLINE_AFTER_MS
 
 
 def _heartbeat(reel: Reel) -> Heartbeat | None:
@@ -128,7 +139,7 @@ def _view(
         moment_utc_ms=None,
         incident_id=None,
         sitting="",
-        lines=tuple(_line(reel, part, now) for part in found if part.where is not Where.STORED),
+        lines=tuple(_line(reel, part, now) for part in found if part.where is not Where.STORED and not _is_edge(part)),
         has_film=any(part.where is Where.STORED for part in found),
         is_pending=is_on_desk or any(part.where is Where.WRITTEN for part in found) or (is_untold and bool(seat.unit)),
         needs_reason=is_over(reel, now),
@@ -136,6 +147,11 @@ def _view(
         asked_by=asked[0]["asked_by"] if asked else "",
         timeline=timeline(found, marks.alerts, marks.faults, marks.observed, moments=moments or ()),
     )
+
+
+def _is_edge(part: Part) -> bool:
+    """The moment that a recording takes to begin: drawn, and not worth a line."""
+    return part.where in (Where.UNTOLD, Where.UNKNOWN) and part.until_utc_ms - part.from_utc_ms < EDGE_MS
 
 
 def _line(reel: Reel, part: Part, now: int) -> Line:
@@ -146,13 +162,15 @@ def _line(reel: Reel, part: Part, now: int) -> Line:
     if part.where is Where.ON_DESK:
         return Line("attention", *span, "Still on the desk", _estimate(reel, part, now))
     if part.where is Where.PURGED:
-        return Line("closed", *span, words, "It was recorded, and is gone for good. Its signed record stays.")
+        return Line("gap", *span, words, "It was recorded, and is gone for good. Its signed record stays.")
     if part.gap is not None:
         length = "" if part.gap.is_length_known else "The desk had no clock to trust: how long is not known. "
         detail = f"{length}{part.gap.detail}".strip()
         return Line("fault", *span, f"Never recorded: {words_of(CAUSE_WORDS, part.gap.cause).lower()}", detail)
     if not reel.units:
         return Line("empty", *span, "Never recorded", "There was no desk unit at this seat.")
+    if part.where is Where.UNKNOWN:
+        return Line("gap", *span, "Never recorded: cause unknown", "The desk has told of neither film nor gap.")
     return Line("offline", *span, "Not told yet", "The desk has sent no record of this time, neither film nor gap.")
 
 
@@ -163,7 +181,7 @@ def _estimate(reel: Reel, part: Part, now: int) -> str:
         s.size_bytes for s in waiting if s.began_utc_ms < part.until_utc_ms and s.ended_utc_ms > part.from_utc_ms
     )
     beat = _heartbeat(reel)
-    if beat is None or reel.heard_utc_ms is None or abs(now - reel.heard_utc_ms) >= OFFLINE_AFTER_MS:
+    if beat is None or not _is_heard(reel, now):
         return "The desk cannot be reached. It sends the film when it is back, or its card can be imported."
     told = [f"{size_text(size_bytes)} to come"] if size_bytes else []
     if beat.upload_bytes_per_s and size_bytes:
@@ -173,4 +191,5 @@ def _estimate(reel: Reel, part: Part, now: int) -> str:
         if beat.upload_bytes_per_s and beat.waiting_bytes:
             all_of_it += f", about {short_text(beat.waiting_bytes / beat.upload_bytes_per_s)} for all"
         told.append(all_of_it)
-    return ("; ".join(told) + "." if told else "It is sent when the desk has time for it.").capitalize()
+    text = "; ".join(told) if told else "it is sent when the desk has time for it"
+    return f"{text[0].upper()}{text[1:]}."

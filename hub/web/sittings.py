@@ -20,7 +20,7 @@ from hub.store import audit
 from hub.store import coverage as store
 from hub.store.coverage import SeatCoverage, Sitting
 from hub.web.clock import now_utc_ms
-from hub.web.film import actor
+from hub.web.film_asked import actor
 from hub.web.login import may
 from hub.web.parts import parts
 

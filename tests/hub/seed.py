@@ -457,7 +457,7 @@ class Centre:
                     file.write(data)
                 storage.put(part.sha256, Path(file.name))
                 Path(file.name).unlink(missing_ok=True)
-            began, up = began_utc_ms + at_ms, began_utc_ms % 10_000_000 + at_ms
+            began, up = began_utc_ms + at_ms, began_utc_ms - 1_600_000_000_000 + at_ms
             length_ms = part.ended_up_ms - part.began_up_ms
             closed = msgspec.structs.replace(
                 part,

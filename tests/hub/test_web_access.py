@@ -42,7 +42,8 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     """(endpoint, method, path) of every route, its variables filled with things that exist."""
     sha256 = place.centre.store.database()["stills"].rows
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
-    values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "form": "csv", "job_id": "2"}
+    values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "sitting": "sitting-1"}
+    values |= {"form": "csv", "job_id": "2"}
     found = []
     for rule in place.app.url_map.iter_rules():
         path = rule.build(values, append_unknown=False)
