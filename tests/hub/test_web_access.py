@@ -33,8 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.security_event("c.d1")
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
-        result = found.centre.bundle_file(storage, "incident-1.zip", b"PK")
-        found.centre.bundle({"incident_id": 1}, result=result)
+        found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
         yield found
 
 
