@@ -13,6 +13,7 @@ from hub.core.manifest import Scope
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.evidence import bundle
 from hub.evidence.bundle import Builder, CannotBuild
+from hub.evidence.bundle_folder import folder_of
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import CannotDo, Work
@@ -35,10 +36,6 @@ def scope_of(store: Store, wish: Mapping[str, Any], now_utc_ms: int) -> Scope:
     if wish.get("incident"):
         return bundle.scope_of_incident(store, int(wish["incident"]), now_utc_ms)
     return bundle.scope_of_seat(store, str(wish.get("sitting", "")), str(wish.get("seat", "")), now_utc_ms)
-
-
-def folder_of(settings: Settings) -> Path:
-    return Path(settings.storage_path) / "bundles"
 
 
 def path_of(settings: Settings, job_id: int) -> Path:
