@@ -108,6 +108,17 @@ def test_any_manifest_is_answered(path: Path, text: bytes) -> None:
     assert wrong(path, packed([(MANIFEST, text)]))
 
 
+def test_words_of_a_stranger_are_shown_as_text(path: Path) -> None:
+    """What a terminal would obey is not printed, and nothing is longer than a line."""
+    evil = {"format": "\x1b[2J\nverified", "made_utc_ms": 0, "items": [], "absent": []}
+    unit = {"unit": "a" * 9000 + "\x1b[2J", "public_key": "00" * 32}
+    for manifest in (evil, evil | {"format": verify.FORMAT, "scope": {"units": [unit]}}):
+        path.write_bytes(packed([(RECORDS, b""), (MANIFEST, json.dumps(manifest).encode())]))
+        for line in verify.verify(str(path)):
+            assert (line.item + line.says).isprintable()
+            assert len(line.item + line.says) <= 600
+
+
 def test_huge_numbers_anywhere_are_answered(path: Path) -> None:
     """Sizes and places that lie far outside of the file."""
     data = packed([(MANIFEST, b"{}")])
