@@ -1,6 +1,7 @@
 // An incident inside a page: shown, renewed when somebody changes it, and acted on without leaving the page.
 
 import { fetchPart, notice, t } from "./base.js";
+import { keepFilm, startFilm } from "./film.js";
 
 export function partOf(page) {
   return page?.getElementById("incident") ?? null;
@@ -19,6 +20,7 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     if (choice) choice.checked = true;
     const details = fresh.querySelector("details");
     if (details) details.open = old.querySelector("details")?.open ?? false;
+    keepFilm(old, fresh);
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {
@@ -26,6 +28,7 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
     }
   } else holder.replaceChildren(fresh);
+  startFilm(holder);
   const form = holder.querySelector("form.act");
   if (form) form.addEventListener("submit", (event) => send(event, holder));
 }
