@@ -194,7 +194,7 @@ class Verifier:
         self.audit_heads: dict[int, str] = {}
 
     def say(self, status: str, item: str, says: str) -> None:
-        """Cut to length, and with nothing that a terminal would obey: many words are those of whoever made the bundle."""
+        """Cut to length, and with nothing that a terminal would obey: many words are of whoever made the bundle."""
         item, says = (
             "".join(each if each.isprintable() else "?" for each in text[:most])
             for text, most in ((item, 200), (says, 400))
@@ -479,6 +479,9 @@ class Verifier:
         pictures = {str(item["sha256"]) for item in self.manifest["items"] if item["what"] == "still"}
         purges = {item["number"]: self.purge(item) for item in self.manifest["items"] if item["what"] == "purge"}
         for item in self.manifest["absent"]:
+            if item["what"] == "clip":
+                self.say(NOTE, str(item["name"]), f"not made: {item['state']}; the film itself is what counts")
+                continue
             if item["what"] == "still":
                 pictures.add(str(item["sha256"]))
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from hub.core import countersign, manifest, merkle, purge_list, retention
 from hub.core.audit import Deed
 from hub.evidence import bundle as bundles
 from hub.evidence import purging, verify
-from hub.evidence.bundle import CannotBuild, Extra
+from hub.evidence.bundle import CannotBuild
+from hub.evidence.bundle_folder import folder_of
 from hub.evidence.purging import Tools
 from hub.evidence.seal import open_seal
 from hub.evidence.verify import NOTE, UNPROVEN, WRONG, Line
@@ -35,7 +37,8 @@ from hub.jobs import JobRunner
 from hub.store import audit, incidents, jobs, purge_plans
 from hub.store import retention as rules
 from hub.store.audit import Actor
-from tests.bundles import SEGMENT_MS, SITTING, START, Centre, Desk, authority_of, moment, recorded
+from tests.bundles import SEGMENT_MS, SITTING, START, Centre, Desk, authority_of, filmed, moment, recorded
+from tests.film import decoded
 from tests.hub.hubs import settings_for
 from tests.support import wait_for
 
@@ -290,21 +293,30 @@ def test_what_cannot_be_built_says_why(seat: Desk) -> None:
         bundles.scope_of_seat(store, SITTING, "B9", START)
 
 
-def test_parts_that_others_make_go_in(seat: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clip and the report are made by other parts of the hub; what they write is listed and verified."""
+def test_people_get_film_that_plays_and_a_report(tmp_path: Path) -> None:
+    """Real film is put into MP4, a new file behind a long hole; the report tells the story and its limits."""
+    films = filmed(tmp_path / "film", 4)
+    centre = recorded(tmp_path / "centre", segments=4, films=films)
+    centre.bundle_of_seat("A1", tmp_path / "bundle.zip")
+    lines = lines_of(centre, tmp_path / "bundle.zip")
+    centre.close()
+    assert verify.verdict(lines)[0] == 0, lines
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        names = [name for name in archive.namelist() if name.startswith("watch/")]
+        assert names == ["watch/001.mp4", "watch/002.mp4"]
+        pictures = [len(decoded(io.BytesIO(archive.read(name)))) for name in names]
+        report = archive.read("report.html").decode()
+    assert pictures == [100, 50]
+    assert "watch/001.mp4: as the manifest says" in told(lines, verify.OK)
+    assert "appeal 7" in report
+    assert "<script" not in report
 
-    def report(scope: manifest.Scope, film: list[Any], values: dict[str, Any], target: Path) -> bool:
-        target.write_text(f"{scope.seat}: {len(film)} pieces, asked for by {values['asked_by']}")
-        return True
 
-    monkeypatch.setattr(
-        bundles, "EXTRAS", [Extra("report.html", "report", report), Extra("clip.mp4", "clip", lambda *_: False)]
-    )
+def test_film_that_cannot_be_put_into_another_container_goes_as_it_is(seat: Desk) -> None:
+    """What no player reads is still what the desk signed; that there is no MP4 is told."""
     lines = bundled(seat)
-    assert "report.html: as the manifest says" in told(lines, verify.OK)
-    with zipfile.ZipFile(seat.centre.path / "bundle.zip") as archive:
-        assert archive.read("report.html") == b"A1: 2 pieces, asked for by Ada"
-        assert "clip.mp4" not in archive.namelist()
+    assert verify.verdict(lines)[0] == 0
+    assert any(line.startswith("watch/001.mp4: not made:") for line in told(lines, NOTE))
 
 
 # --- as a job, and at the terminal ----------------------------------------------------------------------------------
@@ -331,8 +343,9 @@ def test_a_job_builds_and_a_killed_one_begins_anew(centre: Centre) -> None:
     settings = settings_for(centre.path)
     number = asked(centre, sitting=SITTING, seat="A1", why="appeal 7")
     assert jobs.take(centre.store, START) is not None  # a worker that was killed while it built
-    bundle_jobs.folder_of(settings).mkdir(parents=True)
-    (bundle_jobs.folder_of(settings) / f".{number}.zip.part").write_bytes(b"half")
+    folder_of(settings).mkdir(parents=True)
+    (folder_of(settings) / f".{number}.zip.part").write_bytes(b"half")
+    (folder_of(settings) / ".making-1").mkdir()
     with working(centre):
         wait_for(lambda: jobs.one(centre.store, number).state == "done")
     result = jobs.one(centre.store, number).result or {}
@@ -370,13 +383,13 @@ def test_a_cancelled_or_impossible_job_leaves_nothing(centre: Centre, monkeypatc
     assert jobs.one(centre.store, number).state == "cancelled"
     assert jobs.one(centre.store, wrong).note == "there is no incident 99"
     assert "no room for the bundle" in jobs.one(centre.store, full).note
-    assert list(bundle_jobs.folder_of(settings).iterdir()) == []
+    assert list(folder_of(settings).iterdir()) == []
 
 
 def test_bundles_go_after_a_week_or_on_demand(centre: Centre) -> None:
     """They are copies: neither holds nor rules of retention count for them."""
     settings = settings_for(centre.path)
-    folder = bundle_jobs.folder_of(settings)
+    folder = folder_of(settings)
     assert bundle_jobs.sweep(settings, START) == []
     folder.mkdir(parents=True)
     for number in (1, 2):
