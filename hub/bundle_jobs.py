@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hub.config import Settings
 from hub.core.manifest import Scope
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.evidence import bundle
 from hub.evidence.bundle import Builder, CannotBuild
+from hub.evidence.bundle_extras import Asked
 from hub.evidence.bundle_folder import folder_of
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import CannotDo, Work
 from hub.store import Store
+from hub.store.bundle_requests import KIND
+from hub.store.jobs import Job
 
-BUNDLE = "bundle"
+BUNDLE = KIND
 KEPT_MS = 7 * 86_400_000
 """A bundle is a copy for somebody who asked; a week is time to fetch it. It can be built again as long as what is in it
 is kept, so no rule of retention and no hold applies to the copy: what went out by purge must not live on in it."""
@@ -36,6 +41,11 @@ def scope_of(store: Store, wish: Mapping[str, Any], now_utc_ms: int) -> Scope:
     if wish.get("incident"):
         return bundle.scope_of_incident(store, int(wish["incident"]), now_utc_ms)
     return bundle.scope_of_seat(store, str(wish.get("sitting", "")), str(wish.get("seat", "")), now_utc_ms)
+
+
+def asked_of(job: Job) -> Asked:
+    told = {name: str(job.wish.get(name, "")) for name in ("why", "recipient", "purpose")}
+    return Asked(job.asked_by, number=job.job_id, **told)
 
 
 def path_of(settings: Settings, job_id: int) -> Path:
@@ -57,9 +67,12 @@ def build(work: Work) -> Mapping[str, Any]:
     try:
         scope = scope_of(work.store, work.job.wish, now)
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for left in path.parent.glob(f"{bundle.MAKING}*"):  # by a worker that was killed: there is one at a time
+            shutil.rmtree(left, ignore_errors=True)
         seal = open_seal(CaFolder(work.settings.ca_path))
-        builder = Builder(work.store, open_storage(work.settings), seal, scope, now, tell)
-        made = builder.build(path, work.job.asked_by, str(work.job.wish.get("why", "")))
+        zone = ZoneInfo(work.settings.zone)
+        builder = Builder(work.store, open_storage(work.settings), seal, scope, now, tell, zone)
+        made = builder.build(path, asked_of(work.job))
     except (CannotBuild, StorageProblem, AuthorityProblem) as problem:
         raise CannotDo(str(problem)) from None
     except OSError as error:

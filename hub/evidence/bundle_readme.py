@@ -4,9 +4,9 @@ README = """\
 EVIDENCE BUNDLE OF AN EXAM CENTRE
 
 What is in it
-  report.html            the account for people, where there is one
+  report.html            the account for people: open it in any browser
   film/                  the recording as the desk made it, file by file (MPEG-TS: VLC and most players show it)
-  clip.mp4               the same in one file, for watching, where there is one
+  watch/                 the same in files that every player shows, picture by picture as the desk encoded them
   stills/                the pictures taken when alerts were raised
   timeline.json          what the desk told of this stretch, in order
   audit.json             who looked at it or did something about it

@@ -24,6 +24,9 @@ class Film(NamedTuple):
     size_bytes: int
     began_utc_ms: int
     ended_utc_ms: int
+    began_up_ms: int
+    ended_up_ms: int
+    frames: int
     stored_utc_ms: int | None
     purged_utc_ms: int | None
     purge_number: int | None
