@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_broker, cli_ca, cli_plans, cli_time, cli_units
+from hub import cli_broker, cli_ca, cli_plans, cli_retention, cli_time, cli_units
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
@@ -190,6 +190,8 @@ main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
+main.add_command(cli_retention.retention_group)
+main.add_command(cli_retention.hold)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
