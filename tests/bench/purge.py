@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -123,7 +124,7 @@ def fill(store: Store, storage: Path, count: int, held: int) -> None:
             )
 
 
-def _row(number: int) -> tuple[object, ...] | list[object]:
+def _row(number: int) -> tuple[Any, ...]:
     sitting, rest = divmod(number, SEATS * 1080)
     seat, at = rest % SEATS, rest // SEATS * 10_000
     sha256 = hashlib.sha256(b"film %d" % number).hexdigest()

@@ -144,6 +144,17 @@ def test_an_unknown_exam_plan_or_certificate_is_not_there(place: Site, hall: Hal
     assert client.get("/retention/exam").status_code == 303
 
 
+def test_film_of_no_exam_is_shown_and_has_no_rule_to_set(place: Site, hall: Hall) -> None:
+    """Nobody planned its sitting here; it stays, and can be held."""
+    hall.segment("unplanned", "a1", 0)
+    client = place.client("Root")
+    assert "No exam" in client.get("/retention/").text
+    page = client.get("/retention/exam?exam=").text
+    assert "not planned here: kept for ever" in page
+    assert "unplanned" in page
+    assert "Set the rule" not in page
+
+
 def test_an_auditor_sees_all_of_it_and_changes_nothing(place: Site, hall: Hall) -> None:
     """No form, and no way past it; a proctor holds, and sees no rules."""
     hall.rule()
