@@ -26,7 +26,7 @@ def segments(store: Store) -> Iterator[SegmentRow]:
     unit, name = "", ""
     while True:
         with store.read() as connection:
-            rows = [_segment(row) for row in QUERIES.segments_walk(connection, unit=unit, name=name, limit=WALK_ROWS)]
+            rows = [segment_of(row) for row in QUERIES.segments_walk(connection, unit=unit, name=name, limit=WALK_ROWS)]
         yield from rows
         if len(rows) < WALK_ROWS:
             return
@@ -35,7 +35,7 @@ def segments(store: Store) -> Iterator[SegmentRow]:
 
 def segment(connection: sqlite3.Connection, unit: str, name: str) -> SegmentRow | None:
     row: Row | None = QUERIES.segment_for_check(connection, unit=unit, name=name)
-    return None if row is None else _segment(row)
+    return None if row is None else segment_of(row)
 
 
 def blobs(store: Store) -> dict[str, int]:
@@ -105,6 +105,6 @@ def garbage_gone(connection: sqlite3.Connection, sha256: str) -> None:
     QUERIES.garbage_gone(connection, sha256=sha256)
 
 
-def _segment(row: Row) -> SegmentRow:
+def segment_of(row: Row) -> SegmentRow:
     found = SegmentRow(**{field: row[field] for field in SegmentRow._fields})
     return found._replace(is_stored=bool(found.is_stored), is_purged=bool(found.is_purged))
