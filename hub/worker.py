@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hub import authority, clock, enrolment
+from hub import authority, clock, enrolment, purge_jobs
 from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
@@ -39,7 +39,7 @@ POLL_S = 0.5
 LOOK_EVERY_MS = 10_000
 """Without a change in the store: for the clock, and for what only time brings about."""
 BEAT_EVERY_MS = 1_000
-DOERS: dict[str, Doer] = {}
+DOERS: dict[str, Doer] = {purge_jobs.PLAN: purge_jobs.plan, purge_jobs.PURGE: purge_jobs.purge}
 """How each kind of job is done."""
 MOST_AT_ONCE = 50
 """Certificates signed before they are committed."""

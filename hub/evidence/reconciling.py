@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from hub.core.audit import Deed
 from hub.core.reconcile import LOST, Finding, Kind, SegmentRow, compare
+from hub.evidence import purging
 from hub.evidence.storage import Missing, OpenStorage
 from hub.store import Store, audit, planning, reconciling
 from hub.store.audit import Actor
@@ -155,7 +156,8 @@ def repair(store: Store, storage: OpenStorage, report: Report, actor: Actor, now
             reconciling.drop_blob_in_vain(connection, each.sha256)
         for each in by_kind[Kind.LEFT_AFTER_PURGE]:
             reconciling.throw_away(connection, each.sha256, now_utc_ms)
-    done = Repair(adopted, counted, lost, sweep(store, storage), storage.clean(now_utc_ms), kept)
+        reconciling.keep_needed(connection)
+    done = Repair(adopted, counted, lost, purging.sweep(store, storage), storage.clean(now_utc_ms), kept)
     told = {"adopted": adopted, "counted": counted, "lost": len(lost), "removed": done.removed, "kept": len(kept)}
     if any(told.values()):
         audit.note(store, actor, Deed.REPAIRED_STORE, "storage", now_utc_ms, told)
@@ -179,19 +181,3 @@ def _say_lost(store: Store, lost: list[SegmentRow], held: set[tuple[str, str]], 
                     "segments": [f"{row.unit} {row.name}" for row in some[:NAMED_IN_AUDIT]],
                 }
                 audit.add(connection, actor, Deed.REPAIRED_STORE, f"sitting {sitting}", now_utc_ms, detail)
-
-
-def sweep(store: Store, storage: OpenStorage) -> int:
-    """Remove the files that wait for their removal, unless a stored segment needs them after all; answers how many.
-
-    While a file's row is there nobody calls it stored (`hub.store.uploads`), so it cannot become needed meanwhile.
-    """
-    removed = 0
-    for sha256 in reconciling.garbage(store):
-        with store.read() as connection:
-            is_needed = reconciling.use_of(connection, sha256).is_needed
-        if not is_needed:
-            removed += storage.delete(sha256)
-        with store.write() as connection:
-            reconciling.garbage_gone(connection, sha256)
-    return removed

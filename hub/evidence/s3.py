@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -113,6 +113,10 @@ class S3Storage:
             return False
         self._ask(lambda store: obstore.delete(store, self._path(sha256)))
         return True
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        self._recognise()
+        self._ask(lambda store: obstore.delete(store, [self._path(sha256) for sha256 in names]))
 
     def names(self) -> Iterator[tuple[str, int]]:
         for path, size_bytes in self._objects():

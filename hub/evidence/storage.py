@@ -1,7 +1,7 @@
 """Where film lies: files known by their SHA-256, on a file system or at an S3 service.
 
 One small interface, so that nothing else knows which. What `put` has answered for is there after a power cut. Nobody
-but `hub.evidence.purging` may call `delete`.
+but `hub.evidence.purging` may call `delete` and `delete_many`.
 
 A storage and the store that knows what lies in it belong together: both carry the same label (`hub.evidence.pairing`).
 With a label expected, a storage without it is not used: a disk that is not mounted would look like an empty one.
@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +58,9 @@ class Storage(Protocol):
 
     def delete(self, sha256: str) -> bool:
         """Remove it for good; False when it was not there."""
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """Remove these for good, those that are there; quick when they are next to each other in order of name."""
 
     def names(self) -> Iterator[tuple[str, int]]:
         """(hash, bytes) of every file that is there, in any order."""
@@ -160,6 +163,17 @@ class LocalStorage:
         except OSError as error:
             raise _problem(error, self._folder) from None
         return True
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        try:
+            self._recognise()
+            paths = [self._path(sha256) for sha256 in names]
+            for path in paths:
+                path.unlink(missing_ok=True)
+            for folder in {path.parent for path in paths if path.parent.is_dir()}:
+                _sync(folder)
+        except OSError as error:
+            raise _problem(error, self._folder) from None
 
     def names(self) -> Iterator[tuple[str, int]]:
         for each in self._entries():

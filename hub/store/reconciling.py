@@ -62,8 +62,7 @@ def use_of(connection: sqlite3.Connection, sha256: str) -> Use:
 
 
 def is_held(connection: sqlite3.Connection, unit: str, name: str) -> bool:
-    row: Row | None = QUERIES.is_segment_held(connection, unit=unit, name=name)
-    return row is not None and bool(row["is_held"])
+    return bool(QUERIES.is_segment_held(connection, unit=unit, name=name)["is_held"])
 
 
 def adopt(connection: sqlite3.Connection, row: SegmentRow, now_utc_ms: int) -> None:
@@ -101,8 +100,9 @@ def throw_away(connection: sqlite3.Connection, sha256: str, now_utc_ms: int) -> 
     QUERIES.throw_away(connection, sha256=sha256, now=now_utc_ms)
 
 
-def garbage_gone(connection: sqlite3.Connection, sha256: str) -> None:
-    QUERIES.garbage_gone(connection, sha256=sha256)
+def keep_needed(connection: sqlite3.Connection) -> None:
+    """What a stored segment needs does not wait for its removal."""
+    QUERIES.keep_needed_garbage(connection)
 
 
 def segment_of(row: Row) -> SegmentRow:

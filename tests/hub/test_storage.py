@@ -97,6 +97,14 @@ def test_deleted_is_gone(storage: OpenStorage, tmp_path: Path) -> None:
     assert [name for name, _ in storage.names()] == [second]
 
 
+def test_many_deleted_are_gone_and_no_others(storage: OpenStorage, tmp_path: Path) -> None:
+    """Those that were not there are no mistake: a purge that was killed deletes them again."""
+    names = [put(storage, tmp_path, b"film %d" % number) for number in range(20)]
+    storage.delete_many([*names[:15], "0" * 64])
+    storage.delete_many(names[:15])
+    assert {name for name, _ in storage.names()} == set(names[15:])
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "ab" * 31, "/" + "ab" * 32])
 def test_only_a_hash_is_a_name(storage: OpenStorage, name: str) -> None:
     """No path leads out of the storage."""

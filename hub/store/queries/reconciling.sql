@@ -24,14 +24,8 @@ select exists (select 1 from segments where sha256 = :sha256) as is_named,
 select exists (select 1 from blobs) as has_film;
 
 -- name: is_segment_held(unit, name)^
--- By a hold on its sitting, its seat, or an incident whose time it touches: half a minute before to a quarter after.
 select exists (
-    select 1 from holds h left join incidents i using (incident_id)
-    where h.released_utc_ms is null and (
-        (h.sitting = s.sitting and (h.seat is null or h.seat = s.seat))
-        or (i.unit = s.unit and i.sitting = s.sitting and s.ended_utc_ms > i.began_utc_ms - 30000
-            and s.began_utc_ms < coalesce(i.cleared_utc_ms + 15000, 9007199254740992)))) as is_held
-from segments s where s.unit = :unit and s.name = :name;
+    select 1 from held_segments h join segments s on s.rowid = h.segment where s.unit = :unit and s.name = :name) as is_held;
 
 -- name: take_blob(sha256, size_bytes, now)!
 insert into blobs (sha256, size_bytes, stored_utc_ms) values (:sha256, :size_bytes, :now) on conflict do nothing;
@@ -54,8 +48,9 @@ select :sha256, :now where not exists (
     select 1 from segments where segments.sha256 = :sha256 and purged_utc_ms is null)
 on conflict do nothing;
 
--- name: garbage_gone(sha256)!
-delete from garbage where sha256 = :sha256;
+-- name: keep_needed_garbage()!
+delete from garbage where exists (
+    select 1 from segments s where s.sha256 = garbage.sha256 and s.stored_utc_ms is not null and s.purged_utc_ms is null);
 
 -- name: wish_again(unit, sitting, from_utc_ms, until_utc_ms, who, now)!
 -- Nothing twice: a wish that is open covers it already.
