@@ -25,7 +25,7 @@ from hub.config import Settings
 from hub.core.audit import Deed
 from hub.core.ledger import Conflict, KnownUnit
 from hub.core.reconcile import SegmentRow
-from hub.evidence.storage import PIECE_BYTES, OpenStorage, StorageFull, copy_whole, sha256_of
+from hub.evidence.storage import PIECE_BYTES, OpenStorage, StorageFull, copy_whole, make_folder, sha256_of
 from hub.store import Store, audit, card, intake, taking
 from hub.store.audit import Actor
 from hub.store.taking import Fate
@@ -286,7 +286,7 @@ class Importer:
     def _put_aside(self, path: Path, size_bytes: int, tally: Tally) -> None:
         """Under its name; another file that has the name already keeps it."""
         with self._copy_of(path, size_bytes) as (copy, sha256):
-            self._aside.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_folder(self._aside)
             target, number = self._aside / path.name, 0
             while target.exists() and sha256_of(target) != sha256:
                 number += 1
@@ -298,7 +298,7 @@ class Importer:
     @contextmanager
     def _copy_of(self, path: Path, size_bytes: int) -> Iterator[tuple[Path, str]]:
         self._check_room(size_bytes)
-        self._work.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(self._work)
         copy = self._work / f"{path.name}.{os.getpid()}"
         try:
             yield copy, _copied(path, copy)
