@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_broker, cli_ca, cli_check, cli_import, cli_plans, cli_retention, cli_time, cli_units
+from hub import cli_backup, cli_broker, cli_ca, cli_check, cli_import, cli_plans, cli_retention, cli_time, cli_units
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
@@ -190,6 +190,8 @@ main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_check.check)
 main.add_command(cli_import.import_card)
+main.add_command(cli_backup.backup)
+main.add_command(cli_backup.restore)
 main.add_command(cli_retention.retention_group)
 main.add_command(cli_retention.hold)
 
