@@ -1,6 +1,7 @@
 """`ems-hub`: the hub's processes, and what an admin does at the terminal.
 
-Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something.
+Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something,
+4 `verify` found nothing wrong and cannot prove who signed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,18 @@ from collections.abc import Callable
 
 import click
 
-from hub import cli_backup, cli_broker, cli_ca, cli_check, cli_import, cli_plans, cli_retention, cli_time, cli_units
+from hub import (
+    cli_backup,
+    cli_broker,
+    cli_ca,
+    cli_check,
+    cli_evidence,
+    cli_import,
+    cli_plans,
+    cli_retention,
+    cli_time,
+    cli_units,
+)
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import fail, now_utc_ms, opened, read_settings
@@ -194,6 +206,9 @@ main.add_command(cli_backup.backup)
 main.add_command(cli_backup.restore)
 main.add_command(cli_retention.retention_group)
 main.add_command(cli_retention.hold)
+main.add_command(cli_evidence.seal)
+main.add_command(cli_evidence.bundle)
+main.add_command(cli_evidence.verify_bundle)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from hub import cli_ca
+from hub import cli_ca, cli_evidence
 from hub.config import Settings
 from hub.store import Store
 from hub.store.audit import Actor
@@ -37,6 +37,7 @@ def check(is_hashing: bool, is_repairing: bool) -> None:
     findings = []
     with opened(settings) as store:
         findings += _store(store)
+        findings += cli_evidence.findings(store)
         findings += _film(settings, store, is_hashing=is_hashing, is_repairing=is_repairing)
     findings += _incoming(settings, now_utc_ms() // 1000)
     findings += cli_ca.findings(settings, now_utc_ms())

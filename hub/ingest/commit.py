@@ -17,7 +17,7 @@ from agent import wire
 from agent.wire import Heartbeat, Record, Status, Still
 from hub.core import identity, ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
-from hub.store import Store, intake, security, taking
+from hub.store import Store, heads, intake, security, taking
 from hub.store.taking import Fate
 
 log = logging.getLogger(__name__)
@@ -300,6 +300,8 @@ def _keep_other(
     if isinstance(message, Heartbeat):
         text = msgspec.json.encode(message).decode()
         heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
+        if heard is not None:
+            heads.keep(connection, word.unit, message, arrival.received_utc_ms)
     else:
         _suspect(connection, word.unit, known, message, arrival)
         heard = presence.heard_status(known, message, arrival.received_utc_ms)

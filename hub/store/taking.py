@@ -13,7 +13,7 @@ from agent import wire
 from agent.wire import Alert, Fault, Gap, Header, Record, SegmentClosed
 from hub.core import ledger
 from hub.core.ledger import Conflict
-from hub.store import intake
+from hub.store import heads, intake
 
 
 class Fate(enum.Enum):
@@ -43,6 +43,7 @@ def take_records(
         else:
             fates.append(Conflict("another record under the same name", boot=record.header.boot, seq=record.header.seq))
     intake.add_records(connection, new)
+    heads.compare(connection, ((*record.key, record_hash) for record, record_hash, _ in new), now_utc_ms)
     show_records(connection, [record for record, _, _ in new], now_utc_ms)
     return fates
 
