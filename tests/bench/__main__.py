@@ -1,4 +1,4 @@
-"""`python -m tests.bench vision|ingest|fleet|purge|tamper|bundle ...`: measurements side by side, as ratios of one run."""
+"""`python -m tests.bench NAME ...`, one of BENCHES: measurements side by side, printed as ratios of one run."""
 
 from __future__ import annotations
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import multiprocessing
 import shutil
 import statistics
 import sys
 import tempfile
 import threading
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -47,40 +50,47 @@ class BareKey:
         return self._key.sign(domain + message).hex()
 
 
+def write_on(path: Path, stop: Event, answers: Connection) -> None:
+    """Another process's share, as ingest has it: a small transaction every 20 ms, and the checkpoints. Whatever is sent
+    to it, it answers with how long each took since the last answer, from the wish to the commit, in milliseconds."""
+    store, waits_ms = Store(path, is_checkpointer=True), []
+    while not stop.wait(0.02):
+        began = time.perf_counter()
+        with store.write() as connection:
+            connection.execute(
+                "insert into rejected (topic, reason, size_bytes, payload, received_utc_ms)"
+                " values ('t', 'r', 0, x'', 1)",
+            )
+        waits_ms.append((time.perf_counter() - began) * 1000)
+        if answers.poll():
+            answers.recv()
+            answers.send(waits_ms)
+            waits_ms = []
+    store.close()
+
+
 class Writer:
-    """Another process's share, as ingest has it: a small transaction every 20 ms; how long each took from the wish to
-    the commit."""
+    """That process."""
 
     def __init__(self, path: Path) -> None:
-        self._store = Store(path, is_checkpointer=True)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.waits_ms: list[float] = []
-
-    def _run(self) -> None:
-        number = 0
-        while not self._stop.wait(0.02):
-            began = time.perf_counter()
-            with self._store.write() as connection:
-                connection.execute(
-                    "insert into rejected (topic, reason, size_bytes, payload, received_utc_ms)"
-                    " values ('t', 'r', 0, x'', ?)",
-                    [number],
-                )
-                self.waits_ms.append((time.perf_counter() - began) * 1000)
-            number += 1
+        spawn = multiprocessing.get_context("spawn")
+        self._stop = spawn.Event()
+        self._answers, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=write_on, args=(path, self._stop, theirs))
 
     def __enter__(self) -> Writer:
-        self._thread.start()
+        self._process.start()
+        self.told()  # it is at work
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-        self._store.close()
+        self._process.join()
 
     def told(self) -> str:
-        waits = sorted(self.waits_ms)
+        """How long it waited since it was asked last."""
+        self._answers.send(None)
+        waits = sorted(self._answers.recv())
         p99 = waits[int(len(waits) * 0.99)]
         return f"median {statistics.median(waits):.1f} ms, p99 {p99:.1f} ms, worst {waits[-1]:.1f} ms of {len(waits)}"
 
@@ -165,7 +175,6 @@ def _measure(folder: Path, count: int, held: int) -> None:
         took = time.perf_counter() - began
         assert plan is not None
         print(f"plan: {plan.item_count} files in {took:.1f} s; another writer waited {writer.told()}")
-        writer.waits_ms.clear()
         began = time.perf_counter()
         result = purging.apply(tools, plan.plan_id, ADMIN)
         took = time.perf_counter() - began
