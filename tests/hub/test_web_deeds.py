@@ -64,6 +64,22 @@ AUDITED: dict[str, Act] = {
     "sittings.as_csv": Act(Deed.VIEWED_COVERAGE, "sitting sitting-1", "/sittings/sitting-1/coverage.csv"),
     "film_pages.of_seat": Act(Deed.VIEWED_COVERAGE, "seat 1", "/seats/1/film"),
     "film_pages.of_incident": Act(Deed.VIEWED_INCIDENT, "incident 1", "/incidents/1/film", who="Grace"),
+    "holds.place": Act(Deed.HELD, "incident 1", "/holds/", {"incident": "1", "reason": "an appeal"}),
+    "holds.release": Act(Deed.RELEASED, "incident 1", "/holds/1/release", {"why": "the appeal is decided"}),
+    "retention.set_rule": Act(
+        Deed.SET_RETENTION,
+        "exam Structural Mechanics II",
+        "/retention/rule",
+        {"exam": "Structural Mechanics II", "after_sitting": "30", "after_results": ""},
+        "Root",
+    ),
+    "retention.set_results": Act(
+        Deed.ENTERED_RESULTS_DATE,
+        "exam Structural Mechanics II",
+        "/retention/results",
+        {"exam": "Structural Mechanics II", "date": "2027-01-15"},
+        "Root",
+    ),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -90,6 +106,15 @@ NOT_AUDITED = {
     "units.ask_to_revoke": "a question, nothing is changed",
     "bundles.listing": "what was asked for; the evidence is in the file",
     "bundles.form": "a question, nothing is shown or changed",
+    "holds.listing": "which holds stand, no candidate",
+    "holds.ask": "a question, nothing is changed",
+    "retention.listing": "rules and sums, no candidate",
+    "retention.exam": "rules and sums, no candidate",
+    "retention.make_plan": "tests/hub: noted when the worker has made it",
+    "retention.plan": "which files go, no candidate",
+    "retention.ask_to_apply": "a question, nothing is changed",
+    "retention.apply": "tests/hub: noted when the worker removes",
+    "retention.certificate": "what went under which rule, no candidate",
     "card.page": "the same for everybody",
     "people.listing": "accounts, no candidate",
 }
@@ -100,6 +125,7 @@ NOT_AUDITED = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site")) as found:
         room = found.centre.room("Main hall")
+        found.centre.execute("insert into exams (exam) select distinct exam from sittings")
         found.centre.seat(room, "A1", "c.d1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
