@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from hub import bundle_jobs
+from hub.core.access import Role
 from hub.core.audit import Deed
+from hub.evidence import verify
+from hub.jobs import JobRunner
 from hub.store import audit, bundle_requests, jobs
 from hub.store.bundle_requests import MOST_OPEN
-from tests.hub.website import Site, site, token
+from hub.web import create_app
+from tests.bundles import START, recorded
+from tests.hub import seed
+from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
+from tests.support import wait_for
 
 
 @pytest.fixture
@@ -190,3 +199,41 @@ def test_a_bundle_that_is_not_ready_cannot_be_fetched(place: Site) -> None:
     for state in ("waiting", "running", "failed", "cancelled"):
         number = place.centre.bundle({"incident_id": 1}, state)
         assert place.client("Ada").get(f"/bundles/{number}/download").status_code == 404
+
+
+def test_from_the_request_to_a_bundle_that_verifies(tmp_path: Path) -> None:
+    """Asked for on the page, made by the worker's job, fetched from the page: it verifies offline against the centre's
+    authority, its report names the recipient, and its audit extract has the request itself."""
+    centre = recorded(tmp_path / "centre")
+    seed.Centre(centre.store, tmp_path / "live").person("Ada", PASSWORD, Role.PROCTOR)
+    storage = str(centre.path / "storage")
+    app = create_app(settings(centre.path, storage_path=storage, ca_path=str(centre.folder.path)), centre.store)
+    doers = {bundle_requests.KIND: bundle_jobs.build}
+    runner = JobRunner(app.extensions["ems"].settings, centre.store, lambda: START + 700_000, doers)
+    try:
+        client = app.test_client()
+        assert log_in(client, "Ada").status_code == 303
+        assert ask(client, incident="1", recipient="The <board>").status_code == 303
+        runner.start()
+        wait_for(lambda: jobs.newest(centre.store)[0].state not in ("waiting", "running"))
+        job = jobs.newest(centre.store)[0]
+        assert job.state == "done", job.note
+        page = client.get("/bundles/").text
+        response = client.get(f"/bundles/{job.job_id}/download")
+        fetched = tmp_path / "fetched.zip"
+        fetched.write_bytes(response.data)
+        response.close()
+    finally:
+        runner.stop()
+        app.extensions["ems"].tail.stop()
+        centre.close()
+    assert str((job.result or {})["sha256"]) in page
+    roots = verify.certificates_in(centre.root.read_bytes())
+    lines = verify.verify(str(fetched), roots)
+    assert verify.verdict(lines)[0] == 0, lines
+    with zipfile.ZipFile(fetched) as archive:
+        report = archive.read("report.html").decode()
+        looks = archive.read("audit.json").decode()
+    assert "The &lt;board&gt;" in report
+    assert "An appeal" in report
+    assert "asked_for_bundle" in looks
