@@ -160,7 +160,7 @@ class SegmentOffer(Struct, frozen=True, kw_only=True):
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """Some bytes of a segment's file, as the query names them: `size_bytes` of them from `offset` on, with this hash."""
+    """Some bytes of a segment's file, as the query names them: `size_bytes` of them from `offset` on."""
 
     unit: UnitName
     boot: Count

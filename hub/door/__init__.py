@@ -1,4 +1,4 @@
-"""What desks call over HTTPS: enrolment and the renewal of certificates. The language is `agent.wire_door`.
+"""What desks call over HTTPS: enrolment, the renewal of certificates, and film. The language is `agent.wire_door`.
 
 The door decides nothing and signs nothing: it keeps requests in the store, where people approve them and the worker
 makes the certificates, and answers what has become of them. It answers in JSON only; every refusal is a Trouble.
@@ -20,7 +20,9 @@ from agent import wire_door
 from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest
 from hub.config import Settings
 from hub.door.answers import Refused, address, answer, answer_errors, kept, refusal_of, signed
+from hub.door.uploads import Uploads
 from hub.enrolment import CaFolder
+from hub.evidence.storage import LocalStorage
 from hub.live import LiveFolder
 from hub.store import Store, enrolling, planning
 from hub.store.enrolling import Request, Revoked
@@ -37,21 +39,36 @@ WORKER_SILENT_MS = 15_000
 """The worker says something every second; a certificate that is being made waits for it."""
 
 
-def create_app(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Flask:
-    """The door's application."""
+OFFERS_PER_ADDRESS, PIECES_PER_ADDRESS = "2400 per minute", "24000 per minute"
+"""A room behind one address: sixty desks with a segment each every other second, and pieces at 400 MB/s."""
+
+
+def create_app(
+    settings: Settings, store: Store, now_utc_ms: Callable[[], int], uploads: Uploads | None = None
+) -> Flask:
+    """The door's application; `uploads` when somebody else tidies behind it."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire_door.MAX_BODY_BYTES
     door = _Door(settings, store, now_utc_ms)
+    film = uploads or uploads_of(settings, store, now_utc_ms)
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", default_limits=[])
     app.add_url_rule(wire_door.AUTHORITY_PATH, "authority", door.authority, methods=["GET"])
     for path, name, view in (
         (wire_door.ENROLMENTS_PATH, "enrolments", limiter.limit(ENROLMENTS_PER_ADDRESS)(door.enrol)),
         (wire_door.STATE_PATH, "state", limiter.limit(STATES_PER_ADDRESS)(door.state)),
         (wire_door.RENEWALS_PATH, "renewals", limiter.limit(RENEWALS_PER_ADDRESS)(door.renew)),
+        (wire_door.SEGMENTS_PATH, "segments", limiter.limit(OFFERS_PER_ADDRESS)(film.offer)),
+        (wire_door.DATA_PATH, "data", limiter.limit(PIECES_PER_ADDRESS)(film.take)),
     ):
         app.add_url_rule(path, name, view, methods=["POST"])
     answer_errors(app)
     return app
+
+
+def uploads_of(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Uploads:
+    """What takes film, into the storage of these settings."""
+    storage = LocalStorage(Path(settings.storage_path) / "film", settings.storage_reserve_bytes)
+    return Uploads(settings, store, storage, now_utc_ms)
 
 
 class _Door:
