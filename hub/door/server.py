@@ -44,7 +44,7 @@ MOST_READS = 24
 """Of one connection: a request at its largest comes in three. Who sends byte by byte is cut off."""
 LEAST_BYTES_PER_S = 16_384
 """Of a piece of film, sent by a unit that has signed for it: who is slower sends smaller pieces, or is cut off."""
-PIECE_READ_WITHIN_S = 10.0
+PIECE_READ_WITHIN_S = 8.0
 ANSWER_WITHIN_S = 120.0
 """From the last byte of a piece on: a storage may take its time, and nobody outside can draw that out."""
 LINGER_S = 1.0

@@ -91,7 +91,7 @@ class Uploads:
         piece = self._announced()
         unit = piece.unit
         with self._sending(unit), _in_words():
-            data = _body(piece.size_bytes)
+            data = self._body(piece)
             if hashlib.sha256(data).hexdigest() != piece.sha256:
                 raise Refused(HTTPStatus.FORBIDDEN, "bad_signature", "these are not the bytes that were signed")
             segment = self._segment(unit, piece.boot, piece.seq)
@@ -143,6 +143,21 @@ class Uploads:
         finally:
             with self._turns_lock:
                 self._turns.end(unit, _steady_ms())
+
+    def _body(self, piece: Piece) -> bytes:
+        """The piece's bytes, from a sender that is known: it gets the time that a slow link needs, and no more."""
+        line: Any = request.environ.get("gunicorn.socket")
+        if hasattr(line, "expect"):
+            line.expect(piece.size_bytes)
+        request.max_content_length = wire_door.MAX_PIECE_BYTES
+        try:
+            data = request.get_data()
+        except BaseException:  # cut off, or gone: its place is for others
+            self._leave(piece.unit)
+            raise
+        if hasattr(line, "has_come"):
+            line.has_come()
+        return data
 
     def _add(self, part: Part, piece: Piece, segment: Segment, data: bytes) -> None:
         has, end = part.size_bytes, piece.offset + piece.size_bytes
@@ -249,18 +264,6 @@ def _in_words() -> Iterator[None]:
         log.error("no film is taken: %s", error)
         words = "the hub cannot keep film now, its log says why; the desk keeps it and asks again"
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "hub_unwell", words) from None
-
-
-def _body(size_bytes: int) -> bytes:
-    """The piece's bytes, from a sender that is known: it gets the time that a slow link needs, and no more."""
-    line: Any = request.environ.get("gunicorn.socket")
-    if hasattr(line, "expect"):
-        line.expect(size_bytes)
-    request.max_content_length = wire_door.MAX_PIECE_BYTES
-    data = request.get_data()
-    if hasattr(line, "has_come"):
-        line.has_come()
-    return data
 
 
 def _steady_ms() -> int:

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -22,7 +21,7 @@ from tests.hub.desk import Desk
 from tests.hub.doors import Hub, door_process
 from tests.hub.films import keep
 from tests.hub.hubs import rows, value
-from tests.hub.senders import Sender, code_of, state_of
+from tests.hub.senders import Sender, announced, code_of, state_of
 from tests.support import wait_for
 
 DATA = random.Random(1).randbytes(3_000_000)
@@ -212,22 +211,11 @@ def test_garbage_for_a_piece_is_refused(hub: Hub, query: str) -> None:
 # --- who is slow, and who is many -----------------------------------------------------------------------------------
 
 
-def _begin(hub: Hub, path: str, signature: str, size_bytes: int) -> ssl.SSLSocket:
-    """A connection on which a piece was announced, and nothing of it has come yet."""
-    context = ssl.create_default_context(cadata=hub.roots)
-    line = context.wrap_socket(
-        socket.create_connection(("127.0.0.1", hub.port), timeout=20), server_hostname="127.0.0.1"
-    )
-    head = f"POST {path} HTTP/1.1\r\nHost: hub\r\n{wire_door.SIGNATURE_HEADER}: {signature}\r\n"
-    line.sendall(f"{head}Content-Length: {size_bytes}\r\n\r\n".encode())
-    return line
-
-
 def test_a_known_desk_may_send_in_small_bits(hub: Hub, sender: Sender) -> None:
     """A slow link makes many reads of one piece: more than a stranger gets."""
     made = sender.film(DATA[:4_000])
     path = wire_door.data_path(sender.piece(made, 0, made.data))
-    with _begin(hub, path, wire_door.sign(path, b"", sender.desk.key.sign), 4_000) as line:
+    with announced(hub, path, sender.signature(path), 4_000) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, 4_000, 40):
             line.sendall(made.data[at : at + 40])
@@ -239,7 +227,7 @@ def test_a_stranger_is_answered_before_a_byte_is_read(hub: Hub, sender: Sender) 
     """Who has not signed gets the answer to his announcement, and holds no thread."""
     made = sender.film(DATA[:4_000])
     path = wire_door.data_path(sender.piece(made, 0, made.data))
-    with _begin(hub, path, "00" * 64, 4_000) as line:
+    with announced(hub, path, "00" * 64, 4_000) as line:
         assert b" 403 " in line.recv(1000).split(b"\r\n")[0]
 
 
@@ -247,7 +235,7 @@ def test_two_pieces_of_a_unit_do_not_mix(hub: Hub, sender: Sender) -> None:
     """While one comes, a second is told to wait; the first one counts."""
     made = sender.film(DATA[:400_000])
     path = wire_door.data_path(sender.piece(made, 0, made.data[:200_000]))
-    with _begin(hub, path, wire_door.sign(path, b"", sender.desk.key.sign), 200_000) as line:
+    with announced(hub, path, sender.signature(path), 200_000) as line:
         wait_for(lambda: code_of(sender.send(made, 0, DATA[:5_000])) in ((429, "too_many"),))
         line.sendall(made.data[:200_000])
         assert b" 200 " in line.recv(1000).split(b"\r\n")[0]
@@ -296,7 +284,7 @@ def test_a_door_that_ends_in_a_piece_goes_on_from_there(tmp_path: Path, number: 
     with door_process(hub) as process:
         assert state_of(sender.send(made, 0, DATA[:1_000_000])).offset == 1_000_000
         path = wire_door.data_path(sender.piece(made, 1_000_000, DATA[1_000_000:2_000_000]))
-        with _begin(hub, path, wire_door.sign(path, b"", sender.desk.key.sign), 1_000_000) as line:
+        with announced(hub, path, sender.signature(path), 1_000_000) as line:
             line.sendall(DATA[1_000_000:1_500_000])
             if number == signal.SIGKILL:
                 kill_all(process)

@@ -165,6 +165,7 @@ def door_process(hub: Hub) -> Iterator[subprocess.Popen[bytes]]:
                 "APP_ENV": "development",
                 "DATABASE_URL": settings.database_url,
                 "STORAGE_PATH": settings.storage_path,
+                "EMS_STORAGE_RESERVE_BYTES": str(settings.storage_reserve_bytes),
                 "EMS_LIVE_PATH": settings.live_path,
                 "EMS_CA_PATH": settings.ca_path,
                 "EMS_HUB_NAMES": settings.hub_names,
