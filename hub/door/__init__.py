@@ -22,7 +22,7 @@ from hub.config import Settings
 from hub.door.answers import Refused, address, answer, answer_errors, kept, refusal_of, signed
 from hub.door.uploads import Uploads
 from hub.enrolment import CaFolder
-from hub.evidence.storage import LocalStorage
+from hub.evidence.storage import open_storage
 from hub.live import LiveFolder
 from hub.store import Store, enrolling, planning
 from hub.store.enrolling import Request, Revoked
@@ -67,8 +67,7 @@ def create_app(
 
 def uploads_of(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Uploads:
     """What takes film, into the storage of these settings."""
-    storage = LocalStorage(Path(settings.storage_path) / "film", settings.storage_reserve_bytes)
-    return Uploads(settings, store, storage, now_utc_ms)
+    return Uploads(settings, store, open_storage(settings), now_utc_ms)
 
 
 class _Door:

@@ -25,6 +25,7 @@ from hub.door import create_app, uploads_of
 from hub.door.announce import announce
 from hub.door.uploads import Sweeper
 from hub.enrolment import CaFolder
+from hub.evidence.storage import StorageProblem, open_storage
 from hub.store import Store, StoreProblem
 from hub.tls import ServerTls
 
@@ -262,7 +263,8 @@ def serve(settings: Settings, now_utc_ms: Callable[[], int]) -> int:
 def _problem(settings: Settings) -> str:
     try:
         Store(settings.database_path).close()
-    except StoreProblem as error:
+        open_storage(settings)
+    except (StoreProblem, StorageProblem) as error:
         return str(error)
     try:
         ServerTls(CaFolder(settings.ca_path)).context()
