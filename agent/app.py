@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
 from importlib import metadata
 
 import msgspec
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import host, wire
+from agent.attending import Attending
 from agent.blinds import Blinds
 from agent.config import Settings
 from agent.core import bodies, pace, patterns
@@ -36,7 +36,6 @@ from agent.identity import Identity
 from agent.local import LocalDesk
 from agent.messaging.link import Link, LinkSettings
 from agent.observations import ObservationLog
-from agent.panel import Press
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
@@ -46,7 +45,7 @@ from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.supervision import Loop, Supervisor
 from agent.vision.still import jpeg_within, live_still
-from agent.wire import Command, CommandKind, Instant, PlannedSitting
+from agent.wire import Instant, PlannedSitting
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +87,8 @@ class Desk:
         self.eyes = Eyes(settings.face_model, settings.models_path, lambda: self.sitting, self._keep_reference)
         self.eyes.use_reference(kept_reference(settings.storage_path))
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
-        self.panel = open_panel(settings, self._take_press)
+        self.attending = Attending(self.clock, self.records.boot)
+        self.panel = open_panel(settings, self.attending.take_press)
         self.drill = Drill(self.clock.now, self.maker, self.records, self._put, lambda work: self.scribe.do(work))
         self.local = LocalDesk(settings, self.clock, self.drill)
         self.link = self._make_link()
@@ -150,8 +150,6 @@ class Desk:
                 Loop("panel", lambda: self.panel.ticks, PANEL_LIMIT_MS),
             )
         )
-        self._presses: deque[Press] = deque()
-        self._judged: dict[str, CommandKind] = {}
         self._failed_ticks = 0
         self._due: dict[str, int] = {}
         self._told: object = None
@@ -176,7 +174,7 @@ class Desk:
             ),
             spool=self.drill,
             on_plan=self.records.save_plan,
-            on_command=self._take_command,
+            on_command=self.attending.take_command,
             now=self.clock.now,
         )
 
@@ -280,14 +278,6 @@ class Desk:
             sha256 = wire.sha256_hex(jpeg) if jpeg is not None else None
             self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
 
-    def _take_press(self, press: Press) -> None:
-        self._presses.append(press)
-
-    def _take_command(self, command: Command) -> None:
-        if command.expires_utc_ms < self.clock.now().utc_ms and self.clock.is_ok():
-            return
-        self._judged[command.alert] = command.name
-
     # --- the tick ---------------------------------------------------------------------------------------------------
 
     def _try_tick(self, now: Instant) -> None:
@@ -308,24 +298,13 @@ class Desk:
             self.link.start()
         self.sitting.follow(now, self.clock.is_ok())
         self.diary.follow(self.sitting.current)
-        while self._presses:
-            self._pressed(self._presses.popleft(), now)
+        self.attending.step(now, self.sitting, self.sight)
         self.local.step(now, self.sitting.current)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
             self.equipment.read(now, seen, progress)
             self._follow_pace(now, seen)
         self._show(now, seen, progress)
-
-    def _pressed(self, press: Press, now: Instant) -> None:
-        """A long press asks for help. A short one says that somebody has come: help ends, and the lamp no longer points
-        at what stands now; a proctor's later word still counts."""
-        if press == "long" or self.sitting.help is not None:
-            self.sitting.press(now)
-        if press == "short":
-            log.info("attended: the button was pressed")
-            for alert in bodies.standing_alerts(self.sight.standing(), None, self.records.boot):
-                self._judged[alert.alert] = CommandKind.DISMISS_ALERT
 
     def _is_due(self, what: str, now: Instant, every_ms: int) -> bool:
         if now.up_ms < self._due.get(what, 0):
@@ -346,7 +325,7 @@ class Desk:
         alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
         sitting, away = self.sitting.current, self.link.disconnected_since
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
-        state = desk_state(sitting, seen, alerts, self._judged, self.equipment.standing(), hub_away_s)
+        state = desk_state(sitting, seen, alerts, self.attending.judged, self.equipment.standing(), hub_away_s)
         state = msgspec.structs.replace(state, is_drill=self.drill.is_on)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         self.drill.shown(self.panel.lamp())
