@@ -31,6 +31,7 @@ from agent.drill import Drill
 from agent.enrolling import tls_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
+from agent.freeing import Freeing
 from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
 from agent.identity import Identity
 from agent.local import LocalDesk
@@ -133,14 +134,16 @@ class Desk:
             self.maker,
             was_clean=self.records.previous.is_clean,
         )
+        logs, low_bytes = settings.storage_path / "observations", settings.storage_low_bytes
+        self.freeing = Freeing(self.segments_folder, logs, self.records, self.sitting_name, low_bytes=low_bytes)
         self.equipment = Equipment(
             self.clock,
             self.records,
             self.sitting,
             lambda: self.link,
             self._put,
-            folder=self.segments_folder,
-            low_bytes=settings.storage_low_bytes,
+            self.freeing,
+            low_bytes=low_bytes,
         )
         # The scribe and the recorder's writer are not followed: a card may make them wait for as long as it must.
         self.supervisor = Supervisor(
@@ -212,6 +215,7 @@ class Desk:
         self._put(bodies.restart_body(host.os_boot_id(), *self.records.previous, self.maker, self.eyes.models), now)
         make_whole(self.segments_folder, self.records, self._put, now)
         self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
+        self.freeing.start()
         self.local.start()
         self.link.start()
         self.sight.start()
@@ -230,6 +234,7 @@ class Desk:
         if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
             self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
+        is_written = self.freeing.stop(STOP_WITHIN_S) and is_written
         if is_written:
             self.records.stop_cleanly()
             self.records.close()
@@ -368,7 +373,7 @@ class Desk:
             is_clock_ok=self.clock.is_ok(),
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,
-            free_bytes=host.free_bytes(self.segments_folder),
+            free_bytes=self.freeing.free_bytes,
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
             head=self.scribe.head,

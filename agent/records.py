@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -270,6 +270,10 @@ class Records(CardDatabase):
         whole = () if self._refusal is None else (self._refusal.told(self._plan),)
         return whole + self._refused_rules
 
+    def is_plan_refused(self) -> bool:
+        """Whether the hub's newest plan could not be read as a whole."""
+        return self._refusal is not None
+
     def plan(self) -> wire.Plan | None:
         """The newest plan, None before the first."""
         return self._plan
@@ -294,7 +298,7 @@ class Records(CardDatabase):
         with self._lock:
             length_ms, last = 0, None
             for began_up_ms, ended_utc_ms, ended_up_ms in self._rows(
-                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY boot, seq",
+                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY name",
                 (sitting,),
             ):
                 length_ms += ended_up_ms - began_up_ms
@@ -311,12 +315,25 @@ class Records(CardDatabase):
                     newest[body.alert if isinstance(body, wire.Alert) else f"fault {body.fault}"] = body
             return [body for body in newest.values() if body.state != "cleared"]
 
+    def segment_states(self) -> dict[str, str]:
+        """The state of each segment by its name."""
+        with self._lock:
+            return dict(self._rows("SELECT name, state FROM segments"))
+
     def set_segment_state(self, name: str, state: str) -> None:
         """Move a segment on: `kept` -> `uploaded` -> `freed`."""
+        self.set_segment_states([name], state)
+
+    def set_segment_states(self, names: Sequence[str], state: str) -> None:
+        """Move these segments on, in one write."""
         if state not in ("kept", "uploaded", "freed"):
             raise ValueError(f"no segment is {state!r}")
-        with self._lock:
-            self._write_or_wait(lambda db: db.execute("UPDATE segments SET state = ? WHERE name = ?", (state, name)))
+        rows = [(state, name) for name in names]
+        if rows:
+            with self._lock:
+                self._write_or_wait(
+                    lambda db: db.conn.executemany("UPDATE segments SET state = ? WHERE name = ?", rows)
+                )
 
     def stop_cleanly(self) -> None:
         """Note that this run ended in order: the last write before `close`."""

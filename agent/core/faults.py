@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from agent.core.space import Look, why_low
 from agent.wire import FaultKind, Instant
 
 
@@ -176,6 +177,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     """Observations made in the last `Limits.analysis_window_ms`."""
     vision_trouble: str | None = None
     free_bytes: int | None = None
+    space: Look | None = None
     storage_trouble: str | None = None
     records_trouble: str | None = None
     sync_ms_worst: float | None = None
@@ -241,7 +243,7 @@ def _analysis_stopped(readings: Readings, limits: Limits) -> Told:
 def _storage_low(readings: Readings, limits: Limits) -> Told:
     if readings.free_bytes is None:
         return _CANNOT_TELL
-    return f"{readings.free_bytes / 1e9:.1f} GB free" if readings.free_bytes < limits.free_bytes else None
+    return why_low(readings.free_bytes, readings.space) if readings.free_bytes < limits.free_bytes else None
 
 
 def _storage_slow(readings: Readings, limits: Limits) -> Told:
