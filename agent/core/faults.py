@@ -223,7 +223,8 @@ def _recording_stopped(readings: Readings, limits: Limits) -> Told:
     quiet_ms = _quiet_ms(readings.up_ms, readings.sitting_since_up_ms, readings.last_written_up_ms)
     if quiet_ms <= limits.written_age_ms:
         return None
-    causes = [readings.recording_trouble, _camera_lost(readings, limits), _storage_failed(readings, limits)]
+    trouble = None if readings.recording_trouble is None else _in_words(readings.recording_trouble)
+    causes = [trouble, _camera_lost(readings, limits), _storage_failed(readings, limits)]
     cause = next((f": {cause}" for cause in causes if isinstance(cause, str)), "")
     return f"nothing recorded for {quiet_ms / 1000:.1f} s{cause}"
 
@@ -251,8 +252,23 @@ def _storage_slow(readings: Readings, limits: Limits) -> Told:
     return f"a sync took {worst_ms:.0f} ms" if worst_ms is not None and worst_ms > limits.sync_ms else None
 
 
+DISK_TROUBLES = {
+    "full": "the card is full",
+    "read-only": "the card can be read but not written",
+    "gone": "the card is gone: taken out, unmounted, or its folder removed",
+    "io": "the card answers with errors",
+    "encoder": "the encoder failed",
+}
+"""The recorder's words for its troubles, for people; any other text stands for itself."""
+
+
+def _in_words(trouble: str) -> str:
+    return DISK_TROUBLES.get(trouble, trouble)
+
+
 def _storage_failed(readings: Readings, limits: Limits) -> Told:
-    troubles = [text for text in (readings.storage_trouble, readings.records_trouble) if text is not None]
+    found = (readings.storage_trouble, readings.records_trouble)
+    troubles = [_in_words(text) for text in found if text is not None]
     return "; ".join(dict.fromkeys(troubles)) if troubles else None
 
 
