@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import host, wire
+from agent import host, uploading, wire
 from agent.attending import Attending
 from agent.blinds import Blinds
 from agent.config import Settings
@@ -78,6 +78,7 @@ class Desk:
         self.settings = settings
         self.identity = identity
         """Replaced when the certificate has been renewed."""
+        self.film: uploading.Sender | None = None
         self.stopping = threading.Event()
         self.clock = host.Clock(is_trusted=settings.is_clock_trusted)
         open_camera(settings)
@@ -344,9 +345,10 @@ class Desk:
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
             self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
-            beat = msgspec.structs.replace(
-                self._heartbeat(now, alerts, seen, progress), clock=self.local.time.quality()
-            )
+            beat = self._heartbeat(now, alerts, seen, progress)
+            film = uploading.heartbeat_fields(self.film)
+            beat = msgspec.structs.replace(beat, clock=self.local.time.quality(), **film)
+            self.local.film_trouble = uploading.trouble_of(self.film)
             self.link.publish_heartbeat(beat)
             self.local.tell(beat, self.link, self.records, sitting, seen, progress)
 

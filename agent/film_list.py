@@ -1,0 +1,140 @@
+"""What the desk's records say about film that is to be sent: read by a connection that cannot write, and for which
+nobody waits, neither the scribe nor the tick."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import wire
+from agent.core.uploads import Film, Trouble
+from agent.wire import Instant
+
+READ_WITHIN_S = 3
+WHOLE_EVERY = 600
+"""Looks after which all is read anew: other hands move segments on too."""
+
+_KEPT = """
+SELECT boot, seq, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, size_bytes, sha256
+FROM segments WHERE state = 'kept' ORDER BY boot, seq
+"""
+_ALERTS = """
+SELECT boot, seq, body FROM records WHERE kind = 'alert'
+    AND json_extract(body, '$.sitting') IN (SELECT DISTINCT sitting FROM segments WHERE state = 'kept')
+ORDER BY boot, seq
+"""
+_NEWS = """
+SELECT boot, seq, body FROM records WHERE (boot, seq) > (?, ?) AND kind IN ('alert', 'segment_closed')
+ORDER BY boot, seq
+"""
+_WITHOUT_RECEIPT = "SELECT boot, seq FROM records WHERE receipted_utc_ms IS NULL AND kind = 'segment_closed'"
+_LAST = "SELECT boot, seq FROM records ORDER BY boot DESC, seq DESC LIMIT 1"
+
+
+class FilmList:
+    """Segments that are not confirmed, and the alerts of their sittings. For one thread."""
+
+    def __init__(self, storage: Path) -> None:
+        self._path = storage / "records.db"
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        self._looks = 0
+        self._last = (0, 0)
+        self._confirmed: set[str] = set()
+        self.changes = 0
+        """Grows when films or troubles are others than before, but for `confirmed`."""
+        self.films: dict[str, Film] = {}
+        self.waiting_bytes = 0
+        self.troubles: dict[str, Trouble] = {}
+        self.without_receipt: frozenset[tuple[int, int]] = frozenset()
+
+    def refresh(self) -> bool:
+        """Read what is new; False when the records cannot be read now, and all stands as it was."""
+        try:
+            connection = self._open()
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            if version == self._version and self._looks % WHOLE_EVERY:
+                self._looks += 1
+                return True
+            connection.execute("BEGIN")
+            try:
+                if self._looks % WHOLE_EVERY == 0:
+                    self._read_whole(connection)
+                else:
+                    self._read_news(connection)
+                self.without_receipt = frozenset((boot, seq) for boot, seq in connection.execute(_WITHOUT_RECEIPT))
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()
+            return False
+        self._version = version
+        self._looks += 1
+        return True
+
+    def confirmed(self, film: Film) -> None:
+        """The hub has it: it is offered no more, whenever its row says so."""
+        self._confirmed.add(film.name)
+        self._drop(film.name)
+
+    def _put(self, film: Film) -> None:
+        self._drop(film.name)
+        self.films[film.name] = film
+        self.waiting_bytes += film.size_bytes
+
+    def _drop(self, name: str) -> None:
+        known = self.films.pop(name, None)
+        self.waiting_bytes -= 0 if known is None else known.size_bytes
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection, self._version, self._looks = None, None, 0
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=READ_WITHIN_S, isolation_level=None
+            )
+        return self._connection
+
+    def _read_whole(self, connection: sqlite3.Connection) -> None:
+        found = {film.name: film for film in map(_film, connection.execute(_KEPT))}
+        self._confirmed &= found.keys()
+        self.films, self.waiting_bytes, self.troubles = {}, 0, {}
+        for film in found.values():
+            if film.name not in self._confirmed:
+                self._put(film)
+        self.changes += 1
+        for boot, _, body in connection.execute(_ALERTS):
+            self._take(boot, 0, body)
+        self._last = connection.execute(_LAST).fetchone() or (0, 0)
+
+    def _read_news(self, connection: sqlite3.Connection) -> None:
+        for boot, seq, body in connection.execute(_NEWS, self._last):
+            self._take(boot, seq, body)
+            self._last = (boot, seq)
+
+    def _take(self, boot: int, seq: int, text: str) -> None:
+        try:
+            body = msgspec.json.decode(text, type=wire.Alert | wire.SegmentClosed)
+        except msgspec.MsgspecError:  # of an older or a later version: it goes with the rest
+            return
+        self.changes += 1
+        if isinstance(body, wire.SegmentClosed):
+            film = Film(boot, seq, body.name, body.sitting, body.began, body.ended, body.size_bytes, body.sha256)
+            self._confirmed.discard(body.name)
+            self._put(film)
+        elif not body.is_drill:
+            self.troubles[body.alert] = Trouble(body.sitting, body.began, body.cleared, boot)
+
+
+def _film(row: tuple[Any, ...]) -> Film:
+    boot, seq, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, size_bytes, sha256 = row
+    began, ended = Instant(began_utc_ms, began_up_ms), Instant(ended_utc_ms, ended_up_ms)
+    return Film(boot, seq, name, sitting, began, ended, size_bytes, sha256)
