@@ -99,7 +99,10 @@ class Sender:
     def stop(self, timeout_s: float = 2.0) -> None:
         """What is on its way may be cut off: it goes on at the next start."""
         self._stopping.set()
-        self._thread.join(timeout_s)
+        if self._thread.ident is None:
+            self._list.close()
+        else:
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         pause_s = LOOK_EVERY_S
