@@ -9,10 +9,11 @@ earlier, and throttled it is at all times.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.wire import Instant, Stretch
+from agent.wire import END_OF_TIME_MS, Instant, Stretch
 
 BEFORE_MS, AFTER_MS = 30_000, 15_000
 """What belongs to an incident, around the time from `began` to `cleared`."""
@@ -50,17 +51,42 @@ class Trouble(NamedTuple):
     boot: int
 
 
-def is_of_incident(film: Film, trouble: Trouble) -> bool:
-    """Whether the film shows any of it. A wall clock that was set in between is no reason to miss it: within one run of
-    the agent the boot time decides as well."""
-    if film.sitting != trouble.sitting:
-        return False
-    clocks = (0, 1) if film.boot == trouble.boot else (0,)
-    return any(
-        film.ended[clock] >= trouble.began[clock] - BEFORE_MS
-        and (trouble.cleared is None or film.began[clock] <= trouble.cleared[clock] + AFTER_MS)
-        for clock in clocks
-    )
+class _Stretches:
+    """When incidents were, on one clock, in milliseconds; those that touch are one: a flapping alert has hundreds."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        for begin, end in sorted(spans):
+            if self._ends and begin <= self._ends[-1]:
+                self._ends[-1] = max(end, self._ends[-1])
+            else:
+                self._begins.append(begin)
+                self._ends.append(end)
+
+    def touch(self, begin: int, end: int) -> bool:
+        found = bisect_right(self._begins, end) - 1
+        return found >= 0 and self._ends[found] >= begin
+
+
+class _Incidents:
+    """Film of incidents is told by the wall clock, and within one run of the agent by the boot time too: a clock that
+    was set in between is no reason to miss it."""
+
+    def __init__(self, troubles: Iterable[Trouble]) -> None:
+        spans: dict[tuple[str, int | None], list[tuple[int, int]]] = {}
+        for each in troubles:
+            for clock, boot in ((0, None), (1, each.boot)):
+                end = END_OF_TIME_MS if each.cleared is None else each.cleared[clock] + AFTER_MS
+                spans.setdefault((each.sitting, boot), []).append((each.began[clock] - BEFORE_MS, end))
+        self._stretches = {key: _Stretches(found) for key, found in spans.items()}
+        self._none = _Stretches(())
+
+    def show(self, film: Film) -> bool:
+        return any(
+            self._stretches.get((film.sitting, boot), self._none).touch(film.began[clock], film.ended[clock])
+            for clock, boot in ((0, None), (1, film.boot))
+        )
 
 
 def is_wanted(film: Film, wanted: Iterable[Stretch]) -> bool:
@@ -90,15 +116,13 @@ def in_order(films: Sequence[Film], wanted: Collection[Stretch], troubles: Colle
     first: dict[str, tuple[int, int]] = {}
     for film in films:
         first[film.sitting] = min(first.get(film.sitting, film.key), film.key)
-    by_sitting: dict[str, list[Trouble]] = {}
-    for trouble in troubles:
-        by_sitting.setdefault(trouble.sitting, []).append(trouble)
+    incidents = _Incidents(troubles)
     urgent: list[tuple[int, Film]] = []
     rest = []
     for film in films:
         if is_wanted(film, wanted):
             urgent.append((0, film))
-        elif any(is_of_incident(film, trouble) for trouble in by_sitting.get(film.sitting, ())):
+        elif incidents.show(film):
             urgent.append((1 if film.sitting == sitting else 2, film))
         else:
             rest.append(film)
