@@ -123,12 +123,14 @@ class Door:
 
     def ask(self, path: str, message: Struct) -> EnrolmentState:
         """Raises DoorProblem."""
+        answer: EnrolmentState = self.post(path, message, EnrolmentState)
+        return answer
+
+    def post(self, path: str, message: Struct, answer: type[Any]) -> Any:
+        """A signed message; what comes back is of the kind `answer`. Raises DoorProblem."""
         body = wire_door.encode(message)
         signature = {wire_door.SIGNATURE_HEADER: wire_door.sign(path, body, self._key.sign)}
-        answer: EnrolmentState = _decoded(
-            self.place, EnrolmentState, _call(self.place, self._context, "POST", path, body, signature)
-        )
-        return answer
+        return _decoded(self.place, answer, _call(self.place, self._context, "POST", path, body, signature))
 
 
 def _call(

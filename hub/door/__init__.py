@@ -20,6 +20,7 @@ from agent import wire_door
 from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest
 from hub.config import Settings
 from hub.door.answers import Refused, address, answer, answer_errors, kept, refusal_of, signed
+from hub.door.records import RECORDS_PER_ADDRESS, Records
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
 from hub.store import Store, enrolling, planning
@@ -48,6 +49,7 @@ def create_app(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) 
         (wire_door.ENROLMENTS_PATH, "enrolments", limiter.limit(ENROLMENTS_PER_ADDRESS)(door.enrol)),
         (wire_door.STATE_PATH, "state", limiter.limit(STATES_PER_ADDRESS)(door.state)),
         (wire_door.RENEWALS_PATH, "renewals", limiter.limit(RENEWALS_PER_ADDRESS)(door.renew)),
+        (wire_door.RECORDS_PATH, "records", limiter.limit(RECORDS_PER_ADDRESS)(Records(store).page)),
     ):
         app.add_url_rule(path, name, view, methods=["POST"])
     answer_errors(app)
