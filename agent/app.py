@@ -28,18 +28,20 @@ from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, open_panel
 from agent.diary import Diary
 from agent.drill import Drill
-from agent.enrolling import tls_of
+from agent.enrolling import door_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
 from agent.freeing import Freeing
 from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
 from agent.identity import Identity
+from agent.linking import link_of
 from agent.local import LocalDesk
-from agent.messaging.link import Link, LinkSettings
+from agent.messaging.link import Link
 from agent.observations import ObservationLog
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
+from agent.restoring import Door, Restoring
 from agent.scribe import Scribe
 from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
@@ -137,6 +139,7 @@ class Desk:
         )
         logs, low_bytes = settings.storage_path / "observations", settings.storage_low_bytes
         self.freeing = Freeing(self.segments_folder, logs, self.records, self.sitting_name, low_bytes=low_bytes)
+        self.restoring = Restoring(self.segments_folder, settings.unit, self.records, self.clock, self._door, self._put)
         self.equipment = Equipment(
             self.clock,
             self.records,
@@ -159,28 +162,8 @@ class Desk:
         self._told: object = None
 
     def _make_link(self) -> Link:
-        settings = self.settings
-        return Link(
-            LinkSettings(
-                host=settings.broker_host,
-                port=settings.broker_port,
-                unit=settings.unit,
-                protocol=5 if settings.broker_protocol == 5 else 4,
-                tls=tls_of(self.identity),
-            ),
-            birth=wire.Status(
-                boot=self.records.boot,
-                is_online=True,
-                public_key=self.records.public_key,
-                software=SOFTWARE,
-                machine=host.machine_serial(),
-                os_boot=host.os_boot_id(),
-            ),
-            spool=self.drill,
-            on_plan=self.records.save_plan,
-            on_command=self.attending.take_command,
-            now=self.clock.now,
-        )
+        take, now = self.attending.take_command, self.clock.now
+        return link_of(self.settings, self.identity, self.records, self.drill, self.maker, take, now)
 
     def broker_trouble(self) -> tuple[int, str] | None:
         """For how many milliseconds the broker is away, and what the link says of it; None while it is there."""
@@ -213,13 +196,18 @@ class Desk:
     def _start(self, now: Instant) -> None:
         self.scribe.start()
         self.observations.start()
-        self._put(bodies.restart_body(host.os_boot_id(), *self.records.previous, self.maker, self.eyes.models), now)
-        make_whole(self.segments_folder, self.records, self._put, now)
+        is_new, models = self.records.is_chain_new, self.eyes.models
+        restart = bodies.restart_body(
+            host.os_boot_id(), *self.records.previous, self.maker, models, is_chain_new=is_new
+        )
+        self._put(restart, now)
+        left = make_whole(self.segments_folder, self.records, self._put, now)
         self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
         self.freeing.start()
         self.local.start()
         self.link.start()
         self.sight.start()
+        self.restoring.start(left)
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
 
     def _stop(self, now: Instant) -> None:
@@ -231,11 +219,12 @@ class Desk:
         self.diary.follow(None)
         self.recorder.close()
         self.observations.stop(STOP_WITHIN_S)
-        is_written = self.scribe.stop(STOP_WITHIN_S)
+        self.restoring.stop(TICK_S)  # it may wait for the hub, and is done again
+        is_idle = self.freeing.stop(STOP_WITHIN_S)
+        is_written = self.scribe.stop(STOP_WITHIN_S) and is_idle
         if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
             self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
-        is_written = self.freeing.stop(STOP_WITHIN_S) and is_written
         if is_written:
             self.records.stop_cleanly()
             self.records.close()
@@ -244,6 +233,9 @@ class Desk:
         os.close(self._held)
         self.supervisor.say("stopped: the recording is closed" if is_written else "stopped: the card hangs")
         log.info("stopped")
+
+    def _door(self) -> Door | None:
+        return None if self.identity is None else door_of(self.settings.storage_path)
 
     def sitting_name(self) -> str:
         """The sitting that is on, '' for none: for the log, from any thread."""

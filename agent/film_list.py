@@ -28,11 +28,11 @@ SELECT boot, seq, body FROM records WHERE kind = 'alert'
 ORDER BY boot, seq
 """
 _NEWS = """
-SELECT boot, seq, body FROM records WHERE (boot, seq) > (?, ?) AND kind IN ('alert', 'segment_closed')
-ORDER BY boot, seq
-"""
+SELECT rowid, boot, seq, body, coalesce((SELECT state FROM segments WHERE segments.name = json_extract(body, '$.name')), 'kept')
+FROM records WHERE rowid > ? AND kind IN ('alert', 'segment_closed') ORDER BY rowid
+"""  # by rowid: what comes back from the hub has an older boot
 _WITHOUT_RECEIPT = "SELECT boot, seq FROM records WHERE receipted_utc_ms IS NULL AND kind = 'segment_closed'"
-_LAST = "SELECT boot, seq FROM records ORDER BY boot DESC, seq DESC LIMIT 1"
+_LAST = "SELECT coalesce(max(rowid), 0) FROM records"
 
 
 class FilmList:
@@ -43,12 +43,13 @@ class FilmList:
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._looks = 0
-        self._last = (0, 0)
+        self._last = 0
         self._confirmed: set[str] = set()
         self.changes = 0
         """Grows when films or troubles are others than before, but for `confirmed`."""
         self.films: dict[str, Film] = {}
         self.waiting_bytes = 0
+        self._told: dict[str, tuple[int, int]] = {}
         self.troubles: dict[str, Trouble] = {}
         self.without_receipt: frozenset[tuple[int, int]] = frozenset()
 
@@ -111,14 +112,16 @@ class FilmList:
             if film.name not in self._confirmed:
                 self._put(film)
         self.changes += 1
-        for boot, _, body in connection.execute(_ALERTS):
-            self._take(boot, 0, body)
-        self._last = connection.execute(_LAST).fetchone() or (0, 0)
+        self._told = {}
+        for boot, seq, body in connection.execute(_ALERTS):
+            self._take(boot, seq, body)
+        self._last = connection.execute(_LAST).fetchone()[0]
 
     def _read_news(self, connection: sqlite3.Connection) -> None:
-        for boot, seq, body in connection.execute(_NEWS, self._last):
-            self._take(boot, seq, body)
-            self._last = (boot, seq)
+        for row, boot, seq, body, state in connection.execute(_NEWS, (self._last,)):
+            if state == "kept":
+                self._take(boot, seq, body)
+            self._last = row
 
     def _take(self, boot: int, seq: int, text: str) -> None:
         try:
@@ -128,9 +131,12 @@ class FilmList:
         self.changes += 1
         if isinstance(body, wire.SegmentClosed):
             film = Film(boot, seq, body.name, body.sitting, body.began, body.ended, body.size_bytes, body.sha256)
-            self._confirmed.discard(body.name)
-            self._put(film)
-        elif not body.is_drill:
+            known = self.films.get(film.name)
+            if known is None or known.key < film.key:
+                self._confirmed.discard(film.name)
+                self._put(film)
+        elif not body.is_drill and self._told.get(body.alert, (0, 0)) < (boot, seq):
+            self._told[body.alert] = (boot, seq)
             self.troubles[body.alert] = Trouble(body.sitting, body.began, body.cleared, boot)
 
 

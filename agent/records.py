@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,7 +25,7 @@ from agent import unit_key, wire
 from agent.card import CardDatabase, Work
 from agent.core import chain, plans
 from agent.core.delivery import Item
-from agent.records_rows import Kept, Segment, forget, insert, segment_of
+from agent.records_rows import Kept, Restored, Segment, forget, insert, restore, segment_of
 
 _START: tuple[int, int] = (0, 0)
 _END: tuple[int, int] = (2**62, 0)
@@ -55,8 +55,9 @@ class Records(CardDatabase):
         self._folder = folder
         self._unit = unit
         path = folder / "records.db"
+        is_missing = not path.exists()
         try:
-            self._key = unit_key.load_key(folder / "unit.key", may_make=not path.exists())
+            self._key = unit_key.load_key(folder / "unit.key", may_make=is_missing)
             counted = unit_key.read_boot(folder / "unit.boot")
             super().__init__(path, sql.SCHEMA, sql.SCHEMA_VERSION, sql.TABLES)
         except ValueError as error:
@@ -72,6 +73,7 @@ class Records(CardDatabase):
         self._refused_rules: tuple[str, ...] = ()
         self._sitting = ""
         with self._reading() as db:
+            is_lost = is_missing or db is None or self.damaged is not None
             if db is not None:
                 clean_boot, self._sitting = db.execute("SELECT clean_boot, sitting FROM desk").fetchone()
                 self._load_plan(db)
@@ -81,6 +83,11 @@ class Records(CardDatabase):
         last = max(counted, self._head[0] if self._head else 0)
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
+        self.is_chain_new = is_lost and counted > 0
+        """Whether this start begins a new chain: what the last record was is not known, and a second record that
+        follows on an older one would look like tampering. The restart record says so."""
+        if self.is_chain_new:
+            self._head = None
 
     def _load_plan(self, db: Database) -> None:
         for (body,) in db.execute("SELECT body FROM plan"):
@@ -348,7 +355,30 @@ class Records(CardDatabase):
 
     def verify(self) -> list[str]:
         """Walk the chain on the card: a line for each record that is changed, missing or out of its place; [] is
-        whole."""
+        whole. Where it begins anew and says so is no fault: see `beginnings`."""
         with self._lock:
-            rows = self._rows("SELECT boot, seq, header, body, signature, hash FROM records ORDER BY boot, seq", ())
-            return chain.faults_of(rows, self._unit, self.public_key)
+            return chain.faults_of(self._rows(sql.CHAIN), self._unit, self.public_key)
+
+    def beginnings(self) -> list[str]:
+        """A line for each start that began a new chain, the records before it being lost."""
+        with self._lock:
+            return chain.beginnings_in(self._rows(sql.CHAIN))
+
+    # --- what comes back from the hub -------------------------------------------------------------------------------
+
+    def lost_before(self) -> int:
+        """The newest start that began a new chain, 0 for none: records of earlier ones may be missing here."""
+        with self._lock:
+            rows = self._rows(sql.CHAIN_BEGUN)
+            return max(self.boot if self.is_chain_new else 0, rows[0][0] or 0 if rows else 0)
+
+    def restore(self, records: Sequence[Restored], on_card: Mapping[str, int], now: wire.Instant) -> bool:
+        """Take records that the hub holds into the chain's past, as delivered; what is here already stays. `on_card`
+        gives the size of each segment's file. False, and nothing done, when the card refuses. Raises ValueError for a
+        record that this unit did not sign."""
+        for restored in records:
+            header = restored.record.header
+            if header.unit != self._unit or not wire.is_signed_by(restored.record, self.public_key):
+                raise ValueError(f"record {header.boot}/{header.seq} of {header.unit} is not signed by this unit")
+        with self._lock:
+            return self._write(lambda db: restore(db, records, on_card, now.utc_ms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
@@ -24,6 +25,13 @@ class Kept(NamedTuple):
 
     record: wire.Record
     still: bytes | None
+
+
+class Restored(NamedTuple):
+    """A record that came back; `is_stored`: of a segment, that the hub has its file."""
+
+    record: wire.Record
+    is_stored: bool
 
 
 def segment_of(row: tuple[Any, ...]) -> Segment:
@@ -52,10 +60,33 @@ def insert(db: Database, kept: Kept) -> None:
     if kept.still is not None:
         at = (header.utc_ms, header.up_ms)
         db.execute(sql.ADD_STILL, (*key, wire.sha256_hex(kept.still), *at, kept.still))
-    body = record.body
-    if isinstance(body, wire.SegmentClosed):
-        sizes = (body.frames, body.size_bytes, body.sha256, int(body.is_cut))
-        db.execute(sql.ADD_SEGMENT, (body.name, *key, body.sitting, *body.began, *body.ended, *sizes))
+    if isinstance(record.body, wire.SegmentClosed):
+        db.execute(sql.ADD_SEGMENT, _segment_row(record.body, *key))
+
+
+def _segment_row(body: wire.SegmentClosed, boot: int, seq: int) -> tuple[Any, ...]:
+    sizes = (body.frames, body.size_bytes, body.sha256, int(body.is_cut))
+    return (body.name, boot, seq, body.sitting, *body.began, *body.ended, *sizes)
+
+
+def restore(db: Database, records: Iterable[Restored], on_card: Mapping[str, int], utc_ms: int) -> None:
+    """Add records that the hub holds, as delivered. A segment that was told again after the loss keeps its new row, as
+    at the hub, and only learns that it is stored. One that the hub has not got and whose file is gone is in the
+    records, but in no list of what could be sent."""
+    for record, is_stored in records:
+        header, body = record.header, record.body
+        key = (header.boot, header.seq)
+        texts = (header.kind, record.header_text, record.body_text, record.signature, record.hash)
+        db.execute(sql.RESTORE_RECORD, (*key, *texts, int(header.is_durable), utc_ms))
+        db.execute(sql.MARK_DELIVERED, (utc_ms, *key, record.hash))
+        if not isinstance(body, wire.SegmentClosed):
+            continue
+        if is_stored:
+            state = "uploaded" if body.name in on_card else "freed"
+            db.execute(sql.RESTORE_SEGMENT, (*_segment_row(body, *key), state))
+            db.execute(sql.MARK_UPLOADED, (body.name, body.sha256))
+        elif on_card.get(body.name) == body.size_bytes:  # another size is another file: it is told as it is
+            db.execute(sql.RESTORE_SEGMENT, (*_segment_row(body, *key), "kept"))
 
 
 def forget(db: Database, receipt: wire.Receipt, utc_ms: int) -> None:

@@ -213,6 +213,8 @@ def check() -> None:
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checking.counts(store).items()))
         for chain in checking.chains(store):
             click.echo(f"{chain.unit}: {chain.records} records")
+            for boot, seq in chain.begun_anew:
+                click.echo(f"{chain.unit}: record {boot}/{seq}: the chain begins anew, the card had lost its records")
             for (boot, seq), what in [(name, "the record before it is not here") for name in chain.missing] + [
                 (name, "a second record with the same predecessor") for name in chain.forks
             ]:

@@ -123,9 +123,13 @@ class Door:
 
     def ask(self, path: str, message: Struct) -> EnrolmentState:
         """Raises DoorProblem."""
-        body = wire_door.encode(message)
-        answer: EnrolmentState = self.send(EnrolmentState, path, body, signed=body)
+        answer: EnrolmentState = self.post(path, message, EnrolmentState)
         return answer
+
+    def post(self, path: str, message: Struct, answer: type[Any]) -> Any:
+        """A signed message; what comes back is of the kind `answer`. Raises DoorProblem."""
+        body = wire_door.encode(message)
+        return self.send(answer, path, body, signed=body)
 
     def send(self, kind: type[Any], path: str, body: bytes, *, signed: bytes, within_s: float = ANSWER_WITHIN_S) -> Any:
         """The hub's answer, of this kind, to `body`; `signed` is what the signature covers besides the path. Raises

@@ -20,6 +20,7 @@ from agent import wire_door
 from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest
 from hub.config import Settings
 from hub.door.answers import Refused, address, answer, answer_errors, kept, refusal_of, signed
+from hub.door.records import RECORDS_PER_ADDRESS, Records
 from hub.door.uploads import Uploads
 from hub.enrolment import CaFolder
 from hub.evidence.storage import open_storage
@@ -59,6 +60,7 @@ def create_app(
         (wire_door.RENEWALS_PATH, "renewals", limiter.limit(RENEWALS_PER_ADDRESS)(door.renew)),
         (wire_door.SEGMENTS_PATH, "segments", limiter.limit(OFFERS_PER_ADDRESS)(film.offer)),
         (wire_door.DATA_PATH, "data", limiter.limit(PIECES_PER_ADDRESS)(film.take)),
+        (wire_door.RECORDS_PATH, "records", limiter.limit(RECORDS_PER_ADDRESS)(Records(store).page)),
     ):
         app.add_url_rule(path, name, view, methods=["POST"])
     answer_errors(app)
