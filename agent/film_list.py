@@ -18,19 +18,23 @@ READ_WITHIN_S = 3
 WHOLE_EVERY = 600
 """Looks after which all is read anew: other hands move segments on too."""
 
-_KEPT = """
-SELECT boot, seq, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, size_bytes, sha256
-FROM segments WHERE state = 'kept' ORDER BY boot, seq
+_COLUMNS = """
+segments.boot, segments.seq, segments.name, segments.sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms,
+    size_bytes, sha256
 """
+_KEPT = f"SELECT {_COLUMNS} FROM segments WHERE state = 'kept' ORDER BY boot, seq"  # noqa: S608 - of constants
 _ALERTS = """
 SELECT boot, seq, body FROM records WHERE kind = 'alert'
     AND json_extract(body, '$.sitting') IN (SELECT DISTINCT sitting FROM segments WHERE state = 'kept')
 ORDER BY boot, seq
 """
-_NEWS = """
-SELECT rowid, boot, seq, body, coalesce((SELECT state FROM segments WHERE segments.name = json_extract(body, '$.name')), 'kept')
-FROM records WHERE rowid > ? AND kind IN ('alert', 'segment_closed') ORDER BY rowid
-"""  # by rowid: what comes back from the hub has an older boot
+# News by rowid: what comes back from the hub has an older boot. A segment's row is written with its record.
+_NEW_FILMS = f"""
+SELECT {_COLUMNS} FROM records JOIN segments ON segments.name = json_extract(records.body, '$.name')
+    AND segments.boot = records.boot AND segments.seq = records.seq AND segments.state = 'kept'
+WHERE records.rowid > ? AND records.kind = 'segment_closed' ORDER BY records.rowid
+"""  # noqa: S608
+_NEW_ALERTS = "SELECT boot, seq, body FROM records WHERE rowid > ? AND kind = 'alert' ORDER BY rowid"
 _WITHOUT_RECEIPT = "SELECT boot, seq FROM records WHERE receipted_utc_ms IS NULL AND kind = 'segment_closed'"
 _LAST = "SELECT coalesce(max(rowid), 0) FROM records"
 
@@ -107,35 +111,31 @@ class FilmList:
     def _read_whole(self, connection: sqlite3.Connection) -> None:
         found = {film.name: film for film in map(_film, connection.execute(_KEPT))}
         self._confirmed &= found.keys()
-        self.films, self.waiting_bytes, self.troubles = {}, 0, {}
+        self.films, self.waiting_bytes, self.troubles, self._told = {}, 0, {}, {}
         for film in found.values():
             if film.name not in self._confirmed:
                 self._put(film)
+        for row in connection.execute(_ALERTS):
+            self._take_alert(*row)
         self.changes += 1
-        self._told = {}
-        for boot, seq, body in connection.execute(_ALERTS):
-            self._take(boot, seq, body)
         self._last = connection.execute(_LAST).fetchone()[0]
 
     def _read_news(self, connection: sqlite3.Connection) -> None:
-        for row, boot, seq, body, state in connection.execute(_NEWS, (self._last,)):
-            if state == "kept":
-                self._take(boot, seq, body)
-            self._last = row
+        for film in map(_film, connection.execute(_NEW_FILMS, (self._last,))):
+            self._confirmed.discard(film.name)
+            self._put(film)
+            self.changes += 1
+        for row in connection.execute(_NEW_ALERTS, (self._last,)):
+            self._take_alert(*row)
+            self.changes += 1
+        self._last = connection.execute(_LAST).fetchone()[0]
 
-    def _take(self, boot: int, seq: int, text: str) -> None:
+    def _take_alert(self, boot: int, seq: int, text: str) -> None:
         try:
-            body = msgspec.json.decode(text, type=wire.Alert | wire.SegmentClosed)
-        except msgspec.MsgspecError:  # of an older or a later version: it goes with the rest
+            body = msgspec.json.decode(text, type=wire.Alert)
+        except msgspec.MsgspecError:  # of a later version: its film goes with the rest
             return
-        self.changes += 1
-        if isinstance(body, wire.SegmentClosed):
-            film = Film(boot, seq, body.name, body.sitting, body.began, body.ended, body.size_bytes, body.sha256)
-            known = self.films.get(film.name)
-            if known is None or known.key < film.key:
-                self._confirmed.discard(film.name)
-                self._put(film)
-        elif not body.is_drill and self._told.get(body.alert, (0, 0)) < (boot, seq):
+        if not body.is_drill and self._told.get(body.alert, (0, 0)) < (boot, seq):
             self._told[body.alert] = (boot, seq)
             self.troubles[body.alert] = Trouble(body.sitting, body.began, body.cleared, boot)
 
