@@ -341,3 +341,19 @@ def test_a_revoked_desk_asks_seldom(card: Card) -> None:
     assert sender.step() >= 180
     assert sender.progress is not None
     assert "revoked" in sender.progress.trouble
+
+
+@pytest.mark.usefixtures("door")
+def test_new_authorities_are_followed(card: Card) -> None:
+    """A renewal may bring them at any time: what was trusted before is trusted no more."""
+    names = [card.film(number, size_bytes=1_000) for number in range(2)]
+    sender = card.sender()
+    card.run(sender, 1)
+    roots = card.authorities.read_text()
+    card.authorities.write_text("none")
+    assert sender.step() > 1
+    assert sender.progress is not None
+    assert "authorities cannot be read" in sender.progress.trouble
+    assert card.uploaded() == names[:1]
+    card.authorities.write_text(roots)
+    card.run(sender, 2)
