@@ -171,6 +171,10 @@ def door_process(hub: Hub) -> Iterator[subprocess.Popen[bytes]]:
                 "EMS_HUB_NAMES": settings.hub_names,
                 "EMS_DOOR_PORT": str(hub.port),
                 "EMS_BROKER_PORT": str(settings.broker_port),
+                "S3_ENDPOINT": settings.s3_endpoint,
+                "EMS_S3_BUCKET": settings.s3_bucket,
+                "EMS_S3_ACCESS_KEY": settings.s3_access_key,
+                "EMS_S3_SECRET_KEY": settings.s3_secret_key,
             },
             stderr=log,
         )
