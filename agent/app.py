@@ -225,6 +225,8 @@ class Desk:
         if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
             self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
+        if self.film is not None:
+            self.film.stop()
         if is_written:
             self.records.stop_cleanly()
             self.records.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,12 @@ _LAST = "SELECT coalesce(max(rowid), 0) FROM records"
 
 
 class FilmList:
-    """Segments that are not confirmed, and the alerts of their sittings. For one thread."""
+    """Segments that are not confirmed, and the alerts of their sittings. For one thread, but for `close`."""
 
     def __init__(self, storage: Path) -> None:
         self._path = storage / "records.db"
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._looks = 0
@@ -59,27 +62,31 @@ class FilmList:
 
     def refresh(self) -> bool:
         """Read what is new; False when the records cannot be read now, and all stands as it was."""
-        try:
-            connection = self._open()
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
-            if version == self._version and self._looks % WHOLE_EVERY:
-                self._looks += 1
-                return True
+        with self._lock:
+            if self._is_closed:
+                return False
+            try:
+                self._read(self._open())
+            except sqlite3.Error:
+                self._let_go()
+                return False
+            return True
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        is_whole = self._looks % WHOLE_EVERY == 0
+        if is_whole or version != self._version:
             connection.execute("BEGIN")
             try:
-                if self._looks % WHOLE_EVERY == 0:
+                if is_whole:
                     self._read_whole(connection)
                 else:
                     self._read_news(connection)
                 self.without_receipt = frozenset((boot, seq) for boot, seq in connection.execute(_WITHOUT_RECEIPT))
             finally:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self.close()
-            return False
         self._version = version
         self._looks += 1
-        return True
 
     def confirmed(self, film: Film) -> None:
         """The hub has it: it is offered no more, whenever its row says so."""
@@ -96,6 +103,13 @@ class FilmList:
         self.waiting_bytes -= 0 if known is None else known.size_bytes
 
     def close(self) -> None:
+        """Read no more. Whoever writes the records and closes them after this is the last one: SQLite then puts its
+        journal away."""
+        with self._lock:
+            self._is_closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
@@ -104,7 +118,11 @@ class FilmList:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=READ_WITHIN_S, isolation_level=None
+                f"{self._path.resolve().as_uri()}?mode=ro",
+                uri=True,
+                timeout=READ_WITHIN_S,
+                isolation_level=None,
+                check_same_thread=False,
             )
         return self._connection
 

@@ -99,9 +99,8 @@ class Sender:
     def stop(self, timeout_s: float = 2.0) -> None:
         """What is on its way may be cut off: it goes on at the next start."""
         self._stopping.set()
-        if self._thread.ident is None:
-            self._list.close()
-        else:
+        self._list.close()
+        if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -112,11 +111,10 @@ class Sender:
             except Exception:  # film that waits is no reason to lose what follows
                 log.exception("film could not be sent")
                 pause_s = 60.0
-        self._list.close()
 
     def step(self) -> float:
         """Send one piece, or find that there is none; seconds until the next."""
-        self._list.refresh()
+        self._list.refresh()  # what cannot be read anew stands as it was
         chosen = self._choose()
         pause_s = LOOK_EVERY_S
         try:

@@ -137,6 +137,17 @@ def test_records_that_come_back_from_the_hub_are_seen(tmp_path: Path, records: R
         found.close()
 
 
+def test_a_closed_list_leaves_the_records_to_their_writer(tmp_path: Path) -> None:
+    """No journal of SQLite's stays behind a stop in order; a late look changes nothing."""
+    with Records(tmp_path, "hall.desk-01") as records:
+        records.append(segment(1), NOW, True)
+        found = FilmList(tmp_path)
+        found.refresh()
+        found.close()
+        assert not found.refresh()
+    assert not (tmp_path / "records.db-wal").exists()
+
+
 def test_records_that_cannot_be_read_leave_all_as_it_was(tmp_path: Path) -> None:
     """No database yet, or one that is none."""
     found = FilmList(tmp_path)

@@ -17,7 +17,7 @@ DATA = random.Random(3).randbytes(1_500_000)
 
 
 def test_film_goes_to_the_service_and_waits_while_it_refuses(tmp_path: Path) -> None:
-    """Full, or keeping less than it said: the film that has come waits at the hub, and the next offer brings it there."""
+    """Full, or keeping less than it said: the film waits at the hub, and the next offer brings it there."""
     hub = Hub(tmp_path)
     with s3_service.running() as service:
         given = service.settings(s3_bucket=service.new_bucket())
