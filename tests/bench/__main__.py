@@ -1,11 +1,11 @@
-"""`python -m tests.bench vision|ingest|fleet|tamper|bundle ...`: measurements side by side, as ratios of one run."""
+"""`python -m tests.bench vision|ingest|fleet|tamper|bundle|upload ...`: measurements side by side, as ratios."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-BENCHES = ("vision", "ingest", "fleet", "tamper", "bundle")
+BENCHES = ("vision", "ingest", "fleet", "tamper", "bundle", "upload")
 
 
 def main(argv: list[str]) -> int:
