@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,6 +25,7 @@ from agent import unit_key, wire
 from agent.card import CardDatabase, Work
 from agent.core import chain, plans
 from agent.core.delivery import Item
+from agent.records_rows import Kept, Restored, Segment, forget, insert, restore, segment_of
 
 _START: tuple[int, int] = (0, 0)
 _END: tuple[int, int] = (2**62, 0)
@@ -41,20 +42,6 @@ class Previous(NamedTuple):
     is_clean: bool
 
 
-class Segment(NamedTuple):
-    """One row of the segment list. `state` is `kept`, `uploaded` (the hub has confirmed it) or `freed`."""
-
-    closed: wire.SegmentClosed
-    state: str
-    boot: int
-    seq: int
-
-
-class _Kept(NamedTuple):
-    record: wire.Record
-    still: bytes | None
-
-
 class Records(CardDatabase):
     """The open database of one unit."""
 
@@ -68,14 +55,15 @@ class Records(CardDatabase):
         self._folder = folder
         self._unit = unit
         path = folder / "records.db"
+        is_missing = not path.exists()
         try:
-            self._key = unit_key.load_key(folder / "unit.key", may_make=not path.exists())
+            self._key = unit_key.load_key(folder / "unit.key", may_make=is_missing)
             counted = unit_key.read_boot(folder / "unit.boot")
             super().__init__(path, sql.SCHEMA, sql.SCHEMA_VERSION, sql.TABLES)
         except ValueError as error:
             raise RecordsError(str(error)) from None
         self._sign = self._key.sign
-        self._kept: dict[tuple[int, int], _Kept] = {}
+        self._kept: dict[tuple[int, int], Kept] = {}
         self._done: set[Item] = set()
         self._seq = 0
         self._head: tuple[int, int, str] | None = None
@@ -85,6 +73,7 @@ class Records(CardDatabase):
         self._refused_rules: tuple[str, ...] = ()
         self._sitting = ""
         with self._reading() as db:
+            is_lost = is_missing or db is None or self.damaged is not None
             if db is not None:
                 clean_boot, self._sitting = db.execute("SELECT clean_boot, sitting FROM desk").fetchone()
                 self._load_plan(db)
@@ -94,6 +83,11 @@ class Records(CardDatabase):
         last = max(counted, self._head[0] if self._head else 0)
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
+        self.is_chain_new = is_lost and counted > 0
+        """Whether this start begins a new chain: what the last record was is not known, and a second record that
+        follows on an older one would look like tampering. The restart record says so."""
+        if self.is_chain_new:
+            self._head = None
 
     def _load_plan(self, db: Database) -> None:
         for (body,) in db.execute("SELECT body FROM plan"):
@@ -143,17 +137,17 @@ class Records(CardDatabase):
             raise ValueError("the still is not the one whose hash the body carries")
         with self._lock:
             kept = self._sealed(body, now, is_clock_ok, still, is_durable=True)
-            if not self._write(lambda db: _insert(db, kept)):
+            if not self._write(lambda db: insert(db, kept)):
                 kept = self._sealed(body, now, is_clock_ok, still, is_durable=False)
                 self._kept[self.boot, self._seq + 1] = kept
-                self._waiting.append(lambda db: _insert(db, kept))
+                self._waiting.append(lambda db: insert(db, kept))
             self._seq += 1
             self._head = (self.boot, self._seq, kept.record.hash)
             return kept.record
 
     def _sealed(
         self, body: wire.Body, now: wire.Instant, is_clock_ok: bool, still: bytes | None, *, is_durable: bool
-    ) -> _Kept:
+    ) -> Kept:
         record = wire.seal(
             body,
             unit=self._unit,
@@ -168,7 +162,7 @@ class Records(CardDatabase):
         wire.decode_up("record", wire.encode(record))
         if still is not None:
             wire.encode(chain.still_of(record.header, still))
-        return _Kept(record, still)
+        return Kept(record, still)
 
     # --- delivery ---------------------------------------------------------------------------------------------------
 
@@ -225,7 +219,7 @@ class Records(CardDatabase):
     def receipt(self, receipt: wire.Receipt, now: wire.Instant) -> None:
         """Take what the hub has committed out of the spool; unknown names are ignored."""
         with self._lock:
-            if not self._write_or_wait(lambda db: _forget(db, receipt, now.utc_ms)):
+            if not self._write_or_wait(lambda db: forget(db, receipt, now.utc_ms)):
                 named = {Item(boot, seq, False) for boot, seq in receipt.records}
                 named.update(self._stills_named(receipt.stills))
                 self._done |= named.intersection(self.pending(10**9))
@@ -283,6 +277,10 @@ class Records(CardDatabase):
         whole = () if self._refusal is None else (self._refusal.told(self._plan),)
         return whole + self._refused_rules
 
+    def is_plan_refused(self) -> bool:
+        """Whether the hub's newest plan could not be read as a whole."""
+        return self._refusal is not None
+
     def plan(self) -> wire.Plan | None:
         """The newest plan, None before the first."""
         return self._plan
@@ -300,14 +298,14 @@ class Records(CardDatabase):
     def segments(self, sitting: str | None = None, state: str | None = None) -> list[Segment]:
         """The segment list, oldest first; of one sitting, in one state, if given."""
         with self._lock:
-            return [_segment_of(row) for row in self._rows(sql.SEGMENTS, (sitting, state))]
+            return [segment_of(row) for row in self._rows(sql.SEGMENTS, (sitting, state))]
 
     def recorded(self, sitting: str) -> tuple[int, wire.Instant | None]:
         """Milliseconds in the sitting's segments, and where its last one ends (None: it has none)."""
         with self._lock:
             length_ms, last = 0, None
             for began_up_ms, ended_utc_ms, ended_up_ms in self._rows(
-                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY boot, seq",
+                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY name",
                 (sitting,),
             ):
                 length_ms += ended_up_ms - began_up_ms
@@ -324,12 +322,25 @@ class Records(CardDatabase):
                     newest[body.alert if isinstance(body, wire.Alert) else f"fault {body.fault}"] = body
             return [body for body in newest.values() if body.state != "cleared"]
 
+    def segment_states(self) -> dict[str, str]:
+        """The state of each segment by its name."""
+        with self._lock:
+            return dict(self._rows("SELECT name, state FROM segments"))
+
     def set_segment_state(self, name: str, state: str) -> None:
         """Move a segment on: `kept` -> `uploaded` -> `freed`."""
+        self.set_segment_states([name], state)
+
+    def set_segment_states(self, names: Sequence[str], state: str) -> None:
+        """Move these segments on, in one write."""
         if state not in ("kept", "uploaded", "freed"):
             raise ValueError(f"no segment is {state!r}")
-        with self._lock:
-            self._write_or_wait(lambda db: db.execute("UPDATE segments SET state = ? WHERE name = ?", (state, name)))
+        rows = [(state, name) for name in names]
+        if rows:
+            with self._lock:
+                self._write_or_wait(
+                    lambda db: db.conn.executemany("UPDATE segments SET state = ? WHERE name = ?", rows)
+                )
 
     def stop_cleanly(self) -> None:
         """Note that this run ended in order: the last write before `close`."""
@@ -344,52 +355,30 @@ class Records(CardDatabase):
 
     def verify(self) -> list[str]:
         """Walk the chain on the card: a line for each record that is changed, missing or out of its place; [] is
-        whole."""
+        whole. Where it begins anew and says so is no fault: see `beginnings`."""
         with self._lock:
-            rows = self._rows("SELECT boot, seq, header, body, signature, hash FROM records ORDER BY boot, seq", ())
-            return chain.faults_of(rows, self._unit, self.public_key)
+            return chain.faults_of(self._rows(sql.CHAIN), self._unit, self.public_key)
 
+    def beginnings(self) -> list[str]:
+        """A line for each start that began a new chain, the records before it being lost."""
+        with self._lock:
+            return chain.beginnings_in(self._rows(sql.CHAIN))
 
-# --- rows -----------------------------------------------------------------------------------------------------------
+    # --- what comes back from the hub -------------------------------------------------------------------------------
 
+    def lost_before(self) -> int:
+        """The newest start that began a new chain, 0 for none: records of earlier ones may be missing here."""
+        with self._lock:
+            rows = self._rows(sql.CHAIN_BEGUN)
+            return max(self.boot if self.is_chain_new else 0, rows[0][0] or 0 if rows else 0)
 
-def _segment_of(row: tuple[Any, ...]) -> Segment:
-    boot, seq, state, sitting, name, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, *sizes, is_cut = row
-    frames, size_bytes, sha256 = sizes
-    closed = wire.SegmentClosed(
-        sitting=sitting,
-        name=name,
-        began=wire.Instant(began_utc_ms, began_up_ms),
-        ended=wire.Instant(ended_utc_ms, ended_up_ms),
-        frames=frames,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        is_cut=bool(is_cut),
-    )
-    return Segment(closed, state, boot, seq)
-
-
-def _insert(db: Database, kept: _Kept) -> None:
-    record, header = kept.record, kept.record.header
-    key = (header.boot, header.seq)
-    texts = (header.kind, record.header_text, record.body_text, record.signature, record.hash)
-    db.execute(sql.ADD_RECORD, (*key, *texts, int(header.is_durable)))
-    if kept.still is not None:
-        at = (header.utc_ms, header.up_ms)
-        db.execute(sql.ADD_STILL, (*key, wire.sha256_hex(kept.still), *at, kept.still))
-    body = record.body
-    if isinstance(body, wire.SegmentClosed):
-        sizes = (body.frames, body.size_bytes, body.sha256, int(body.is_cut))
-        db.execute(sql.ADD_SEGMENT, (body.name, *key, body.sitting, *body.began, *body.ended, *sizes))
-
-
-def _forget(db: Database, receipt: wire.Receipt, utc_ms: int) -> None:
-    for boot, seq in receipt.records:
-        db.execute(
-            "UPDATE records SET receipted_utc_ms = ? WHERE boot = ? AND seq = ? AND receipted_utc_ms IS NULL",
-            (utc_ms, boot, seq),
-        )
-    for sha256 in receipt.stills:
-        db.execute(
-            "UPDATE stills SET receipted_utc_ms = ? WHERE sha256 = ? AND receipted_utc_ms IS NULL", (utc_ms, sha256)
-        )
+    def restore(self, records: Sequence[Restored], on_card: Mapping[str, int], now: wire.Instant) -> bool:
+        """Take records that the hub holds into the chain's past, as delivered; what is here already stays. `on_card`
+        gives the size of each segment's file. False, and nothing done, when the card refuses. Raises ValueError for a
+        record that this unit did not sign."""
+        for restored in records:
+            header = restored.record.header
+            if header.unit != self._unit or not wire.is_signed_by(restored.record, self.public_key):
+                raise ValueError(f"record {header.boot}/{header.seq} of {header.unit} is not signed by this unit")
+        with self._lock:
+            return self._write(lambda db: restore(db, records, on_card, now.utc_ms))
