@@ -25,6 +25,7 @@ from agent import unit_key, wire
 from agent.card import CardDatabase, Work
 from agent.core import chain, plans
 from agent.core.delivery import Item
+from agent.core.segments import parse_name
 from agent.records_rows import Kept, Restored, Segment, forget, insert, restore, segment_of
 
 _START: tuple[int, int] = (0, 0)
@@ -311,6 +312,19 @@ class Records(CardDatabase):
                 length_ms += ended_up_ms - began_up_ms
                 last = wire.Instant(ended_utc_ms, ended_up_ms)
             return length_ms, last
+
+    def os_boot_of(self, sitting: str) -> str:
+        """The machine's boot in which the sitting's last segment was recorded, by the start that its name tells; ''
+        when that is not known."""
+        with self._lock:
+            for (name,) in self._rows(
+                "SELECT name FROM segments WHERE sitting = ? ORDER BY name DESC LIMIT 1", (sitting,)
+            ):
+                parsed = parse_name(name)
+                for record in self._records("boot = ? AND kind = 'restart'", (parsed[0].boot if parsed else 0,)):
+                    if isinstance(record.body, wire.Restart):
+                        return record.body.os_boot
+            return ""
 
     def unfinished(self) -> list[wire.Alert | wire.Fault]:
         """Alerts and faults whose newest record does not clear them, oldest first: a killed run leaves them so."""
