@@ -58,9 +58,9 @@ def place(tmp_path: Path, mosquitto_broker: Broker) -> Iterator[Place]:
 
 
 def test_a_clock_that_is_set_while_a_desk_records(place: Place) -> None:
-    """An hour forward, two hours back to before the sitting's start, a kill and a start in 1970, and right again: at the
-    hub each step is a record, the film has no hole within a run, its lengths are those of boot time, the one gap has
-    its cause, alerts go on, nothing is refused, and the chain is whole."""
+    """An hour forward, two hours back to before the sitting's start, a kill and a start in 1970, and right again. At
+    the hub each step is a record, the film has no hole within a run, its lengths are those of boot time, the one gap
+    has its cause, alerts go on, nothing is refused, and the chain is whole."""
     place.centre.start_ingest()
     place.start_desk()
     wait_for(lambda: place.centre.rows("select * from units"))
