@@ -1,0 +1,41 @@
+"""Real power cuts of a real desk: nothing promised is lost, at most a second of film is, no closed segment is harmed
+(promises P1 and P2). `make power-cuts CUTS=500` cuts as often as wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.hostile import power_cut
+from tests.hostile.cut_disk import NoDisks
+from tests.hostile.cut_verdict import MOST_LOST_S
+
+T = TypeVar("T")
+
+
+def or_skipped(run: Callable[[], T]) -> T:
+    try:
+        return run()
+    except NoDisks as problem:
+        pytest.skip(f"no power can be cut here: {problem}")
+
+
+def test_power_cuts_at_any_moment_keep_what_was_promised(tmp_path: Path) -> None:
+    """Fifty cuts, over the very first start, recording, closing, restarts after a cut, a deaf hub and the draining
+    spool: every committed record and receipt, every closed segment, the film to within a second; hub and card agree."""
+    verdict = or_skipped(lambda: power_cut.run(50, 1, tmp_path))
+    assert verdict.faults == []
+    assert (verdict.lost_acknowledged, verdict.damaged_closed) == (0, 0), verdict.line()
+    assert verdict.max_video_s <= MOST_LOST_S, verdict.line()
+    assert len(verdict.videos_s) >= 25, "too few cuts fell into the recording"
+
+
+def test_the_power_cuts_are_real_ones(tmp_path: Path) -> None:
+    """The positive control: the same desk without one sync loses records, closed segments and seconds of film."""
+    verdict = or_skipped(lambda: power_cut.run_control(1, tmp_path))
+    assert verdict.lost_acknowledged > 0
+    assert verdict.damaged_closed > 0
+    assert verdict.max_video_s > MOST_LOST_S
