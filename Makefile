@@ -15,7 +15,7 @@ help:
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test"
 	@echo "make bench                   the measured figures (vision, ingest, fleet)"
-	@echo "make power-cuts CUTS=500     cut the power of a working desk so often, as root; what was lost"
+	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
@@ -64,6 +64,7 @@ power-cuts: $(VENV)/test.stamp
 	@sh tests/system_packages.sh
 	@$(BIN)/python -m models.fetch
 	$(BIN)/python -m tests.hostile.power_cut --cuts $(CUTS) --seed $(SEED)
+	$(BIN)/python -m tests.hostile.cut_hub --cuts $(CUTS) --seed $(SEED)
 
 # EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`
 eval: $(VENV)/test.stamp

@@ -1,5 +1,5 @@
-"""Real power cuts of a real desk: nothing promised is lost, at most a second of film is, no closed segment is harmed
-(promises P1 and P2). `make power-cuts CUTS=500` cuts as often as wanted."""
+"""Real power cuts of a real desk and a real hub: nothing promised is lost, at most a second of film is, no closed
+segment is harmed (promises P1 and P2). `make power-cuts CUTS=500` cuts as often as wanted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.hostile import power_cut
+from tests.hostile import cut_hub, power_cut
 from tests.hostile.cut_disk import NoDisks
 from tests.hostile.cut_verdict import MOST_LOST_S
 
@@ -39,3 +39,19 @@ def test_the_power_cuts_are_real_ones(tmp_path: Path) -> None:
     assert verdict.lost_acknowledged > 0
     assert verdict.damaged_closed > 0
     assert verdict.max_video_s > MOST_LOST_S
+
+
+def test_power_cuts_of_the_hub_keep_what_it_confirmed(tmp_path: Path) -> None:
+    """Every receipted record is in the store of each cut, every file called stored is there whole, none is missing."""
+    verdict = or_skipped(lambda: cut_hub.run(15, 1, tmp_path))
+    assert verdict.faults == []
+    assert (verdict.lost_acknowledged, verdict.lost_film) == (0, 0), verdict.line()
+    assert verdict.receipted > 50
+    assert verdict.stored > 5
+
+
+def test_the_hubs_power_cuts_are_real_ones(tmp_path: Path) -> None:
+    """The positive control: a hub that does not sync loses what it receipted and film that it called stored."""
+    verdict = or_skipped(lambda: cut_hub.run(4, 1, tmp_path, "unsynced"))
+    assert verdict.lost_acknowledged > 0
+    assert verdict.lost_film > 0
