@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from tests.hub.desk import Desk, DeskLink, alert, segment
 from tests.support import wait_for
 
 FEED_S = 0.02
+CUTS_A_HUB = 50
 UNSTORED = "select name, sha256 from segments where unit = ? and stored_utc_ms is null order by name"
 
 
@@ -43,7 +44,7 @@ class Cut(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the cuts took."""
+    """What the cuts took. `receipted` and `stored`: how many promises were looked after, over all cuts."""
 
     cuts: int
     receipted: int
@@ -165,31 +166,37 @@ def children(broker: Broker, card: Path, witness: Path, unit: str, how: str) -> 
 
 
 def run(cuts: int, seed: int, folder: Path, how: str = "synced") -> Verdict:
-    """So many cuts of one hub at work. Raises NoDisks."""
-    chance, pause, made = random.Random(seed), threading.Event(), list[Cut]()
-    witness = folder / "witness"
-    with ExitStack() as stack:
-        pool = stack.enter_context(Pool())
-        image = pool.new_image("hub.img")
-        with pool.mounted(image) as card, mosquitto(folder / "broker") as broker:
-            feeder = Feeder(broker)
-            try:
-                with children(broker, card, witness, feeder.desk.unit, how) as processes:
-                    wait_for(lambda: feeder.link.receipts and witness.exists() and witness.stat().st_size)
-                    for number in range(cuts):
-                        pause.wait(chance.uniform(0.02, 0.4))
-                        assert [process.poll() for process in processes] == [None, None], "the hub ended by itself"
-                        receipts = set(dict(feeder.link.receipts))
-                        stored = {line.split()[1] for line in witness.read_text().splitlines()}
-                        made.append(Cut(pool.cut(image, f"cut-{number}.img"), receipts, stored))
-            finally:
-                feeder.close()
-        verdict = Verdict(0, 0, 0, 0, 0, [])
-        hashes = {(record.header.boot, record.header.seq): record.hash for record in feeder.desk.records}
-        for cut in made:
-            verdict = judge(pool, cut, hashes, verdict)
-            cut.image.unlink()
+    """So many cuts, of as many hubs as that needs. Raises NoDisks."""
+    verdict = Verdict(0, 0, 0, 0, 0, [])
+    with Pool() as pool:
+        while verdict.cuts < cuts:
+            of_hub = folder / f"hub-{verdict.cuts}"
+            of_hub.mkdir()
+            count = min(CUTS_A_HUB, cuts - verdict.cuts)
+            made, hashes = cuts_of(pool, of_hub, random.Random(seed + verdict.cuts), count, how)
+            for cut in made:
+                verdict = judge(pool, cut, hashes, verdict)
+                cut.image.unlink()
     return verdict
+
+
+def cuts_of(
+    pool: Pool, folder: Path, chance: random.Random, count: int, how: str
+) -> tuple[list[Cut], dict[tuple[int, int], str]]:
+    """Cut a hub at work; with the hash of every record that was sent."""
+    pause, made, witness = threading.Event(), list[Cut](), folder / "witness"
+    image = pool.new_image(f"{folder.name}.img")
+    with pool.mounted(image) as card, mosquitto(folder / "broker") as broker, closing(Feeder(broker)) as feeder:
+        with children(broker, card, witness, feeder.desk.unit, how) as processes:
+            wait_for(lambda: feeder.link.receipts and witness.exists() and witness.stat().st_size)
+            for number in range(count):
+                pause.wait(chance.uniform(0.02, 0.4))
+                assert [process.poll() for process in processes] == [None, None], "the hub ended by itself"
+                receipts = set(dict(feeder.link.receipts))
+                stored = {line.split()[1] for line in witness.read_text().splitlines()}
+                made.append(Cut(pool.cut(image, f"{folder.name}-cut-{number}.img"), receipts, stored))
+    image.unlink()
+    return made, {(record.header.boot, record.header.seq): record.hash for record in feeder.desk.records}
 
 
 def judge(pool: Pool, cut: Cut, hashes: dict[tuple[int, int], str], so_far: Verdict) -> Verdict:
@@ -207,8 +214,8 @@ def judge(pool: Pool, cut: Cut, hashes: dict[tuple[int, int], str], so_far: Verd
     lost = sum(rows.get(key) != hashes[key] for key in cut.receipts)
     return Verdict(
         so_far.cuts + 1,
-        max(so_far.receipted, len(cut.receipts)),
-        max(so_far.stored, len(cut.stored)),
+        so_far.receipted + len(cut.receipts),
+        so_far.stored + len(cut.stored),
         so_far.lost_acknowledged + lost,
         so_far.lost_film + len(cut.stored - (files.keys() & blobs & named)),
         so_far.faults + faults,

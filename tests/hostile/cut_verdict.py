@@ -161,7 +161,7 @@ def start_on(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str]]:
         faults = records.verify()
         if records.damaged is not None or records.trouble is not None:
             faults.append(f"the records: damaged {records.damaged}, trouble {records.trouble}")
-        told = [segment.closed for segment in records.segments()]
+        told = [segment.closed for segment in records.segments() if segment.state != "freed"]
     names = [each.name for each in told]
     faults += [f"{name} has two records" for name in names if names.count(name) > 1]
     return {each.name: (each.size_bytes, each.sha256) for each in told}, faults
