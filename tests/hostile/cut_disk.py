@@ -84,23 +84,23 @@ class Pool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def new_image(self, name: str) -> Path:
-        """An empty card."""
+    def new_image(self, name: str, size_bytes: int = CARD_BYTES, *more: str) -> Path:
+        """An empty card; `more` are arguments of mkfs.ext4."""
         image = self.folder / name
         with image.open("wb") as file:
-            file.truncate(CARD_BYTES)
+            file.truncate(size_bytes)
         # what the first start would otherwise do in the background, for minutes
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image))
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", *more, str(image))
         return image
 
     @contextmanager
-    def mounted(self, image: Path) -> Iterator[Path]:
+    def mounted(self, image: Path, options: str = OPTIONS) -> Iterator[Path]:
         """The card's folder while the block runs; the image afterwards is as after an orderly end."""
         folder = Path(f"{image}.mounted")
         folder.mkdir()
         device = _run("losetup", "--find", "--show", "--direct-io=on", str(image))
         try:
-            _run("mount", "-o", OPTIONS, device, str(folder))
+            _run("mount", "-o", options, device, str(folder))
             yield folder
         finally:
             for command in (("umount", str(folder)), ("umount", "-l", str(folder)), ("losetup", "-d", device)):
@@ -121,9 +121,11 @@ def device_of(folder: Path) -> str:
     return _run("findmnt", "-n", "-o", "SOURCE", "--mountpoint", str(folder)).removeprefix("/dev/")
 
 
-def written_bytes(device: str) -> int:
-    """What a block device was given to write since it was made: sectors of 512 bytes, Documentation/block/stat.rst."""
-    return int(Path(f"/sys/block/{device}/stat").read_text().split()[6]) * 512
+def written(device: str) -> tuple[int, int]:
+    """Bytes that a block device was given to write since it was made, and how often it was asked to flush: fields 7 (in
+    sectors of 512 bytes) and 16 of Documentation/block/stat.rst."""
+    fields = Path(f"/sys/block/{device}/stat").read_text().split()
+    return int(fields[6]) * 512, int(fields[15])
 
 
 def take_away_leftovers() -> None:
@@ -138,11 +140,12 @@ def take_away_leftovers() -> None:
 def _take_away(base: Path) -> None:
     """Unmount, detach and delete all that lies under `base`; the innermost first."""
     with suppress(OSError, NoDisks):
+        # listed before anything is unmounted: afterwards the kernel does not know any more where their files lay
+        listed = _run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").splitlines()
+        devices = [name for name, _, backing in (line.partition(" ") for line in listed) if f"{base}/" in backing]
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for folder in sorted((each for each in mounts if each.startswith(f"{base}/")), key=len, reverse=True):
             subprocess.run(["umount", "-l", folder], capture_output=True, check=False)
-        for line in _run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").splitlines():
-            name, _, backing = line.partition(" ")
-            if f"{base}/" in backing:
-                subprocess.run(["losetup", "-d", name], capture_output=True, check=False)
+        for device in devices:
+            subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
     shutil.rmtree(base, ignore_errors=True)

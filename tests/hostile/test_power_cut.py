@@ -3,14 +3,18 @@ segment is harmed (promises P1 and P2). `make power-cuts CUTS=500` cuts as often
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from tests.brokers import REPOSITORY
 from tests.hostile import cut_hub, power_cut
-from tests.hostile.cut_disk import NoDisks
+from tests.hostile.cut_disk import NoDisks, Pool, take_away_leftovers
 from tests.hostile.cut_verdict import MOST_LOST_S
 
 T = TypeVar("T")
@@ -55,3 +59,28 @@ def test_the_hubs_power_cuts_are_real_ones(tmp_path: Path) -> None:
     verdict = or_skipped(lambda: cut_hub.run(4, 1, tmp_path, "unsynced"))
     assert verdict.lost_acknowledged > 0
     assert verdict.lost_film > 0
+
+
+def test_what_a_killed_harness_left_is_taken_away() -> None:
+    """Mounts and loop devices of one that was killed are gone at the next start, those of one that lives are not."""
+    script = (
+        "import os, signal\n"
+        "from tests.hostile.cut_disk import Pool\n"
+        "pool = Pool()\n"
+        "card = pool.mounted(pool.new_image('card.img'))\n"
+        "card.__enter__()\n"
+        "print(pool.base, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with or_skipped(Pool) as mine:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False
+        )
+        assert done.returncode == -signal.SIGKILL
+        left = Path(done.stdout.strip())
+        assert f"{left}/pool/card.img.mounted" in Path("/proc/mounts").read_text()
+        take_away_leftovers()
+        assert not left.exists()
+        assert str(left) not in Path("/proc/mounts").read_text()
+        with mine.mounted(mine.new_image("card.img")) as card:
+            (card / "file").touch()
