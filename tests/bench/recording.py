@@ -25,7 +25,7 @@ from agent import host
 from agent.camera.scenes import Stage
 from agent.core import bodies
 from agent.core.segments import ClosedSegment
-from agent.recording import writing
+from agent.recording import segments, writing
 from agent.recording.encoder import EncodedPacket, SoftwareEncoder
 from agent.recording.recorder import Recorder
 from agent.recording.segments import SegmentFile
@@ -39,7 +39,6 @@ SIZE, FPS, BITRATE_BPS, SEGMENT_S = (1280, 720), 15, 1_500_000, 10.0
 CARD_BYTES = 2**31
 MOST_AMPLIFIED, MOST_CPU_S = 1.5, 120.0
 """Written bytes a byte of the encoder's, and CPU seconds of the write path an hour of film."""
-_KEEP_SIZE = 1
 _SYNC_FILE_RANGE = 1 | 2 | 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,12 +58,12 @@ WAYS = (
     Way("without the records", "no records"),
     Way("synced every 0.5 s", "0.5 s"),
     Way("synced every 0.7 s", "0.7 s"),
-    Way("room set aside with fallocate", "fallocate"),
-    Way("both: set aside, every 0.5 s", "fallocate, 0.5 s"),
+    Way("no room set aside", "no room"),
+    Way("room set aside 128 KiB at a time", "128 KiB"),
+    Way("room set aside 2 MiB at a time", "2 MiB"),
     Way("mounted commit=60", options="noatime,commit=60"),
     Way("mounted lazytime", options="noatime,lazytime"),
     Way("ext4 with fast_commit", mkfs=("-O", "fast_commit")),
-    Way("fast_commit and set aside", "fallocate", mkfs=("-O", "fast_commit")),
     Way("ext4 without a journal", mkfs=("-O", "^has_journal"), keeps_promise=False),
     Way("sync_file_range in place of fdatasync", "sync_file_range", keeps_promise=False),
     Way("synced only when closed", "never", keeps_promise=False),
@@ -95,19 +94,12 @@ def _sync_every(seconds: float) -> None:
     writing.SYNC_EVERY_NS = round(seconds * 1e9)
 
 
-def _set_aside() -> None:
-    make, finish = SegmentFile.__init__, SegmentFile._finish
-    room_bytes = round(BITRATE_BPS / 8 * SEGMENT_S * 1.3)
+def _set_nothing_aside() -> None:
+    segments.ROOM_BYTES = sys.maxsize  # no disk has it
 
-    def made(self: SegmentFile, *arguments: Any) -> None:
-        make(self, *arguments)
-        _libc.fallocate(self._descriptor, _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(room_bytes))
 
-    def finished(self: SegmentFile, next_up_ns: int | None) -> ClosedSegment:
-        os.ftruncate(self._descriptor, self.size_bytes)
-        return finish(self, next_up_ns)
-
-    SegmentFile.__init__, SegmentFile._finish = made, finished  # type: ignore[method-assign, assignment]
+def _set_aside(step_bytes: int) -> None:
+    segments.ROOM_BYTES = step_bytes
 
 
 def _by_range() -> None:
@@ -124,8 +116,9 @@ CHANGES: dict[str, Callable[[], None]] = {
     "0.5 s": lambda: _sync_every(0.5),
     "0.7 s": lambda: _sync_every(0.7),
     "never": lambda: _sync_every(1e6),
-    "fallocate": _set_aside,
-    "fallocate, 0.5 s": lambda: [_sync_every(0.5), _set_aside()].clear(),
+    "no room": _set_nothing_aside,
+    "128 KiB": lambda: _set_aside(128 * 1024),
+    "2 MiB": lambda: _set_aside(2 * 1024 * 1024),
     "sync_file_range": _by_range,
 }
 

@@ -3,6 +3,8 @@ and the recording goes on by itself as soon as the disk works again."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.recording import segments
 from agent.recording.recorder import Progress
 from agent.recording.repair import repair
+from agent.recording.segments import ROOM_BYTES, set_aside
 from agent.wire import GapCause
 from tests.agent.test_recording import FPS, PICTURE_NS, Desk
 from tests.hostile.test_records_disk import Card
@@ -25,6 +29,12 @@ def card(tmp_path: Path) -> Iterator[Card]:
         yield made
     finally:
         subprocess.run(["umount", "-l", str(made.folder)], capture_output=True, check=False)
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is met soon: these small pictures would go on for long in the room that is set aside."""
+    monkeypatch.setattr(segments, "ROOM_BYTES", 16 * 1024)
 
 
 @pytest.fixture
@@ -56,6 +66,7 @@ def check_all_is_told(desk: Desk, cause: GapCause) -> None:
     assert repair(desk.folder).closed == []
 
 
+@pytest.mark.usefixtures("little_room")
 def test_a_full_disk(card: Card, desk: Desk) -> None:
     """`full` while it lasts, the segment so far closed and whole, one gap, and on it goes when there is space."""
     desk.recorder.begin("exam-7")
@@ -114,6 +125,7 @@ def test_a_folder_that_vanishes(desk: Desk) -> None:
     check_all_is_told(desk, GapCause.STORAGE_FAILED)
 
 
+@pytest.mark.usefixtures("little_room")
 def test_a_sitting_that_ends_on_a_full_disk(card: Card, desk: Desk) -> None:
     """Its end does not wait for space: the gap reaches to the end, and the next sitting starts afresh."""
     desk.recorder.begin("exam-7")
@@ -129,3 +141,46 @@ def test_a_sitting_that_ends_on_a_full_disk(card: Card, desk: Desk) -> None:
     desk.play(5)
     assert desk.recorder.end()
     assert desk.closed[-1].sitting == "exam-8"
+
+
+def room(path: Path) -> int:
+    """Bytes that a file has on its disk."""
+    return path.stat().st_blocks * 512
+
+
+def test_room_is_set_aside_for_the_open_segment_only(card: Card, desk: Desk) -> None:
+    """The disk need not write down new room at each sync. What a closed or a repaired segment does not need is free
+    again."""
+    desk.recorder.begin("exam-7")
+    desk.play(3)
+    wait_for(lambda: list(desk.folder.glob("*.part")))
+    (path,) = desk.folder.glob("*.part")
+    assert room(path) >= ROOM_BYTES
+    assert path.stat().st_size < 100_000
+    left = desk.folder.with_name("left")
+    shutil.copytree(desk.folder, left)
+    os.truncate(left / path.name, path.stat().st_size - 1)
+    descriptor = os.open(left / path.name, os.O_WRONLY)
+    set_aside(descriptor, 0, ROOM_BYTES)
+    os.close(descriptor)
+    assert room(left / path.name) >= ROOM_BYTES
+    (cut,) = repair(left).closed
+    assert room(left / cut.name) < cut.size_bytes + 8192
+    desk.play(60)
+    assert desk.recorder.end()
+    for segment in desk.closed:
+        assert room(desk.folder / segment.name) < segment.size_bytes + 8192
+
+
+def test_a_disk_without_room_to_set_aside_is_written_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that cannot do it, or has too little left, is no trouble."""
+
+    def refuse(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(segments, "set_aside", refuse)
+    desk.recorder.begin("exam-7")
+    desk.play(40)
+    assert desk.recorder.end()
+    assert desk.in_files() == list(range(1, 41))
+    assert desk.gaps == []
