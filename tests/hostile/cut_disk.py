@@ -28,6 +28,7 @@ _PREFIX = "ems-power-cut-"
 _POOL_BYTES = 6 * 2**30
 CARD_BYTES = 256 * 2**20
 OPTIONS = "noatime"
+_FORGETFUL, _INNER = ".forgetful", "card.img"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -87,33 +88,57 @@ class Pool:
     def new_image(self, name: str, size_bytes: int = CARD_BYTES, *more: str) -> Path:
         """An empty card; `more` are arguments of mkfs.ext4."""
         image = self.folder / name
-        with image.open("wb") as file:
-            file.truncate(size_bytes)
-        # what the first start would otherwise do in the background, for minutes
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", *more, str(image))
+        _make_ext4(image, size_bytes, *more)
+        return image
+
+    def new_forgetful_image(self, name: str) -> Path:
+        """An empty card that forgets part of what it was given and not told to flush. It lies on one more file system,
+        which brings new room for it to its own disk only when it is flushed: a write to such room is lost by a cut
+        before, a write over older ones is not, whichever of them came first."""
+        image = (self.folder / name).with_suffix(_FORGETFUL)
+        _make_ext4(image, CARD_BYTES * 5 // 4)
+        with _attached(image, OPTIONS) as folder:
+            _make_ext4(folder / _INNER, CARD_BYTES)
         return image
 
     @contextmanager
     def mounted(self, image: Path, options: str = OPTIONS) -> Iterator[Path]:
         """The card's folder while the block runs; the image afterwards is as after an orderly end."""
-        folder = Path(f"{image}.mounted")
-        folder.mkdir()
-        device = _run("losetup", "--find", "--show", "--direct-io=on", str(image))
-        try:
-            _run("mount", "-o", options, device, str(folder))
+        if image.suffix != _FORGETFUL:
+            with _attached(image, options) as folder:
+                yield folder
+            return
+        with _attached(image, f"{OPTIONS},commit=300") as outer, _attached(outer / _INNER, options) as folder:
             yield folder
-        finally:
-            for command in (("umount", str(folder)), ("umount", "-l", str(folder)), ("losetup", "-d", device)):
-                subprocess.run(command, capture_output=True, check=False)
-            with suppress(OSError):
-                folder.rmdir()
 
     def cut(self, image: Path, name: str) -> Path:
         """The card as a power cut at this instant leaves it."""
-        copy = self.folder / name
+        copy = (self.folder / name).with_suffix(image.suffix)
         with image.open("rb") as source, copy.open("wb") as target:
             fcntl.ioctl(target, _FICLONE, source.fileno())
         return copy
+
+
+def _make_ext4(image: Path, size_bytes: int, *more: str) -> None:
+    with image.open("wb") as file:
+        file.truncate(size_bytes)
+    # lazily it would go on in the background, for minutes after the first mount
+    _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", *more, str(image))
+
+
+@contextmanager
+def _attached(image: Path, options: str) -> Iterator[Path]:
+    folder = Path(f"{image}.mounted")
+    folder.mkdir(exist_ok=True)  # a cut of a forgetful card has it
+    device = _run("losetup", "--find", "--show", "--direct-io=on", str(image))
+    try:
+        _run("mount", "-o", options, device, str(folder))
+        yield folder
+    finally:
+        for command in (("umount", str(folder)), ("umount", "-l", str(folder)), ("losetup", "-d", device)):
+            subprocess.run(command, capture_output=True, check=False)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def device_of(folder: Path) -> str:

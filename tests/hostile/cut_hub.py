@@ -31,7 +31,7 @@ from tests.hub.desk import Desk, DeskLink, alert, segment
 from tests.support import wait_for
 
 FEED_S = 0.02
-CUTS_A_HUB = 50
+CUTS_A_HUB = 10
 UNSTORED = "select name, sha256 from segments where unit = ? and stored_utc_ms is null order by name"
 
 
@@ -166,14 +166,17 @@ def children(broker: Broker, card: Path, witness: Path, unit: str, how: str) -> 
 
 
 def run(cuts: int, seed: int, folder: Path, how: str = "synced") -> Verdict:
-    """So many cuts, of as many hubs as that needs. Raises NoDisks."""
+    """So many cuts, of as many hubs as that needs; the disk of every second one forgets what it was not told to flush.
+    Raises NoDisks."""
     verdict = Verdict(0, 0, 0, 0, 0, [])
     with Pool() as pool:
         while verdict.cuts < cuts:
             of_hub = folder / f"hub-{verdict.cuts}"
             of_hub.mkdir()
             count = min(CUTS_A_HUB, cuts - verdict.cuts)
-            made, hashes = cuts_of(pool, of_hub, random.Random(seed + verdict.cuts), count, how)
+            make = pool.new_forgetful_image if verdict.cuts // CUTS_A_HUB % 2 else pool.new_image
+            image = make(f"{of_hub.name}.img")
+            made, hashes = cuts_of(pool, image, of_hub, random.Random(seed + verdict.cuts), count, how)
             for cut in made:
                 verdict = judge(pool, cut, hashes, verdict)
                 cut.image.unlink()
@@ -181,11 +184,10 @@ def run(cuts: int, seed: int, folder: Path, how: str = "synced") -> Verdict:
 
 
 def cuts_of(
-    pool: Pool, folder: Path, chance: random.Random, count: int, how: str
+    pool: Pool, image: Path, folder: Path, chance: random.Random, count: int, how: str
 ) -> tuple[list[Cut], dict[tuple[int, int], str]]:
     """Cut a hub at work; with the hash of every record that was sent."""
     pause, made, witness = threading.Event(), list[Cut](), folder / "witness"
-    image = pool.new_image(f"{folder.name}.img")
     with pool.mounted(image) as card, mosquitto(folder / "broker") as broker, closing(Feeder(broker)) as feeder:
         with children(broker, card, witness, feeder.desk.unit, how) as processes:
             wait_for(lambda: feeder.link.receipts and witness.exists() and witness.stat().st_size)

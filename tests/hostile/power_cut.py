@@ -31,8 +31,8 @@ from tests.support import wait_for
 FPS = 15
 START_S = 3.0
 """Within this time of its start a desk makes its key and database, repairs, and takes the sitting up."""
-CUTS_A_WRITER = 25
-CUTS_A_CARD = 100
+CUTS_A_WRITER = 15
+CUTS_A_CARD = 30
 BURST = 3
 """Cuts at one closing of a segment."""
 
@@ -169,20 +169,22 @@ def run_writer(
     return cuts
 
 
-def run_life(pool: Pool, folder: Path, seed: int, count: int, tell: Callable[[str], None]) -> list[Outcome]:
-    """One card from its very first start: desk after desk works on it, each from the last cut of the one before. The
-    last one is let drain and stopped in order: the hub and the card must have the same records then."""
+def run_life(
+    pool: Pool, image: Path, folder: Path, seed: int, count: int, tell: Callable[[str], None]
+) -> list[Outcome]:
+    """One card, an empty `image`, from its very first start: desk after desk works on it, each from the last cut of the
+    one before. The last one is let drain and stopped in order: the hub and the card must have the same records then."""
     outcomes: list[Outcome] = []
     folder.mkdir()
     camera = film(folder / "film.mp4", [(True, 4), (False, 5)], fps=FPS)
     with hub(folder) as place:
-        image, before = pool.new_image("card-0.img"), Promise.nothing()
+        before, name = Promise.nothing(), image.stem
         while len(outcomes) < count:
             wanted = min(CUTS_A_WRITER, count - len(outcomes))
             is_deaf = len(outcomes) // CUTS_A_WRITER % 2 == 1
             cuts = run_writer(pool, place, image, before, camera, seed + len(outcomes), wanted, is_deaf=is_deaf)
             image.unlink()
-            image, before = pool.cut(cuts[-1].image, f"card-{len(outcomes) + wanted}.img"), cuts[-1].promise
+            image, before = pool.cut(cuts[-1].image, f"{name}-{len(outcomes) + wanted}.img"), cuts[-1].promise
             for cut in cuts:
                 outcomes.append(judge(pool, cut))
                 cut.image.unlink()
@@ -216,12 +218,14 @@ def drain(pool: Pool, place: Centre, image: Path, before: Promise, camera: Path)
 
 
 def run(cuts: int, seed: int, folder: Path, tell: Callable[[str], None] = void) -> Verdict:
-    """So many cuts, on as many cards as they need."""
+    """So many cuts, on as many cards as they need; every second card forgets what it was not told to flush."""
     outcomes: list[Outcome] = []
     with Pool() as pool:
         while len(outcomes) < cuts:
             wanted = min(CUTS_A_CARD, cuts - len(outcomes))
-            outcomes += run_life(pool, folder / f"card-{len(outcomes)}", seed + len(outcomes), wanted, tell)
+            make = pool.new_forgetful_image if len(outcomes) // CUTS_A_CARD % 2 else pool.new_image
+            image = make(f"card-{len(outcomes)}.img")
+            outcomes += run_life(pool, image, folder / image.stem, seed + len(outcomes), wanted, tell)
     return Verdict(outcomes)
 
 

@@ -3,6 +3,7 @@ segment is harmed (promises P1 and P2). `make power-cuts CUTS=500` cuts as often
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,8 +29,9 @@ def or_skipped(run: Callable[[], T]) -> T:
 
 
 def test_power_cuts_at_any_moment_keep_what_was_promised(tmp_path: Path) -> None:
-    """Fifty cuts, over the very first start, recording, closing, restarts after a cut, a deaf hub and the draining
-    spool: every committed record and receipt, every closed segment, the film to within a second; hub and card agree."""
+    """Fifty cuts of a plain and a forgetful card, over the very first start, recording, closing, restarts after a cut, a
+    deaf hub and the draining spool: every committed record and receipt, every closed segment, the film to within a
+    second; hub and card agree."""
     verdict = or_skipped(lambda: power_cut.run(50, 1, tmp_path))
     assert verdict.faults == []
     assert (verdict.lost_acknowledged, verdict.damaged_closed) == (0, 0), verdict.line()
@@ -84,3 +86,19 @@ def test_what_a_killed_harness_left_is_taken_away() -> None:
         assert str(left) not in Path("/proc/mounts").read_text()
         with mine.mounted(mine.new_image("card.img")) as card:
             (card / "file").touch()
+
+
+def test_a_forgetful_card_loses_what_was_not_flushed() -> None:
+    """A file synced through a file system that never flushes its disk: on such a card a cut takes it, else it does
+    not."""
+    with or_skipped(Pool) as pool:
+        for is_forgetful, image in enumerate((pool.new_image("plain.img"), pool.new_forgetful_image("other.img"))):
+            with pool.mounted(image, "noatime,barrier=0") as card:
+                (card / "file").write_bytes(b"film" * 100_000)
+                descriptor = os.open(card / "file", os.O_RDONLY)
+                os.fsync(descriptor)
+                os.close(descriptor)
+                cut = pool.cut(image, f"cut-{is_forgetful}.img")
+            with pool.mounted(cut) as card:
+                is_there = (card / "file").exists() and (card / "file").read_bytes() == b"film" * 100_000
+            assert is_there != bool(is_forgetful)
