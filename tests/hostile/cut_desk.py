@@ -2,7 +2,8 @@
 
 One line for each promise, written when it is made: `frame UP_NS` for a captured picture, `closing` and `closed NAME
 BYTES SHA256` around the end of a segment, `record BOOT SEQ HASH` for a committed record, `receipt BOOT SEQ` for one
-that the hub's receipt took out of the spool on the card.
+that the hub's receipt took out of the spool on the card, `plan NUMBER` and `sitting NAME` for what the next start needs
+to go on by itself.
 
 The card is made as slow as an SD card (7 to 28 ms a sync, mavlink-router#176), which widens the moments between two
 steps in which a cut can fall. With `unsynced` nothing is synced at all: the control that the harness must catch.
@@ -67,6 +68,21 @@ def watch(witness: Witness) -> None:
             for boot, seq in receipt.records:
                 witness.say("receipt", boot, seq)
 
+    save_plan, set_sitting = Records.save_plan, Records.set_sitting
+
+    def saved(self: Records, payload: bytes) -> bool:
+        is_newer = save_plan(self, payload)
+        plan = self.plan()
+        if is_newer and plan is not None and self.trouble is None:
+            witness.say("plan", plan.number)
+        return is_newer
+
+    def remembered(self: Records, sitting: str) -> None:
+        set_sitting(self, sitting)
+        if self.trouble is None:
+            witness.say("sitting", sitting)
+
+    Records.save_plan, Records.set_sitting = saved, remembered  # type: ignore[method-assign]
     Recorder.feed, SegmentFile.close = fed, closed  # type: ignore[method-assign]
     Records.append, Records.receipt = appended, receipted  # type: ignore[method-assign]
 

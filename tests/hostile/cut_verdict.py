@@ -29,7 +29,7 @@ SPOOLED = 5
 
 class Promise(NamedTuple):
     """What a desk had said by an instant. `records` and `receipts` go by (boot, seq), `closed` by the file's name;
-    `phase` is what it was doing."""
+    `phase` is what it was doing; `plan` the number of the plan it had kept, `sitting` what it was recording."""
 
     phase: str
     first_ns: int | None
@@ -37,6 +37,8 @@ class Promise(NamedTuple):
     closed: dict[str, tuple[int, str]]
     records: dict[tuple[int, int], str]
     receipts: set[tuple[int, int]]
+    plan: int = 0
+    sitting: str = ""
 
     @classmethod
     def nothing(cls) -> Promise:
@@ -46,6 +48,7 @@ class Promise(NamedTuple):
         """With what was said since, by a new start: its pictures are the ones that count."""
         frames: list[int] = []
         closed, records, receipts = dict(self.closed), dict(self.records), set(self.receipts)
+        plan, sitting = self.plan, self.sitting
         for line in lines:
             kind, *words = line.split()
             if kind == "frame":
@@ -56,12 +59,16 @@ class Promise(NamedTuple):
                 records[int(words[0]), int(words[1])] = words[2]
             elif kind == "receipt":
                 receipts.add((int(words[0]), int(words[1])))
+            elif kind == "plan":
+                plan = int(words[0])
+            elif kind == "sitting":
+                sitting = "".join(words)
         first, last = (frames[0], frames[-1]) if frames else (None, None)
         ends = [line for line in lines if line.startswith("clos")]
         phase = "starting" if not frames else "closing" if ends and ends[-1] == "closing" else "recording"
         if phase == "recording" and len(records) - len(receipts) > SPOOLED:
             phase = "spooling"
-        return Promise(phase, first, last, closed, records, receipts)
+        return Promise(phase, first, last, closed, records, receipts, plan, sitting)
 
 
 class Cut(NamedTuple):
@@ -130,7 +137,7 @@ def judge(pool: Pool, cut: Cut) -> Outcome:
     with pool.mounted(cut.image) as card:
         folder = card / "desk"
         try:
-            told, faults = start_on(folder)
+            told, faults = start_on(folder, promise)
         except (RecordsError, OSError) as error:
             if not (promise.records or promise.closed):
                 return Outcome(_seconds(promise, None), 0, 0, [f"no start: {error}"] if folder.exists() else [])
@@ -144,14 +151,15 @@ def judge(pool: Pool, cut: Cut) -> Outcome:
         names = closed_segments(segments)
         faults += [f"{name} has no record" for name in names if name not in told]
         faults += [f"{path.name} is left" for path in segments.glob("*.part")]
-        faults += [f"{path.name} is not empty" for path in segments.glob("*.aside*") if path.stat().st_size]
+        # in room that was set aside, bytes that were never synced are noughts
+        faults += [f"{path.name} holds film" for path in segments.glob("*.aside*") if any(path.read_bytes())]
         files = {name: of_file(segments / name) for name in {*names, *told, *promise.closed}}
         damaged = {name for wanted in (told, promise.closed) for name in wanted if files[name] != wanted[name]}
         last_ns = last_picture_ns(segments, [name for name in names if files[name]])
     return Outcome(_seconds(promise, last_ns), lost_acknowledged, len(damaged), faults, promise.phase)
 
 
-def start_on(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str]]:
+def start_on(folder: Path, promise: Promise) -> tuple[dict[str, tuple[int, str]], list[str]]:
     """What the agent does with its card before it records: (bytes and hash of each segment by the records, what is
     wrong with them). Raises RecordsError or OSError where an agent would not start."""
     clock = Clock(is_trusted=True)
@@ -161,6 +169,11 @@ def start_on(folder: Path) -> tuple[dict[str, tuple[int, str]], list[str]]:
         faults = records.verify()
         if records.damaged is not None or records.trouble is not None:
             faults.append(f"the records: damaged {records.damaged}, trouble {records.trouble}")
+        plan = records.plan()
+        if promise.plan > (0 if plan is None else plan.number):
+            faults.append(f"plan {promise.plan} is lost")
+        if promise.sitting and records.sitting() != promise.sitting:
+            faults.append(f"the sitting {promise.sitting} is forgotten")
         told = [segment.closed for segment in records.segments() if segment.state != "freed"]
     names = [each.name for each in told]
     faults += [f"{name} has two records" for name in names if names.count(name) > 1]

@@ -29,8 +29,8 @@ def or_skipped(run: Callable[[], T]) -> T:
 
 
 def test_power_cuts_at_any_moment_keep_what_was_promised(tmp_path: Path) -> None:
-    """Fifty cuts of a plain and a forgetful card, over the very first start, recording, closing, restarts after a cut, a
-    deaf hub and the draining spool: every committed record and receipt, every closed segment, the film to within a
+    """Fifty cuts of a plain and a forgetful card, over the very first start, recording, closing, restarts after a cut,
+    a deaf hub, the draining spool: every committed record and receipt, every closed segment, the film to within a
     second; hub and card agree."""
     verdict = or_skipped(lambda: power_cut.run(50, 1, tmp_path))
     assert verdict.faults == []
