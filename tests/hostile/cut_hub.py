@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -244,6 +245,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--control", action="store_true", help="a hub that does not sync")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is running and mounted goes first
     with tempfile.TemporaryDirectory(prefix="ems-cuts-") as folder:
         try:
             how = "unsynced" if arguments.control else "synced"

@@ -268,6 +268,7 @@ def main() -> int:
     parser.add_argument("--control", action="store_true", help="only the desk that does not sync")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)  # of what is set aside after each cut
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is running and mounted goes first
     with tempfile.TemporaryDirectory(prefix="ems-cuts-") as folder:
         try:
             if arguments.control:
