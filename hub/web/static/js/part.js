@@ -11,6 +11,7 @@ export function partOf(page) {
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
   const fresh = document.adoptNode(part);
+  const goOn = old && old.dataset.id === fresh.dataset.id ? keepFilm(old, fresh) : () => {};
   if (old && keepTyped && old.dataset.id === fresh.dataset.id) {
     const typed = old.querySelector("textarea");
     const place = fresh.querySelector("textarea");
@@ -20,7 +21,6 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     if (choice) choice.checked = true;
     const details = fresh.querySelector("details");
     if (details) details.open = old.querySelector("details")?.open ?? false;
-    keepFilm(old, fresh);
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {
@@ -28,6 +28,7 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
     }
   } else holder.replaceChildren(fresh);
+  goOn();
   startFilm(holder);
   const form = holder.querySelector("form.act");
   if (form) form.addEventListener("submit", (event) => send(event, holder));
