@@ -19,8 +19,10 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     const verdict = old.querySelector('input[name="verdict"]:checked')?.value;
     const choice = verdict && fresh.querySelector(`input[name="verdict"][value="${CSS.escape(verdict)}"]`);
     if (choice) choice.checked = true;
-    const details = fresh.querySelector("details");
-    if (details) details.open = old.querySelector("details")?.open ?? false;
+    for (const name of [".facts details", ".as-table"]) {
+      const details = fresh.querySelector(name);
+      if (details) details.open = old.querySelector(name)?.open ?? false;
+    }
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {
