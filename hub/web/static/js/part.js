@@ -11,6 +11,7 @@ export function partOf(page) {
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
   const fresh = document.adoptNode(part);
+  const goOn = old && old.dataset.id === fresh.dataset.id ? keepFilm(old, fresh) : () => {};
   if (old && keepTyped && old.dataset.id === fresh.dataset.id) {
     const typed = old.querySelector("textarea");
     const place = fresh.querySelector("textarea");
@@ -23,7 +24,6 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     }
     const reason = fresh.querySelector("#hold-reason");
     if (reason) reason.value = old.querySelector("#hold-reason")?.value ?? "";
-    keepFilm(old, fresh);
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {
@@ -31,6 +31,7 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
     }
   } else holder.replaceChildren(fresh);
+  goOn();
   startFilm(holder);
   const form = holder.querySelector("form.act");
   if (form) form.addEventListener("submit", (event) => send(event, holder));
