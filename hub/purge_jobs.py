@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hub import clock
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.evidence import purging
 from hub.evidence.purging import CannotPurge, Tools
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import CannotDo, Work
-from hub.store import jobs, purge_plans
+from hub.store import certificates, jobs, purge_plans
 from hub.store.audit import Actor
 from hub.store.purge_plans import NoSuchPlan, WorldChanged
 
@@ -48,6 +49,11 @@ def plan(work: Work) -> Mapping[str, Any]:
 def purge(work: Work) -> Mapping[str, Any]:
     """Do a plan, or go on with it. Raises CannotDo: nothing more happens until somebody applies the plan again."""
     wish = work.job.wish
+    with work.store.read() as connection:
+        newest = certificates.newest_hub_time(connection)
+    doubt = clock.doubt(work.now_utc_ms(), newest, is_vouched_for=work.settings.is_clock_trusted)
+    if doubt:  # by a clock that runs ahead everything would be due
+        raise CannotDo(f"nothing is removed while the hub's clock is in doubt: {doubt}")
     try:
         tools = Tools(
             store=work.store,

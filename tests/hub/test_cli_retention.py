@@ -108,7 +108,7 @@ def test_from_the_rule_to_the_certificate(hall: Hall, environment: dict[str, str
 
 def test_a_worker_that_is_killed_is_followed_by_one_that_goes_on(hall: Hall, environment: dict[str, str]) -> None:
     """SIGKILL in the middle: the next worker brings the purge to its end, and the certificate lists every file once."""
-    hall.film("one", "a1", 1_500)
+    hall.film("one", "a1", 3_000)
     before = hall.there()
     run("retention", "rule", "Maths", "--after-sitting", "30")
     run("retention", "plan")
@@ -140,6 +140,16 @@ def test_a_changed_world_is_told_in_one_line(hall: Hall, environment: dict[str, 
     assert "20 of 20 files are held now" in said
     assert len(hall.files()) == 40
     assert "there is no purge plan 9" in run("retention", "apply", "--plan", "9", code=1)
+
+
+def test_nothing_is_removed_by_a_clock_in_doubt(hall: Hall, environment: dict[str, str]) -> None:
+    """A hub whose clock runs ahead of its own records' would find everything due."""
+    run("retention", "rule", "Maths", "--after-sitting", "30")
+    run("retention", "plan")
+    with worker(hall, environment | {"EMS_IS_CLOCK_TRUSTED": "false"}):
+        said = run("retention", "apply", "--plan", "1", code=1)
+    assert "clock is in doubt" in said
+    assert len(hall.files()) == 40
 
 
 def test_the_timer_plans_and_applies_only_where_that_was_set(

@@ -109,10 +109,11 @@ values (:plan_id, :part, :exam, :sitting, :unit, :seat, :rule, :results_utc_ms, 
 -- name: finish_purge_plan(plan_id)!
 update purge_plans set is_whole = 1 where plan_id = :plan_id;
 
--- name: old_purge_plans(before)
--- Those that nobody applied: unfinished ones, and old ones.
+-- name: old_purge_plans(before, unfinished_before)
+-- Those that nobody applied, and those that whoever made them did not live to finish.
 select plan_id from purge_plans
-where (is_whole = 0 or made_utc_ms < :before) and plan_id not in (select plan_id from purges);
+where (made_utc_ms < :before or (is_whole = 0 and made_utc_ms < :unfinished_before))
+    and plan_id not in (select plan_id from purges);
 
 -- name: drop_purge_parts(plan_id)!
 delete from purge_parts where plan_id = :plan_id;
