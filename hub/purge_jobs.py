@@ -18,7 +18,7 @@ from hub.store import certificates, jobs, purge_plans
 from hub.store.audit import Actor
 from hub.store.purge_plans import NoSuchPlan, WorldChanged
 
-PLAN, PURGE = "retention_plan", "purge"
+PLAN, PURGE, SWEEP = "retention_plan", "purge", "sweep"
 
 
 def wish_of(actor: Actor, **more: Any) -> dict[str, Any]:
@@ -37,6 +37,11 @@ def ask(connection: sqlite3.Connection, plan_id: int, actor: Actor, now_utc_ms: 
     if open_job is not None:
         return open_job
     return jobs.add(connection, PURGE, wish_of(actor, plan_id=plan_id), actor.who, now_utc_ms)
+
+
+def ask_to_sweep(connection: sqlite3.Connection, actor: Actor, now_utc_ms: int) -> int:
+    """Have files deleted that nobody needs any more, within the caller's write turn."""
+    return jobs.add(connection, SWEEP, wish_of(actor), actor.who, now_utc_ms)
 
 
 def plan(work: Work) -> Mapping[str, Any]:
@@ -68,3 +73,11 @@ def purge(work: Work) -> Mapping[str, Any]:
         raise CannotDo(str(cannot)) from None
     except (StorageProblem, AuthorityProblem) as problem:
         raise CannotDo(f"{problem}; when that is mended apply the plan again: it goes on where it was") from None
+
+
+def sweep(work: Work) -> Mapping[str, Any]:
+    """Delete what nobody needs any more and no purge is about: a file that came while its segment was being purged."""
+    try:
+        return {"files": purging.sweep(work.store, open_storage(work.settings), work.tell, work.stop.wait)}
+    except StorageProblem as problem:
+        raise CannotDo(f"{problem}; it is tried again with the next daily plan") from None

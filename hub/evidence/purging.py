@@ -119,6 +119,7 @@ def _at_once(_seconds: float) -> None:
 def sweep(store: Store, storage: Storage, tell: Tell = nothing, rest: Callable[[float], object] = _at_once) -> int:
     """Delete the files that no stored segment needs any more; answers how many. The one caller of the storage's
     `delete_many`. Raises StorageProblem: what is left is deleted next time."""
+    purging.forget_needed_garbage(store)
     total, done, last = purging.garbage_left(store), 0, ""
     while names := purging.garbage(store, last, DELETED_AT_ONCE):
         tell(done, total, "deleting files")

@@ -198,6 +198,12 @@ where sha256 > :after and not exists (
     where s.sha256 = g.sha256 and s.stored_utc_ms is not null and s.purged_utc_ms is null)
 order by sha256 limit :limit;
 
+-- name: drop_needed_garbage()!
+-- A row for a file that a stored segment needs would keep its content from ever being stored again.
+delete from garbage where exists (
+    select 1 from segments s
+    where s.sha256 = garbage.sha256 and s.stored_utc_ms is not null and s.purged_utc_ms is null);
+
 -- name: garbage_left()^
 select count(*) as held from garbage;
 
