@@ -72,6 +72,7 @@ def build(work: Work) -> Mapping[str, Any]:
         seal = open_seal(CaFolder(work.settings.ca_path))
         zone = ZoneInfo(work.settings.zone)
         builder = Builder(work.store, open_storage(work.settings), seal, scope, now, tell, zone)
+        _check_room(work.settings, builder.needed_bytes())
         made = builder.build(path, asked_of(work.job))
     except (CannotBuild, StorageProblem, AuthorityProblem) as problem:
         raise CannotDo(str(problem)) from None
@@ -80,6 +81,16 @@ def build(work: Work) -> Mapping[str, Any]:
         what = "there is no room for the bundle: make room, then ask again" if is_full else error.strerror or str(error)
         raise CannotDo(f"{path.parent}: {what}") from None
     return {"file": path.name, "kept_until_utc_ms": now + KEPT_MS, **made._asdict()}
+
+
+def _check_room(settings: Settings, needed_bytes: int) -> None:
+    """The hub's database and what desks send need the same disk: a bundle leaves the reserve alone. Raises CannotDo."""
+    free_bytes = shutil.disk_usage(folder_of(settings)).free - settings.storage_reserve_bytes
+    if free_bytes < needed_bytes:
+        raise CannotDo(
+            f"the bundle needs about {needed_bytes // 1_000_000} MB, and {max(free_bytes, 0) // 1_000_000} MB are free "
+            f"above the reserve (EMS_STORAGE_RESERVE_BYTES) in {folder_of(settings)}: make room, then ask again"
+        )
 
 
 def remove(settings: Settings, job_id: int) -> bool:

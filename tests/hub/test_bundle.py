@@ -324,7 +324,7 @@ def test_film_that_cannot_be_put_into_another_container_goes_as_it_is(seat: Desk
 
 @contextmanager
 def working(centre: Centre) -> Iterator[None]:
-    settings = settings_for(centre.path, ca_path=str(centre.folder.path))
+    settings = settings_for(centre.path, ca_path=str(centre.folder.path), storage_reserve_bytes=0)
     runner = JobRunner(settings, centre.store, lambda: START, {bundle_jobs.BUNDLE: bundle_jobs.build})
     runner.start()
     try:
@@ -384,6 +384,17 @@ def test_a_cancelled_or_impossible_job_leaves_nothing(centre: Centre, monkeypatc
     assert jobs.one(centre.store, wrong).note == "there is no incident 99"
     assert "no room for the bundle" in jobs.one(centre.store, full).note
     assert list(folder_of(settings).iterdir()) == []
+
+
+def test_a_bundle_leaves_the_reserve_alone(centre: Centre) -> None:
+    """Where there is no room above it nothing is begun, and the note says what to do."""
+    settings = settings_for(centre.path, ca_path=str(centre.folder.path), storage_reserve_bytes=2**60)
+    runner = JobRunner(settings, centre.store, lambda: START, {bundle_jobs.BUNDLE: bundle_jobs.build})
+    number = asked(centre, incident=1)
+    runner.start()
+    wait_for(lambda: jobs.one(centre.store, number).state == "failed")
+    runner.stop()
+    assert "0 MB are free above the reserve" in jobs.one(centre.store, number).note
 
 
 def test_bundles_go_after_a_week_or_on_demand(centre: Centre) -> None:
