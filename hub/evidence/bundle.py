@@ -83,7 +83,8 @@ def _scope(store: Store, incident: int, sitting: str, seat: str, stretch: tuple[
 
 
 class Builder:
-    """Builds one bundle; `build` may be called once. `zone` is the centre's, for the report."""
+    """Builds one bundle; `build` may be called once. `zone` is the centre's, for the report.
+    `stamp` answers a time stamp (RFC 3161) over the manifest; None: there is no authority for it."""
 
     def __init__(
         self,
@@ -94,9 +95,10 @@ class Builder:
         now_utc_ms: int,
         tell: Tell,
         zone: dt.tzinfo = dt.UTC,
+        stamp: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._store, self._storage, self._seal, self._scope, self._now = store, storage, seal, scope, now_utc_ms
-        self._tell, self._zone = tell, zone
+        self._tell, self._zone, self._stamp = tell, zone, stamp
         self._absent: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._stills: list[tuple[str, str, At]] = []
@@ -125,7 +127,10 @@ class Builder:
             file.add("report.html", "report", html)
             text = _readable(self._manifest(file, asked))
             file.add(verify.MANIFEST, "", text)
-            sealed = {"signature": self._seal.sign(manifest.DOMAIN, text), "seal": self._seal.fingerprint}
+            sealed = {"seal": self._seal.fingerprint}
+            if self._stamp is not None:
+                sealed["token"] = file.add(verify.TOKEN, "", self._stamp(text)).sha256
+            sealed["signature"] = self._seal.sign(manifest.DOMAIN, text + sealed.get("token", "").encode())
             file.add(verify.SEAL, "", manifest.canonical(sealed))
             file.finish()
         self._tell(file.size_bytes, file.size_bytes, "")
