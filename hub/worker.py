@@ -47,6 +47,7 @@ DOERS: dict[str, Doer] = {
     bundle_jobs.BUNDLE: bundle_jobs.build,
     purge_jobs.PLAN: purge_jobs.plan,
     purge_jobs.PURGE: purge_jobs.purge,
+    purge_jobs.SWEEP: purge_jobs.sweep,
 }
 """How each kind of job is done."""
 MOST_AT_ONCE = 50

@@ -15,7 +15,21 @@ from hub.config import Settings
 from hub.core import board as board_words
 from hub.live import LiveFolder
 from hub.store import Store
-from hub.web import card, clock, health, incidents, live, login, people, seats, security, texts, units
+from hub.web import (
+    card,
+    clock,
+    health,
+    holds,
+    incidents,
+    live,
+    login,
+    people,
+    retention,
+    seats,
+    security,
+    texts,
+    units,
+)
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
 from hub.web.tail import Tail
@@ -51,7 +65,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     CSRFProtect(app)
     security.install(app)
     login.install(app)
-    for page in (live, incidents, seats, units, card, people, health):
+    for page in (live, incidents, seats, units, card, people, health, holds, retention):
         app.register_blueprint(page.blueprint)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)

@@ -11,6 +11,7 @@ from flask_login import current_user
 from hub.core import explain, review
 from hub.core.access import Action
 from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
+from hub.store import holds, purging
 from hub.store import incidents as store
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
@@ -93,6 +94,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         incident = store.one(parts().store, incident_id)
     except store.NoSuchIncident:
         abort(404)
+    with parts().store.read() as connection:
+        standing = holds.over_incident(connection, incident_id)
     is_part = request.headers.get("X-Part") == "1"
     return render_template(
         "_incident.html" if is_part else "incident.html",
@@ -109,6 +112,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         words=words_of(ALERT_WORDS, incident.row["kind"]),
         notice=notice,
         typed=typed,
+        holds=standing,
+        purged=purging.purged_stills(parts().store, incident_id),
     )
 
 

@@ -163,7 +163,7 @@ CHANGES: dict[str, tuple[Callable[[Hall], object], str]] = {
     ),
     "the sitting": (
         lambda hall: hall.execute("update sittings set end_utc_ms = end_utc_ms + :ms", ms=DAY_MS),
-        "one, seat a1: 30 days after the sitting",
+        "one, seat a1: it falls due at another time now, 30 days after the sitting",
     ),
 }
 
@@ -397,6 +397,7 @@ def test_garbage_that_a_stored_segment_needs_is_never_swept(hall: Hall) -> None:
     hall.execute("insert into garbage (sha256, since_utc_ms) select sha256, 1 from blobs")
     assert purging.sweep(hall.store, hall.storage) == 0
     assert hall.files() == before
+    assert hall.rows("select 1 from garbage") == []
 
 
 def test_a_certificate_is_never_changed(hall: Hall) -> None:

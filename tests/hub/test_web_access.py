@@ -30,6 +30,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.alert("c.d1", still=1)
         found.centre.request("34AC-79XY")
         found.centre.security_event("c.d1")
+        found.centre.insert("holds", incident_id=1, reason="an appeal", placed_by="Ada", placed_utc_ms=1)
+        plan = {"made_by": "Ada", "digest": "0" * 64, "item_count": 1, "kept": "[]", "is_whole": 1}
+        found.centre.insert("purge_plans", **plan)
+        ended = {"ended_utc_ms": 2, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
+        found.centre.insert("purges", plan_id=1, began_by="Ada", **ended)
         yield found
 
 
@@ -37,7 +42,7 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     """(endpoint, method, path) of every route, its variables filled with things that exist."""
     sha256 = place.centre.store.database()["stills"].rows
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
-    values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1"}
+    values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "hold_id": "1", "plan_id": "1", "number": "1"}
     found = []
     for rule in place.app.url_map.iter_rules():
         path = rule.build(values, append_unknown=False)
