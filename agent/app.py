@@ -136,6 +136,7 @@ class Desk:
             lambda up_ns: Instant(self.clock.utc_ms_at(up_ns), up_ns // 1_000_000),
             self.maker,
             was_clean=self.records.previous.is_clean,
+            os_boot=host.os_boot_id(),
         )
         logs, low_bytes = settings.storage_path / "observations", settings.storage_low_bytes
         self.freeing = Freeing(self.segments_folder, logs, self.records, self.sitting_name, low_bytes=low_bytes)

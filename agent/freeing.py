@@ -28,7 +28,7 @@ from agent.wire import Plan
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-AGAIN_AFTER_LOOKS = 10
+AGAIN_AFTER_LOOKS = 30
 """When nothing could be freed: the list of a full card is long, and changes only as fast as film is sent."""
 FILES_AT_ONCE = 32
 """So many are unlinked before the folder is synced and the rows are written."""

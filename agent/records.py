@@ -5,27 +5,28 @@ cannot be written the record is sealed as not durable, kept in memory and delive
 tries again to bring the kept ones to the card, in their order. One lock, one connection: every method may be called
 from any thread.
 
-Files in the folder: `records.db`, `unit.key` (the Ed25519 key, never in the database) and `unit.boot` (the counter
-of agent starts; beside the key, so that a lost database can never make a (unit, boot, seq) come twice).
+Files in the folder: `records.db`, `unit.key` (the Ed25519 key, never in the database), `unit.boot` (the counter of
+agent starts; beside the key, so that a lost database can never make a (unit, boot, seq) come twice) and `unit.plan`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from cryptography.hazmat.primitives import serialization
 from sqlite_utils import Database
 
+from agent import plan_file, unit_key, wire
 from agent import records_sql as sql
-from agent import unit_key, wire
-from agent.card import CardDatabase, Work
+from agent.card import Work
 from agent.core import chain, plans
 from agent.core.delivery import Item
-from agent.records_rows import Kept, Restored, Segment, forget, insert, restore, segment_of
+from agent.core.segments import parse_name
+from agent.records_past import ChainDatabase
+from agent.records_rows import Kept, Segment, forget, insert, segment_of
 
 _START: tuple[int, int] = (0, 0)
 _END: tuple[int, int] = (2**62, 0)
@@ -42,7 +43,7 @@ class Previous(NamedTuple):
     is_clean: bool
 
 
-class Records(CardDatabase):
+class Records(ChainDatabase):
     """The open database of one unit."""
 
     def __init__(self, folder: Path, unit: str) -> None:
@@ -84,10 +85,10 @@ class Records(CardDatabase):
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
         self.is_chain_new = is_lost and counted > 0
-        """Whether this start begins a new chain: what the last record was is not known, and a second record that
-        follows on an older one would look like tampering. The restart record says so."""
         if self.is_chain_new:
             self._head = None
+            if self._plan is None and (payload := plan_file.kept(folder)) is not None:
+                self.save_plan(payload)
 
     def _load_plan(self, db: Database) -> None:
         for (body,) in db.execute("SELECT body FROM plan"):
@@ -241,12 +242,6 @@ class Records(CardDatabase):
 
     # --- what a start has to know -----------------------------------------------------------------------------------
 
-    @property
-    def public_key(self) -> str:
-        """The unit's Ed25519 public key, 64 hex digits."""
-        raw = self._key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return raw.hex()
-
     def head(self) -> wire.Head | None:
         """The signed end of the chain; None before the very first record."""
         with self._lock:
@@ -270,6 +265,7 @@ class Records(CardDatabase):
             self._write_or_wait(
                 lambda db: db.execute("INSERT OR REPLACE INTO plan (id, number, body) VALUES (1, ?, ?)", row)
             )
+            plan_file.keep(self._folder, payload)
             return True
 
     def plan_refusals(self) -> tuple[str, ...]:
@@ -312,6 +308,19 @@ class Records(CardDatabase):
                 last = wire.Instant(ended_utc_ms, ended_up_ms)
             return length_ms, last
 
+    def os_boot_of(self, sitting: str) -> str:
+        """The machine's boot in which the sitting's last segment was recorded, by the start that its name tells; ''
+        when that is not known."""
+        with self._lock:
+            for (name,) in self._rows(
+                "SELECT name FROM segments WHERE sitting = ? ORDER BY name DESC LIMIT 1", (sitting,)
+            ):
+                parsed = parse_name(name)
+                for record in self._records("boot = ? AND kind = 'restart'", (parsed[0].boot if parsed else 0,)):
+                    if isinstance(record.body, wire.Restart):
+                        return record.body.os_boot
+            return ""
+
     def unfinished(self) -> list[wire.Alert | wire.Fault]:
         """Alerts and faults whose newest record does not clear them, oldest first: a killed run leaves them so."""
         with self._lock:
@@ -352,33 +361,3 @@ class Records(CardDatabase):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def verify(self) -> list[str]:
-        """Walk the chain on the card: a line for each record that is changed, missing or out of its place; [] is
-        whole. Where it begins anew and says so is no fault: see `beginnings`."""
-        with self._lock:
-            return chain.faults_of(self._rows(sql.CHAIN), self._unit, self.public_key)
-
-    def beginnings(self) -> list[str]:
-        """A line for each start that began a new chain, the records before it being lost."""
-        with self._lock:
-            return chain.beginnings_in(self._rows(sql.CHAIN))
-
-    # --- what comes back from the hub -------------------------------------------------------------------------------
-
-    def lost_before(self) -> int:
-        """The newest start that began a new chain, 0 for none: records of earlier ones may be missing here."""
-        with self._lock:
-            rows = self._rows(sql.CHAIN_BEGUN)
-            return max(self.boot if self.is_chain_new else 0, rows[0][0] or 0 if rows else 0)
-
-    def restore(self, records: Sequence[Restored], on_card: Mapping[str, int], now: wire.Instant) -> bool:
-        """Take records that the hub holds into the chain's past, as delivered; what is here already stays. `on_card`
-        gives the size of each segment's file. False, and nothing done, when the card refuses. Raises ValueError for a
-        record that this unit did not sign."""
-        for restored in records:
-            header = restored.record.header
-            if header.unit != self._unit or not wire.is_signed_by(restored.record, self.public_key):
-                raise ValueError(f"record {header.boot}/{header.seq} of {header.unit} is not signed by this unit")
-        with self._lock:
-            return self._write(lambda db: restore(db, records, on_card, now.utc_ms))

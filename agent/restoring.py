@@ -32,8 +32,8 @@ from agent.wire_door import RECORDS_PATH, RecordsPage, RecordsRequest, SealedRec
 
 log = logging.getLogger(__name__)
 
-AGAIN_FIRST_S, AGAIN_LONGEST_S = 15.0, 600.0
-TRIES = 8
+AGAIN_FIRST_S, AGAIN_LONGEST_S = 5.0, 600.0
+TRIES = 10
 """So often the hub is asked, over half an hour, before what is on the card is told without it."""
 SHARE = 3
 """How long the card is left to the recording after each file, as a multiple of what reading it took."""

@@ -263,6 +263,28 @@ def test_lost_records_begin_a_new_chain_that_says_so(tmp_path: Path, how: str) -
         assert (records.is_chain_new, records.lost_before()) == (False, 3)
 
 
+def test_the_plan_outlives_the_records(tmp_path: Path) -> None:
+    """It lies beside the key too: a desk that lost its records in the middle of a sitting records on, and at the start
+    after that; a newer plan takes its place. What lies there beside whole records counts for nothing."""
+    with Records(tmp_path, UNIT) as records:
+        records.append(fault(), NOW, True)
+        records.save_plan(wire.encode(wire.Plan(number=4)))
+        records.save_plan(wire.encode(wire.Plan(number=3)))
+    (tmp_path / "records.db").unlink()
+    for _ in range(2):
+        with Records(tmp_path, UNIT) as records:
+            assert records.plan() == wire.Plan(number=4)
+    with Records(tmp_path, UNIT) as records:
+        (tmp_path / "unit.plan").write_bytes(wire.encode(wire.Plan(number=9)))
+        assert records.save_plan(wire.encode(wire.Plan(number=5)))
+        (tmp_path / "unit.plan").write_bytes(b"rubbish")
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan() == wire.Plan(number=5)
+    (tmp_path / "records.db").unlink()
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan() is None
+
+
 def test_a_first_start_begins_no_new_chain(tmp_path: Path) -> None:
     """A unit that was enrolled has its key, and never had records."""
     load_key(tmp_path / "unit.key", may_make=True)
