@@ -14,6 +14,7 @@ from collections.abc import Callable
 import click
 
 from hub import (
+    cli_audit,
     cli_backup,
     cli_broker,
     cli_ca,
@@ -27,7 +28,7 @@ from hub import (
 )
 from hub.core.access import Role
 from hub.store import Store
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,7 +130,14 @@ def user_add(name: str, role: str, password_stdin: bool) -> None:
     password_hash, told = _hashed(password_stdin)
     with opened(settings) as store:
         try:
-            people.add(store, name=name, role=Role(role), password_hash=password_hash, now_utc_ms=now_utc_ms())
+            people.add(
+                store,
+                name=name,
+                role=Role(role),
+                password_hash=password_hash,
+                now_utc_ms=now_utc_ms(),
+                by=actor_here(),
+            )
         except people.NameTaken as taken:
             fail(str(taken))
     click.echo(f"added {role} {name}{told}")
@@ -146,7 +154,7 @@ def user_passwd(name: str, password_stdin: bool) -> None:
     password_hash, told = _hashed(password_stdin)
     with opened(settings) as store:
         try:
-            people.set_password(store, name, password_hash)
+            people.set_password(store, name, password_hash, now_utc_ms(), actor_here())
         except people.NobodyOfThatName as nobody:
             fail(str(nobody))
     click.echo(f"new password for {name}{told}")
@@ -159,7 +167,7 @@ def user_role(name: str, role: str) -> None:
     """Give an account another role; its log-ins end."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_role(store, name, Role(role)))
+    is_changed = _change_person(lambda store: people.set_role(store, name, Role(role), now_utc_ms(), actor_here()))
     click.echo(f"{name} is {role} {'now; log in again' if is_changed else 'already'}")
 
 
@@ -169,7 +177,7 @@ def user_close(name: str) -> None:
     """Close an account; its log-ins end. What the person did stays under their name."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_active(store, name, False))
+    is_changed = _change_person(lambda store: people.set_active(store, name, False, now_utc_ms(), actor_here()))
     click.echo(f"the account of {name} is closed {'now' if is_changed else 'already'}")
 
 
@@ -179,7 +187,7 @@ def user_reopen(name: str) -> None:
     """Open a closed account again, with the password and role it had."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_active(store, name, True))
+    is_changed = _change_person(lambda store: people.set_active(store, name, True, now_utc_ms(), actor_here()))
     click.echo(f"the account of {name} is open {'again' if is_changed else 'already'}")
 
 
@@ -200,6 +208,7 @@ main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
+main.add_command(cli_audit.audit_group)
 main.add_command(cli_check.check)
 main.add_command(cli_import.import_card)
 main.add_command(cli_backup.backup)

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from hub.store import StoreProblem
-from hub.store.audit import Actor
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 TELL_EVERY = 1_000
 
@@ -35,7 +34,7 @@ def backup(folder: Path, film: bool, with_keys: bool) -> None:
                 store,
                 open_storage(settings),
                 folder,
-                Actor(who_is_here(), "admin"),
+                actor_here(),
                 now_utc_ms(),
                 is_with_film=film,
                 is_with_keys=with_keys,
@@ -63,7 +62,7 @@ def restore(folder: Path) -> None:
     from hub.evidence.storage import StorageProblem, open_storage
 
     try:
-        actor = Actor(who_is_here(), "admin")
+        actor = actor_here()
         done = restoring.restore(settings, open_storage(settings), folder, actor, now_utc_ms, _tell)
     except (BackupProblem, StorageProblem, StoreProblem, OSError, sqlite3.Error) as error:
         fail(f"not restored: {error}")
@@ -105,7 +104,7 @@ def rebuild(fill: bool) -> None:
         storage = open_storage(settings)
         label = storage.label()
         with opened(settings) as store:
-            actor = Actor(who_is_here(), "admin")
+            actor = actor_here()
             done = rebuilding.rebuild(
                 settings, store, storage, actor, now_utc_ms(), is_filling=fill, tell=_tell_records
             )

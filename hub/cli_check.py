@@ -13,8 +13,7 @@ import click
 from hub import cli_ca, cli_evidence
 from hub.config import Settings
 from hub.store import Store, audit
-from hub.store.audit import Actor
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 INCOMING_AFTER_S = 7 * 86_400
 """An unfinished upload that nobody has gone on with for so long is told."""
@@ -80,7 +79,7 @@ def _film(settings: Settings, store: Store, *, is_hashing: bool, is_repairing: b
     from hub.evidence import pairing, reconciling
     from hub.evidence.storage import StorageProblem, open_storage
 
-    now, actor = now_utc_ms(), Actor(who_is_here(), "admin")
+    now, actor = now_utc_ms(), actor_here()
     try:
         storage = open_storage(settings)
         if is_new and pairing.pair_anew(settings, storage):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
-from hub import bundle_jobs
 from hub.core import countersign
 from hub.core.audit import Deed
 from hub.enrolment import AuthorityProblem, CaFolder
-from hub.evidence.bundle import Builder, CannotBuild
 from hub.evidence.seal import open_seal
-from hub.evidence.storage import StorageProblem, open_storage
 from hub.store import Store, audit, countersigned
-from hub.store.audit import Actor
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings, who_is_here
 
 DAY_MS = 86_400_000
 
@@ -90,7 +87,7 @@ _WHY = click.option("--why", required=True, help="What it is for; stands in the 
 @_OUT
 def bundle_incident(number: int, why: str, out: Path) -> None:
     """From half a minute before the incident began to a quarter after it was cleared."""
-    _build(bundle_jobs.wish_of(incident=number, why=why), out)
+    _build({"incident": number, "why": why}, out)
 
 
 @bundle.command("seat")
@@ -100,20 +97,29 @@ def bundle_incident(number: int, why: str, out: Path) -> None:
 @_OUT
 def bundle_seat(sitting: str, seat: str, why: str, out: Path) -> None:
     """All of one seat's sitting."""
-    _build(bundle_jobs.wish_of(sitting=sitting, seat=seat, why=why), out)
+    _build({"sitting": sitting, "seat": seat, "why": why}, out)
 
 
 def _build(wish: dict[str, object], out: Path) -> None:
+    from hub import bundle_jobs
+    from hub.evidence.bundle import Builder, CannotBuild
+    from hub.evidence.bundle_extras import Asked
+    from hub.evidence.storage import StorageProblem, open_storage
+    from hub.evidence.timestamp import CannotStamp
+
     settings, who = read_settings(), who_is_here()
     if not out.parent.is_dir():
         fail(f"there is no folder {out.parent}")
+    zone = ZoneInfo(settings.zone)
     with opened(settings) as store:
         try:
             scope = bundle_jobs.scope_of(store, wish, now_utc_ms())
             seal, storage = open_seal(CaFolder(settings.ca_path)), open_storage(settings)
-            audit.note(store, Actor(who, "admin"), Deed.ASKED_FOR_BUNDLE, scope.objects[0], now_utc_ms(), wish)
-            made = Builder(store, storage, seal, scope, now_utc_ms(), _tell).build(out, who, str(wish["why"]))
-        except (CannotBuild, StorageProblem, AuthorityProblem) as problem:
+            audit.note(store, actor_here(), Deed.ASKED_FOR_BUNDLE, scope.objects[0], now_utc_ms(), wish)
+            stamp = bundle_jobs.stamp_of(settings)
+            builder = Builder(store, storage, seal, scope, now_utc_ms(), _tell, zone, stamp)
+            made = builder.build(out, Asked(who, str(wish["why"])))
+        except (CannotBuild, CannotStamp, StorageProblem, AuthorityProblem) as problem:
             fail(str(problem))
         except OSError as error:
             fail(f"{error.filename or out}: {error.strerror or error}")
@@ -129,13 +135,15 @@ def _tell(done: int, total: int, what: str) -> None:
 @click.command("verify")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), help="The centre's own certificate (PEM).")
+@click.option("--tsa", type=click.Path(path_type=Path, dir_okay=False), help="Who vouches for time stamps (PEM).")
 @click.option("--json", "is_json", is_flag=True, help="The same as JSON.")
-def verify_bundle(bundle: Path, ca: Path | None, is_json: bool) -> None:
+def verify_bundle(bundle: Path, ca: Path | None, tsa: Path | None, is_json: bool) -> None:
     """Verify an evidence bundle, offline; the same as the verify.py inside it.
 
     Exit code: 0 verified, 4 consistent but signer unproven (no --ca), 1 something is wrong, 2 wrong use.
     """
     from hub.evidence import verify
 
-    words = [str(bundle), *(["--ca", str(ca)] if ca else []), *(["--json"] if is_json else [])]
+    words = [str(bundle), *(["--ca", str(ca)] if ca else []), *(["--tsa", str(tsa)] if tsa else [])]
+    words += ["--json"] if is_json else []
     sys.exit(verify.main(words))

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from hub.store.audit import Actor
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 TELL_EVERY = 100
 
@@ -29,7 +28,7 @@ def import_card(folder: Path, yes: bool, revoked: bool) -> None:
     from hub.evidence.storage import StorageProblem, open_storage
 
     with opened(settings) as store:
-        actor = Actor(who_is_here(), "admin")
+        actor = actor_here()
 
         def importing(*, is_trying: bool) -> Tally:
             storage = open_storage(settings)

@@ -32,7 +32,7 @@ from hub.evidence.journal import JournalThread
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
-from hub.store import Store, StoreProblem, certificates, enrolling, planning
+from hub.store import Store, StoreProblem, certificates, enrolling, film, planning
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
 from hub.supervision import Service
@@ -126,6 +126,7 @@ class Worker:
         self._tell(now)
 
     def _look(self, now: int) -> None:
+        self._settle_wishes(now)
         with self._store.read() as connection:
             newest = certificates.newest_hub_time(connection)
             approved = enrolling.approved(connection)
@@ -158,6 +159,13 @@ class Worker:
             if left_ms < needed_ms
             else ""
         )
+
+    def _settle_wishes(self, now: int) -> None:
+        try:
+            if count := film.settle_wishes(self._store, now):
+                log.info("%d wishes for film are settled", count)
+        except planning.CannotPlan as cannot:  # what it is about is told where the plan was made; certificates go on
+            log.error("wishes for film stay open: %s", cannot)
 
     def _sign(self, signer: Signer, requests: Sequence[Request], now: int) -> None:
         made: list[tuple[Request, str, Issued]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from agent.wire import Heartbeat, Instant
 from hub import enrolment
 from hub.core.manifest import Scope
 from hub.evidence.bundle import Builder, Built, scope_of_incident, scope_of_seat
+from hub.evidence.bundle_extras import Asked
 from hub.evidence.countersigning import countersign_if_due
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import LocalStorage
 from hub.store import Store, heads, intake, planning
 from hub.store.taking import show_records
 from hub.worker import certify
+from tests.film import record
 from tests.hub.authorities import NOW, csr, made_folder, request
 
 SITTING, ROOM = "maths-1", "Hall"
@@ -176,7 +179,7 @@ class Centre:
 
     def build(self, scope: Scope, to: Path) -> Built:
         builder = Builder(self.store, self.storage, open_seal(self.folder), scope, self.now, lambda *_: None)
-        return builder.build(to, "Ada", "appeal 7")
+        return builder.build(to, Asked("Ada", "appeal 7"))
 
     def bundle_of_seat(self, seat: str, to: Path) -> Built:
         return self.build(scope_of_seat(self.store, SITTING, seat, START + 86_400_000), to)
@@ -188,7 +191,16 @@ class Centre:
         self.store.close()
 
 
-def recorded(path: Path, segments: int = 8, size_bytes: int = 3_000, seed: int = 1) -> Centre:
+def filmed(folder: Path, count: int) -> list[bytes]:
+    """Real film, in as many files of SEGMENT_MS: few and small pictures."""
+    folder.mkdir()
+    found = record(folder, count * SEGMENT_MS / 1000, segment_s=SEGMENT_MS / 1000, fps=5.0, size=(160, 96))
+    return [file.read_bytes() for _, file in found]
+
+
+def recorded(
+    path: Path, segments: int = 8, size_bytes: int = 3_000, seed: int = 1, films: Sequence[bytes] = ()
+) -> Centre:
     """A centre where A1 and A2 recorded: an alert with its picture, a gap, a restart, countersigned all along."""
     centre = Centre(path, max(600_000, segments * SEGMENT_MS))
     dice = random.Random(seed)
@@ -207,7 +219,9 @@ def recorded(path: Path, segments: int = 8, size_bytes: int = 3_000, seed: int =
                     wire.Gap(sitting=SITTING, seat=desk.seat, began=began, ended=ended, cause=gap), at + SEGMENT_MS
                 )
             else:
-                desk.film(at, dice.randbytes(size_bytes))
+                data = films[number] if films else dice.randbytes(size_bytes)
+                # A file's hash is of one desk alone: bytes behind the last packet are no picture.
+                desk.film(at, data + b"\xff" * desks.index(desk))
             if number == 1:
                 desk.alert(1, at + 5_000, "raised")
             if number == 3:

@@ -206,7 +206,9 @@ def _body(members: Members, other: Members, dice: random.Random) -> Members:
 Kind = Callable[[Members, Members, random.Random], Members]
 KINDS: dict[str, Kind] = {
     "flip: film": _flip_in("film/"),
+    "flip: film for watching": _flip_in("watch/"),
     "flip: picture": _flip_in("stills/"),
+    "flip: report": _flip_in("report.html"),
     "flip: manifest": _flip_in(MANIFEST),
     "flip: records": _flip_in(RECORDS),
     "flip: certificates": _flip_in(CERTIFICATES),
@@ -222,6 +224,7 @@ KINDS: dict[str, Kind] = {
     "flip: proof": _json_flip(MINUTES, "path"),
     "drop: film": _drop("film/"),
     "drop: picture": _drop("stills/"),
+    "drop: film for watching": _drop("watch/"),
     "drop: part of the chain": _drop("chain/"),
     "drop: audit extract": _drop("audit"),
     "drop: seal": _drop(SEAL),

@@ -6,6 +6,7 @@ not got is listed with the reason. A build that was killed is begun anew; nothin
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
@@ -20,6 +21,7 @@ from hub import authority
 from hub.core import countersign, manifest, merkle
 from hub.core.manifest import Scope
 from hub.evidence import purge_certificate, verify
+from hub.evidence.bundle_extras import Asked, clips_of, report_of
 from hub.evidence.bundle_file import BundleFile
 from hub.evidence.bundle_readme import README
 from hub.evidence.seal import Seal
@@ -29,6 +31,10 @@ from hub.store.bundles import At, Film, Kept
 
 MOST_PICTURES = 2_000
 """Stills of one bundle; a seat that raised more alerts than this has a fault."""
+ROOM_BYTES = 50_000_000
+"""For records, pictures and the rest."""
+MAKING = ".making-"
+"""How a folder for what is being made begins, beside the bundle."""
 ON_THE_DESK, PURGED, LOST = "still on the desk", "purged", "lost at the hub: run `ems-hub check`"
 
 Tell = Callable[[int, int, str], None]
@@ -37,20 +43,6 @@ Tell = Callable[[int, int, str], None]
 
 class CannotBuild(Exception):
     """There is nothing to build, or not now; the text says why and what to do."""
-
-
-class Extra(NamedTuple):
-    """A member that other parts of the hub make: written to a file, named and described here."""
-
-    name: str
-    what: str
-    make: Callable[[Scope, list[Film], dict[str, Any], Path], bool]
-    """Given the stretch, the film that is in the bundle, the values of its report and where to write it. False: there
-    is nothing to make it of."""
-
-
-EXTRAS: list[Extra] = []
-"""The clip for people and the report."""
 
 
 class Built(NamedTuple):
@@ -91,17 +83,32 @@ def _scope(store: Store, incident: int, sitting: str, seat: str, stretch: tuple[
 
 
 class Builder:
-    """Builds one bundle; `build` may be called once."""
+    """Builds one bundle; `build` may be called once. `zone` is the centre's, for the report.
+    `stamp` answers a time stamp (RFC 3161) over the manifest; None: there is no authority for it."""
 
-    def __init__(self, store: Store, storage: Storage, seal: Seal, scope: Scope, now_utc_ms: int, tell: Tell) -> None:
+    def __init__(
+        self,
+        store: Store,
+        storage: Storage,
+        seal: Seal,
+        scope: Scope,
+        now_utc_ms: int,
+        tell: Tell,
+        zone: dt.tzinfo = dt.UTC,
+        stamp: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._store, self._storage, self._seal, self._scope, self._now = store, storage, seal, scope, now_utc_ms
-        self._tell = tell
+        self._tell, self._zone, self._stamp = tell, zone, stamp
         self._absent: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._stills: list[tuple[str, str, At]] = []
         self._shown: list[Film] = []
 
-    def build(self, path: Path, asked_by: str, why: str) -> Built:
+    def needed_bytes(self) -> int:
+        """About how much room the bundle takes while it is built: the film as it is and again for watching."""
+        return 2 * sum(each.size_bytes for each in self._film() if each.is_here) + ROOM_BYTES
+
+    def build(self, path: Path, asked: Asked) -> Built:
         """Write the bundle to `path`, which must be a name that is free to be replaced. Raises StorageProblem, OSError,
         sqlite3.Error and what `tell` raises."""
         with BundleFile(path) as file:
@@ -114,24 +121,34 @@ class Builder:
             self._add_audit(file)
             self._events.sort(key=lambda each: (each["from_utc_ms"], each["unit"], each["record"]))
             file.add("timeline.json", "timeline", _readable({"events": self._events, "people": self._people()}))
-            told = self._manifest(file, asked_by, why)
-            self._add_extras(file, told)
-            text = _readable(self._manifest(file, asked_by, why))
+            self._add_clips(file)
+            told = self._manifest(file, asked)
+            html = report_of(self._store, self._scope, asked, self._incidents(), file.items, told, self._zone)
+            file.add("report.html", "report", html)
+            text = _readable(self._manifest(file, asked))
             file.add(verify.MANIFEST, "", text)
-            sealed = {"signature": self._seal.sign(manifest.DOMAIN, text), "seal": self._seal.fingerprint}
+            sealed = {"seal": self._seal.fingerprint}
+            if self._stamp is not None:
+                sealed["token"] = file.add(verify.TOKEN, "", self._stamp(text)).sha256
+            sealed["signature"] = self._seal.sign(manifest.DOMAIN, text + sealed.get("token", "").encode())
             file.add(verify.SEAL, "", manifest.canonical(sealed))
             file.finish()
         self._tell(file.size_bytes, file.size_bytes, "")
-        return Built(path.stat().st_size, _sha256_of(path), len(self._shown), len(self._absent))
+        return Built(
+            path.stat().st_size,
+            _sha256_of(path),
+            len(self._shown),
+            sum(each["what"] != "clip" for each in self._absent),
+        )
 
-    def _manifest(self, file: BundleFile, asked_by: str, why: str) -> dict[str, Any]:
+    def _manifest(self, file: BundleFile, asked: Asked) -> dict[str, Any]:
         return manifest.built(
             self._scope,
             file.items,
             self._absent,
             made_utc_ms=self._now,
-            asked_by=asked_by,
-            why=why,
+            asked_by=asked.by,
+            why=asked.why,
             versions=self._versions(),
             countersigned=self._countersigned,
         )
@@ -139,8 +156,7 @@ class Builder:
     # --- film
 
     def _add_film(self, file: BundleFile) -> None:
-        with self._store.read() as connection:
-            film = [each for unit, _ in self._scope.units for each in bundles.film_of(connection, self._scope, unit)]
+        film = self._film()
         total = sum(each.size_bytes for each in film)
         self._tell(0, total, "film")
         for each in film:
@@ -150,6 +166,10 @@ class Builder:
                 file.add(f"film/{each.unit}/{each.name}", "segment", data, record)
                 self._shown.append(each)
             self._tell(file.size_bytes, max(total, file.size_bytes), "film")
+
+    def _film(self) -> list[Film]:
+        with self._store.read() as connection:
+            return [each for unit, _ in self._scope.units for each in bundles.film_of(connection, self._scope, unit)]
 
     def _data_of(self, film: Film) -> bytes | None:
         state, data = "", None
@@ -249,9 +269,8 @@ class Builder:
 
     def _add_audit(self, file: BundleFile) -> None:
         scope, names = self._scope, self._scope.objects
+        names += [] if scope.incident else [f"incident {each}" for each in self._incidents()]
         with self._store.read() as connection:
-            if not scope.incident:
-                names += [f"incident {each}" for each in bundles.incidents_at(connection, scope.sitting, scope.seat)]
             seat = bundles.seat_id(connection, scope.room, scope.seat)
             names += [] if seat is None else [f"seat {seat}"]
             entries = audit.of_objects(connection, names)
@@ -273,13 +292,23 @@ class Builder:
             for each in thread
         ]
 
-    def _add_extras(self, file: BundleFile, told: dict[str, Any]) -> None:
-        with tempfile.TemporaryDirectory(dir=file.folder, prefix=".making-") as folder:
-            for extra in EXTRAS:
-                self._tell(file.size_bytes, file.size_bytes, extra.what)
-                target = Path(folder) / "made"
-                if extra.make(self._scope, self._shown, told | {"events": self._events}, target):
-                    file.add_file(extra.name, extra.what, target)
+    def _add_clips(self, file: BundleFile) -> None:
+        with tempfile.TemporaryDirectory(dir=file.folder, prefix=MAKING) as folder:
+            target = Path(folder) / "made.mp4"
+            for clip in clips_of(self._storage, self._scope, self._shown, target):
+                if clip.is_made:
+                    file.add_file(clip.name, "clip", target, {"from_utc_ms": clip.from_utc_ms})
+                else:
+                    self._absent.append({"what": "clip", "name": clip.name, "state": clip.trouble, "purge": None})
+                self._tell(file.size_bytes, file.size_bytes + 1, "film for watching")
+
+    def _incidents(self) -> list[int]:
+        """Those that the bundle tells of."""
+        scope = self._scope
+        if scope.incident:
+            return [scope.incident]
+        with self._store.read() as connection:
+            return bundles.incidents_at(connection, scope.sitting, scope.seat)
 
     def _versions(self) -> dict[str, Any]:
         bodies = [each["told"] for each in self._events]

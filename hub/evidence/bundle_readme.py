@@ -4,9 +4,9 @@ README = """\
 EVIDENCE BUNDLE OF AN EXAM CENTRE
 
 What is in it
-  report.html            the account for people, where there is one
+  report.html            the account for people: open it in any browser
   film/                  the recording as the desk made it, file by file (MPEG-TS: VLC and most players show it)
-  clip.mp4               the same in one file, for watching, where there is one
+  watch/                 the same in files that every player shows, picture by picture as the desk encoded them
   stills/                the pictures taken when alerts were raised
   timeline.json          what the desk told of this stretch, in order
   audit.json             who looked at it or did something about it
@@ -15,6 +15,7 @@ What is in it
   chain/certificates.pem whose keys those are
   purges/                certificates of what was removed by rule
   manifest.json          the list of all this, with the hash of each file
+  manifest.tsr           where there is one, a time stamp (RFC 3161) over the list; --tsa FILE verifies it
   seal.json              the hub's signature over the list
 
 How to verify it

@@ -13,9 +13,12 @@ import argparse
 import datetime
 import hashlib
 import json
+import os
 import re
 import struct
+import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -92,7 +95,7 @@ def is_signed(key: object, signature: Any, message: bytes) -> bool:
 def certificates_in(data: bytes) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(data) if data else []
-    except ValueError:
+    except Exception:  # of more kinds than ValueError
         raise Broken("its certificates cannot be read") from None
     if len(found) > MOST_CERTIFICATES:
         raise Broken(f"it holds more than {MOST_CERTIFICATES} certificates")
@@ -105,23 +108,31 @@ def uris_of(certificate: x509.Certificate) -> list[str]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (x509.ExtensionNotFound, ValueError):
+    except Exception:  # a certificate's parts are read only now, and whoever made it chose them
         return []
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except Exception:  # as above
         return False
 
 
 def is_issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         below.verify_directly_issued_by(above)
-    except (InvalidSignature, ValueError, TypeError):
+    except Exception:  # any of several kinds, by what does not fit
         return False
     return is_authority(above)
+
+
+def key_of(certificate: x509.Certificate) -> object:
+    """None where it holds no key that can be read."""
+    try:
+        return certificate.public_key()
+    except Exception:  # as above
+        return None
 
 
 # --- how a bundle lies in its file: a zip of which nothing is left to whoever writes it (PKWARE APPNOTE 6.3.10)
@@ -176,15 +187,24 @@ def directory(members: list[Member], at: int) -> bytes:
 class Verifier:
     """Goes through one bundle; `lines` is what it found."""
 
-    def __init__(self, archive: zipfile.ZipFile, size_bytes: int, roots: list[x509.Certificate] | None) -> None:
-        self.archive, self.size_bytes, self.given_roots = archive, size_bytes, roots
+    def __init__(
+        self, archive: zipfile.ZipFile, size_bytes: int, roots: list[x509.Certificate] | None, tsa: str | None
+    ) -> None:
+        self.archive, self.size_bytes, self.given_roots, self.tsa = archive, size_bytes, roots, tsa
+        self.has_token = False
         self.lines: list[Line] = []
         self.records: dict[str, dict[tuple[int, int], Entry]] = {}
         self.pool: list[x509.Certificate] = []
         self.manifest: dict[str, Any] = {}
         self.hashes: dict[str, str] = {}
+        self.audit_heads: dict[int, str] = {}
 
     def say(self, status: str, item: str, says: str) -> None:
+        """Cut to length, and with nothing that a terminal would obey: many words are of whoever made the bundle."""
+        item, says = (
+            "".join(each if each.isprintable() else "?" for each in text[:most])
+            for text, most in ((item, 200), (says, 400))
+        )
         self.lines.append(Line(status, item, says))
 
     def run(self) -> None:
@@ -203,7 +223,7 @@ class Verifier:
                 step()
             except Broken as broken:
                 self.say(WRONG, item, str(broken))
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            except Exception as error:  # whoever made the bundle chose its values: each must be answered
                 self.say(WRONG, item, f"it is not in the form of a bundle ({type(error).__name__}: {error})"[:300])
 
     # --- the file itself
@@ -278,16 +298,30 @@ class Verifier:
         try:
             data = self.read(SEAL)
             seal = parsed(data, dict)
-            if canonical(seal) != data or set(seal) != {"signature", "seal"}:
+            if canonical(seal) != data or set(seal) - {"token"} != {"signature", "seal"}:
                 raise Broken("changed: it is not as the hub writes it")
+            stamp = str(seal.get("token", ""))
         except Broken as broken:
             self.say(WRONG, SEAL, str(broken))
             return
         leaf = self.certificate(seal["seal"])
-        if leaf is None or not is_signed(leaf.public_key(), seal["signature"], BUNDLE_DOMAIN + text):
+        if leaf is None or not is_signed(key_of(leaf), seal["signature"], BUNDLE_DOMAIN + text + stamp.encode()):
             self.say(WRONG, MANIFEST, "changed: it is not the one that the centre's hub signed")
         else:
             self.sealer(leaf, int(self.manifest["made_utc_ms"]), MANIFEST, "signed by the centre's hub")
+        if stamp:
+            self.stamp(text, stamp)
+
+    def stamp(self, text: bytes, wanted: str) -> None:
+        """The time stamp by RFC 3161: the one that the hub sealed, and what its authority says of it."""
+        self.has_token = True
+        token = self.read(TOKEN)
+        if hashlib.sha256(token).hexdigest() != wanted:
+            self.say(WRONG, TOKEN, "changed: it is not the one that the centre's hub signed")
+        elif self.tsa is None:
+            self.say(NOTE, TOKEN, "a time stamp over the manifest: give --tsa to verify it")
+        else:
+            self.say(*stamped(text, token, self.tsa))
 
     def certificate(self, fingerprint: Any) -> x509.Certificate | None:
         return next((each for each in self.pool if each.fingerprint(SHA256()).hex() == fingerprint), None)
@@ -328,7 +362,7 @@ class Verifier:
         """Every member against the manifest: there, of its size, with its hash, in its place, and no others."""
         wanted = [str(item["name"]) for item in self.manifest["items"]]
         have = [member.filename for member in self.archive.infolist()]
-        rest = {MANIFEST, SEAL, TOKEN}
+        rest = {MANIFEST, SEAL, *([TOKEN] if self.has_token else [])}
         for name in sorted(set(have) - set(wanted) - rest):
             self.say(WRONG, name, "added: the manifest does not name it")
         in_order = [name for name in have if name not in rest and name in set(wanted)]
@@ -416,7 +450,7 @@ class Verifier:
             name = f"countersignature {int(minute['number'])}"
             statement = f"{minute['number']} {minute['at_utc_ms']} {minute['leaves']} {minute['root']}".encode()
             leaf = self.certificate(minute["seal"])
-            if leaf is None or not is_signed(leaf.public_key(), minute["signature"], MINUTE_DOMAIN + statement):
+            if leaf is None or not is_signed(key_of(leaf), minute["signature"], MINUTE_DOMAIN + statement):
                 self.say(WRONG, name, "changed: it is not signed by the centre's hub")
                 continue
             self.sealer(
@@ -437,6 +471,8 @@ class Verifier:
             self.say(WRONG, name, f"changed: it does not stand for {str(proof['leaf'])[:120]}")
             return
         kind, *words = str(proof["leaf"]).split(" ")
+        if kind == "audit":
+            self.audit_heads[int(words[0])] = words[1]
         if kind != "head" or words[0] not in self.records:
             return
         unit, at, found = words[0], (int(words[1]), int(words[2])), self.records[words[0]]
@@ -463,6 +499,9 @@ class Verifier:
         pictures = {str(item["sha256"]) for item in self.manifest["items"] if item["what"] == "still"}
         purges = {item["number"]: self.purge(item) for item in self.manifest["items"] if item["what"] == "purge"}
         for item in self.manifest["absent"]:
+            if item["what"] == "clip":
+                self.say(NOTE, str(item["name"]), f"not made: {item['state']}; the film itself is what counts")
+                continue
             if item["what"] == "still":
                 pictures.add(str(item["sha256"]))
             else:
@@ -504,12 +543,12 @@ class Verifier:
             statement, listed = text["statement"], text["items"]
             chain = certificates_in(str(text["chain_pem"]).encode())
             lines = b"".join(canonical(each) + b"\n" for each in listed)
-            if not is_signed(chain[0].public_key(), text["signature"], PURGE_DOMAIN + canonical(statement)):
+            if not is_signed(key_of(chain[0]), text["signature"], PURGE_DOMAIN + canonical(statement)):
                 raise Broken("changed: it is not signed by the centre's hub")
             if hashlib.sha256(lines).hexdigest() != statement["items_sha256"] or len(listed) != statement["items"]:
                 raise Broken("changed: its list is not the one that was signed")
-        except (Broken, KeyError, TypeError, IndexError) as broken:
-            self.say(WRONG, str(item["name"]), str(broken)[:300])
+        except Exception as broken:
+            self.say(WRONG, str(item["name"]), f"it is no certificate of a purge: {broken}")
             return set()
         self.pool += chain
         self.sealer(
@@ -557,13 +596,15 @@ class Verifier:
     # --- audit log
 
     def audit(self) -> None:
-        """Each entry has the hash that its own words make."""
+        """Each entry has the hash that its own words make, and that a countersignature stands for."""
         names = ("audit_id", "at_utc_ms", "who", "role", "deed", "object", "detail", "address", "prev")
         entries, last = parsed(self.read(AUDIT), list), 0
         for entry in entries:
             text = json.dumps([entry[name] for name in names], separators=(",", ":"), ensure_ascii=False)
             if hashlib.sha256(AUDIT_DOMAIN + text.encode()).hexdigest() != entry["hash"]:
                 self.say(WRONG, f"audit entry {entry['audit_id']}", "changed: it does not have its hash")
+            if self.audit_heads.get(entry["audit_id"], entry["hash"]) != entry["hash"]:
+                self.say(WRONG, f"audit entry {entry['audit_id']}", "changed: another one was countersigned")
             if entry["audit_id"] <= last:
                 self.say(WRONG, f"audit entry {entry['audit_id']}", f"reordered: it stands behind entry {last}")
             last = entry["audit_id"]
@@ -606,13 +647,33 @@ def root_by(leaf: bytes, index: int, count: int, path: list[bytes]) -> bytes | N
     return result if last == 0 else None
 
 
-def verify(path: str, roots: list[x509.Certificate] | None = None) -> list[Line]:
-    """Every finding about a bundle. `roots`: the centre's own certificates; None: not known."""
+def stamped(text: bytes, token: bytes, tsa: str) -> Line:
+    """What `openssl ts` says of a time stamp; `tsa` is the file with the certificates that are trusted for it."""
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        data, reply = os.path.join(folder, "data"), os.path.join(folder, "reply.tsr")
+        for path, content in ((data, text), (reply, token)):
+            with open(path, "wb") as file:
+                file.write(content)
+        asked = ["openssl", "ts", "-verify", "-data", data, "-in", reply, "-CAfile", tsa]
+        shown = ["openssl", "ts", "-reply", "-in", reply, "-text"]
+        try:
+            done = [subprocess.run(words, capture_output=True, timeout=60, check=False) for words in (asked, shown)]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Line(UNPROVEN, TOKEN, f"openssl, which verifies time stamps, cannot be run: {error}")
+    if done[0].returncode != 0:
+        return Line(WRONG, TOKEN, "it is no time stamp over this manifest by the authority given with --tsa")
+    when = re.search(rb"Time stamp: (.*)", done[1].stdout)
+    return Line(OK, TOKEN, f"the manifest existed at {when[1].decode(errors='replace') if when else 'its time'}")
+
+
+def verify(path: str, roots: list[x509.Certificate] | None = None, tsa: str | None = None) -> list[Line]:
+    """Every finding about a bundle. `roots`: the centre's own certificates; None: not known. `tsa`: the file with the
+    certificates of whom to trust for time stamps."""
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            verifier = Verifier(archive, file.seek(0, 2), roots)
+            verifier = Verifier(archive, file.seek(0, 2), roots, tsa)
             verifier.run()
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, struct.error) as error:
+    except Exception as error:  # zipfile raises many kinds for what is no zip
         return [Line(WRONG, "bundle", f"it cannot be read: {str(error)[:200]}")]
     return verifier.lines
 
@@ -629,24 +690,32 @@ def main(words: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="verify", description="Verify an evidence bundle, offline.")
     options.add_argument("bundle", help="the bundle, a .zip")
     options.add_argument("--ca", help="the centre's own certificate (PEM), got from whom you trust")
+    options.add_argument("--tsa", help="whom to trust for time stamps (PEM); needs the program openssl")
     options.add_argument("--json", action="store_true", help="the same as JSON")
     given = options.parse_args(words)
     roots = None
     if given.ca:
         try:
             with open(given.ca, "rb") as file:
-                roots = x509.load_pem_x509_certificates(file.read())
+                text = file.read(MOST_TEXT_BYTES)
+            if not text.startswith(b"-----BEGIN CERTIFICATE-----"):  # a bundle has certificates in it too
+                raise ValueError("it does not begin as one")
+            roots = x509.load_pem_x509_certificates(text)
         except (OSError, ValueError) as error:
             print(f"verify: {given.ca} is no certificate in PEM: {str(error)[:100]}", file=sys.stderr)
             return 2
-    lines = sorted(verify(given.bundle, roots), key=lambda line: (OK, NOTE, UNPROVEN, WRONG).index(line.status))
+    if given.tsa and not os.path.isfile(given.tsa):
+        print(f"verify: there is no file {given.tsa}", file=sys.stderr)
+        return 2
+    order = (OK, NOTE, UNPROVEN, WRONG)
+    lines = sorted(verify(given.bundle, roots, given.tsa), key=lambda line: order.index(line.status))
     exit_code, word = verdict(lines)
     if given.json:
         print(json.dumps({"verdict": word, "lines": [line._asdict() for line in lines]}, indent=1))
         return exit_code
     for line in lines:
         print(f"{line.status:9} {line.item}: {line.says}")
-    counts = ", ".join(f"{sum(line.status == each for line in lines)} {each}" for each in (OK, NOTE, UNPROVEN, WRONG))
+    counts = ", ".join(f"{sum(line.status == each for line in lines)} {each}" for each in order)
     print(f"\n{given.bundle}: {word} ({counts})")
     return exit_code
 

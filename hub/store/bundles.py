@@ -24,9 +24,17 @@ class Film(NamedTuple):
     size_bytes: int
     began_utc_ms: int
     ended_utc_ms: int
+    began_up_ms: int
+    ended_up_ms: int
+    frames: int
     stored_utc_ms: int | None
     purged_utc_ms: int | None
     purge_number: int | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the hub has its file, as far as the store knows."""
+        return self.stored_utc_ms is not None and self.purged_utc_ms is None
 
 
 class Kept(NamedTuple):

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 
 from hub.core.access import Action
 from hub.core.board import ALERT_WORDS, words_of
 from hub.store import holds
-from hub.store.audit import Actor
 from hub.store.holds import CannotHold, Hold, Place
 from hub.web.clock import now_utc_ms
+from hub.web.deeds import actor
 from hub.web.login import may
 from hub.web.parts import parts
 
 blueprint = Blueprint("holds", __name__, url_prefix="/holds")
-
-
-def actor() -> Actor:
-    """Who calls, for the audit log."""
-    return Actor(current_user.name, current_user.role, request.remote_addr or "")
 
 
 def words(hold: Hold) -> str:

@@ -16,7 +16,7 @@ from hub.store.jobs import Job
 from hub.store.purge_plans import NoSuchPlan, Plan
 from hub.store.retention import Exam, NoSuchExam
 from hub.web.clock import now_utc_ms
-from hub.web.holds import actor
+from hub.web.deeds import actor
 from hub.web.login import may
 from hub.web.parts import parts
 

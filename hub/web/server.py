@@ -17,11 +17,12 @@ from hub.enrolment import CaFolder
 from hub.store import Store, StoreProblem
 from hub.tls import ServerTls
 from hub.web import create_app
+from hub.web.film import MOST_PLAYERS
 
 log = logging.getLogger(__name__)
 
-SPARE_THREADS = 16
-"""For everything that is not a stream: pages stay quick when every stream is taken."""
+SPARE_THREADS = 16 + MOST_PLAYERS
+"""For everything that is not a live stream: pages stay quick when every stream is taken and all film is played."""
 DEAD_VIEWER_MS = 15_000
 """A viewer whose network takes nothing for so long is gone, and its stream is free for another."""
 FILES_A_THREAD = 6

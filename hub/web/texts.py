@@ -50,6 +50,11 @@ TEXTS: dict[str, str] = {
     "logged_out": "You are logged out, or your rights changed. Log in again to go on.",
     "newest_incident": "The last one came at {time}.",
     "act_failed": "That did not reach the hub. Nothing was changed; try again.",
+    "film_missing": "No film from {from} to {until}.",
+    "film_end": "The film ends here.",
+    "film_none": "There is no film at the hub to play here.",
+    "film_failed": "The film cannot be loaded now. Choose a moment to try again.",
+    "film_asked": "The desk is asked to send it before all else.",
     "overtaken_acknowledged": "{name} acknowledged this at {time}, before you.",
     "overtaken_commented": "{name} wrote a comment at {time}, while you were looking.",
     "overtaken_closed": "{name} closed this at {time}, before you.",
@@ -67,11 +72,6 @@ def counted(name: str, n: int, /, **values: object) -> str:
     form = f"{name}_none" if n == 0 and f"{name}_none" in TEXTS else name
     form = f"{name}_one" if n == 1 and f"{name}_one" in TEXTS else form
     return text(form, n=n, **values)
-
-
-def visible(written: str) -> str:
-    """A stranger's text with every character that shows nothing, or turns the direction of others, made visible."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in written)
 
 
 def in_view(faces: int | None, seat: str, form: str = "") -> str:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from hub.core.review import Act, Wish
 from hub.store import incidents, jobs
+from hub.store.audit import Actor
 from hub.store.holds import Place
 from tests.browser.test_pages import CONTRAST, Visit, browser
 from tests.hub.keeping import Hall
@@ -49,7 +50,7 @@ def test_what_is_typed_as_a_reason_outlives_anothers_act(browser: Browser, hall:
     page.fill("#hold-reason", "the candidate appealed")
     expect(page.locator("body[data-feed=streaming]")).to_be_attached()
     wish = Wish(act=Act.COMMENT, who="Grace", seen_version=1, seen_events=0, text="I look at it too", verdict=None)
-    incidents.act(hall[1].store, 1, wish, now_ms())
+    incidents.act(hall[1].store, 1, wish, now_ms(), Actor("Grace", "proctor"))
     expect(page.get_by_text("I look at it too")).to_be_visible()
     expect(page.locator("#hold-reason")).to_have_value("the candidate appealed")
     page.get_by_role("button", name="Hold", exact=True).click()

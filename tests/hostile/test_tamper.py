@@ -16,10 +16,10 @@ from cryptography import x509
 from hub.evidence import verify
 from hub.evidence.verify import WRONG
 from tests import tampering
-from tests.bundles import recorded
+from tests.bundles import filmed, recorded
 from tests.tampering import Members
 
-EACH = 6
+EACH = 4
 
 
 class Bundles(NamedTuple):
@@ -32,7 +32,7 @@ class Bundles(NamedTuple):
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundles]:
     """A seat's bundle, and the one of the desk beside it."""
     path = tmp_path_factory.mktemp("centre")
-    centre = recorded(path)
+    centre = recorded(path / "centre", segments=6, films=filmed(path / "film", 6))
     centre.bundle_of_seat("A1", path / "ours.zip")
     centre.bundle_of_seat("A2", path / "other.zip")
     roots = verify.certificates_in(centre.root.read_bytes())

@@ -1,6 +1,7 @@
 """A centre to look at: seats in every state, written to a real store and live folder as ingest would leave them.
 
-`python -m tests.hub.seed DATABASE LIVE_FOLDER SEATS` fills one and keeps its desks alive until interrupted.
+`python -m tests.hub.seed DATABASE LIVE_FOLDER SEATS [STORAGE]` fills one, with real film where a storage folder is
+named, and keeps its desks alive until interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,17 @@ import msgspec
 import numpy as np
 
 from agent import wire
+from agent.core.segments import ClosedSegment
 from agent.wire import Heartbeat, Instant, Lamp
 from hub import passwords
 from hub.core.access import Role
+from hub.evidence.storage import LocalStorage, Storage
 from hub.live import LiveFolder
 from hub.store import Store, people
+from hub.store.audit import Actor
+from tests.film import record
 
+SEED = Actor("seed", "terminal")
 PORTRAITS = [Path("models/files") / name for name in ("astronaut.png", "grace_hopper.jpg")]
 RULES = {"seat_empty": (10, 3), "more_than_one_face": (3, 5), "camera_covered": (3, 2)}
 LAMPS = {"recording": "#2fbf71", "attention": "#ffb000", "fault": "#ff2020", "waiting": "#4060ff", "no_hub": "#a040ff"}
@@ -64,6 +71,20 @@ def jpeg(number: int, step: int = 0) -> bytes:
     return bytes(data.tobytes())
 
 
+@functools.lru_cache(maxsize=8)
+def film_of(number: int, seconds: float = 10.0) -> list[tuple[ClosedSegment, bytes]]:
+    """That view as film, through the desk's own encoder and files: what the desk's record says, and the file."""
+    views = [picture(number, step) for step in range(3)]
+
+    def draw(frame: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        view = views[frame // 8 % 3].copy()
+        cv2.putText(view, f"{frame / 15:04.1f}", (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+        return view
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [(closed, path.read_bytes()) for closed, path in record(Path(folder), seconds, picture=draw)]
+
+
 class Centre:
     """Writes what desks would have caused."""
 
@@ -90,7 +111,7 @@ class Centre:
             connection.execute(sql, values)
 
     def person(self, name: str, password: str, role: Role) -> None:
-        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms())
+        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms(), by=SEED)
 
     def room(self, name: str, exam: str | None = "Structural Mechanics II", mode: str = "automated") -> int:
         room = self.insert("rooms", name=name)
@@ -366,19 +387,143 @@ class Centre:
             seq=number + 1,
         )
 
-    def gap(self, unit: str, cause: str = "power_or_crash", length_ms: int = 14_000) -> None:
-        began = now_ms() - 900_000
+    def bundle(
+        self, wish: dict[str, Any], state: str = "done", who: str = "Ada", *, content: bytes = b"", **values: Any
+    ) -> int:
+        """An evidence bundle as the worker would have left its job; `values` are columns of `jobs`. The file of one
+        that is done is `made(storage, number, content)`."""
+        is_over = state in ("done", "failed", "cancelled")
+        told = {"purpose": "An appeal", "recipient": "Examination board", **wish}
+        result = {"file": "1.zip", "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        columns = {
+            "kind": "bundle",
+            "wish": msgspec.json.encode(told).decode(),
+            "asked_by": who,
+            "asked_utc_ms": now_ms() - 60_000,
+            "state": state,
+            "ended_utc_ms": now_ms() - 5_000 if is_over else None,
+            "result": msgspec.json.encode(result).decode() if state == "done" else None,
+        }
+        return self.insert("jobs", **{**columns, **values})
+
+    def made(self, storage: Path, number: int, content: bytes) -> Path:
+        """The file of a finished bundle."""
+        path = storage / "bundles" / f"{number}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def gap(
+        self,
+        unit: str,
+        cause: str = "power_or_crash",
+        length_ms: int = 14_000,
+        *,
+        began_utc_ms: int | None = None,
+        sitting: str = "sitting-1",
+        detail: str = "",
+    ) -> None:
+        began = now_ms() - 900_000 if began_utc_ms is None else began_utc_ms
+        self.execute(
+            """insert into gaps (unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail,
+                seat, received_utc_ms)
+            values (:unit, 1, 9000 + (select count(*) from gaps), :sitting, :began, :ended, :cause, 1, :detail,
+                coalesce((select label from seats where unit = :unit), ''), :ended)""",
+            unit=unit,
+            sitting=sitting,
+            began=began,
+            ended=began + length_ms,
+            cause=cause,
+            detail=detail,
+        )
+
+    def film(
+        self,
+        storage: Storage | None,
+        unit: str,
+        began_utc_ms: int,
+        seconds: float,
+        *,
+        sitting: str = "sitting-1",
+        seat: str | None = None,
+        boot: int = 1,
+        number: int = 0,
+    ) -> list[ClosedSegment]:
+        """Real film of the view `number`, as a desk records it: in the storage, or with None still on the desk. Whole
+        files of 2 s; the newest ones of the reel come again when it is longer than the reel."""
+        made: list[ClosedSegment] = []
+        reel = film_of(number)
+        at_ms = 0
+        while at_ms < seconds * 1000:
+            part, data = reel[len(made) % len(reel)]
+            if storage is not None and len(made) < len(reel):
+                with tempfile.NamedTemporaryFile(delete=False) as file:
+                    file.write(data)
+                storage.put(part.sha256, Path(file.name))
+                Path(file.name).unlink(missing_ok=True)
+            began, up = began_utc_ms + at_ms, began_utc_ms - 1_600_000_000_000 + at_ms
+            length_ms = part.ended_up_ms - part.began_up_ms
+            closed = msgspec.structs.replace(
+                part,
+                name=f"b{boot:06}-{up}-t{began}.ts",
+                boot=boot,
+                sitting=sitting,
+                began_utc_ms=began,
+                ended_utc_ms=began + length_ms,
+                began_up_ms=up,
+                ended_up_ms=up + length_ms,
+            )
+            made.append(closed)
+            at_ms += length_ms
+        label = self.units[unit][1] if seat is None and unit in self.units else seat or ""
+        self._keep(made, unit, label, is_stored=storage is not None)
+        return made
+
+    def _keep(self, made: list[ClosedSegment], unit: str, seat: str, is_stored: bool) -> None:
+        rows = [
+            msgspec.structs.asdict(closed)
+            | {
+                "unit": unit,
+                "seat": seat,
+                "seq": closed.began_up_ms + 1,
+                "stored_utc_ms": closed.ended_utc_ms + 4_000 if is_stored else None,
+            }
+            for closed in made
+        ]
+        columns = ", ".join(rows[0])
+        marks = ", ".join(f":{name}" for name in rows[0])
+        with self.store.write() as connection:
+            connection.executemany(f"insert into segments ({columns}) values ({marks})", rows)
+            if is_stored:
+                connection.executemany(
+                    "insert into blobs values (:sha256, :size_bytes, :stored_utc_ms) on conflict do nothing", rows
+                )
+
+    def observed(self, unit: str, began_utc_ms: int, *spans: tuple[float, str, int]) -> None:
+        """What the desk saw, one after the other: (seconds, seat state, faces)."""
+        at_ms, told = 0, []
+        for seconds, seat, faces in spans:
+            told.append(wire.Span(at_ms, int(seconds * 1000), seat, faces))
+            at_ms += int(seconds * 1000)
+        body = wire.Observed(
+            sitting="sitting-1",
+            began=Instant(began_utc_ms, 1),
+            ended=Instant(began_utc_ms + at_ms, 1 + at_ms),
+            looks=at_ms // 200,
+            spans=tuple(told),
+        )
+        self._alerts += 1
         self.insert(
-            "gaps",
+            "records",
             unit=unit,
             boot=1,
-            seq=9000,
-            sitting="sitting-1",
-            began_utc_ms=began,
-            ended_utc_ms=began + length_ms,
-            cause=cause,
-            is_length_known=1,
-            detail="",
+            seq=100_000 + self._alerts,
+            kind="observed",
+            header="{}",
+            body=msgspec.json.encode(body).decode(),
+            signature="0" * 128,
+            hash="0" * 64,
+            received_utc_ms=began_utc_ms + at_ms + 500,
         )
 
     def _evidence(self, unit: str, number: int, at: Instant) -> str:
@@ -396,6 +541,27 @@ class Centre:
             received_utc_ms=at.utc_ms + 200,
         )
         return sha256
+
+
+def fill_film(centre: Centre, storage: Storage, units: list[str]) -> None:
+    """Film of the last 42 minutes for three seats: one whole with holes, one half on its desk, one removed by rule."""
+    now = now_ms()
+    began = now - 42 * 60_000
+    first, second, third = units[1], units[2], units[5 % len(units)]
+    centre.film(storage, first, began, 41.5 * 60, number=1)
+    hole = (began + 600_000, began + 660_000)
+    centre.execute(
+        "delete from segments where unit = :u and began_utc_ms between :a and :b", u=first, a=hole[0], b=hole[1]
+    )
+    centre.gap(first, "camera_lost", 60_000, began_utc_ms=hole[0], detail="/dev/video0 does not answer")
+    centre.film(storage, second, began + 300_000, 20 * 60, number=2)
+    centre.film(None, second, began + 300_000 + 20 * 60_000, 16 * 60, number=3)
+    centre.film(storage, third, began, 20 * 60, number=5)
+    centre.execute("update segments set purged_utc_ms = 1, purge_number = 7 where unit = :u", u=third)
+    for unit in (first, second):
+        for minute in range(40):
+            seen = (30, "face", 1), (10, "face", 2), (8, "somebody", 0), (9, "empty", 0), (3, "unknown", 0)
+            centre.observed(unit, began + minute * 60_000, *seen)
 
 
 def fill(centre: Centre, seats: int) -> list[str]:
@@ -428,8 +594,6 @@ def fill(centre: Centre, seats: int) -> list[str]:
 
 def _trouble(centre: Centre, units: list[str]) -> list[str]:
     centre.alert(units[1], "more_than_one_face", age_ms=95_000, still=1)
-    for number in range(12):
-        centre.segment(units[1], number)
     centre.gap(units[1])
     centre.fault(units[3], "camera_lost", "/dev/video0 does not answer", age_ms=130_000)
     centre.heartbeat(units[3], state="stopped", lamp="fault", faces=None, capture_fps=None)
@@ -478,6 +642,8 @@ def main() -> None:
     centre.person("ada", "correct horse battery", Role.PROCTOR)
     centre.person("root", "correct horse battery", Role.ADMIN)
     units = fill(centre, seats)
+    if len(sys.argv) > 4 and len(units) >= 6:
+        fill_film(centre, LocalStorage(Path(sys.argv[4]) / "film"), units)
     step = 0
     print("seeded", flush=True)
     while True:

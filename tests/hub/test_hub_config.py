@@ -43,7 +43,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "postgresql://x"),
         ("RECORDING_FORMAT", "avi"),
-        ("RECORDING_FORMAT", "mkv"),
         ("EMS_ZONE", "Europe/Nowhere"),
         ("EMS_ZONE", "../etc/passwd"),
         ("PROCTORING_MODE", "strict"),

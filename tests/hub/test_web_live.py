@@ -16,7 +16,7 @@ from hub.live import LiveFolder
 from hub.store import people
 from hub.web.stills import KEPT_BEATS, Stills
 from hub.web.tail import RING_EVENTS, Tail
-from tests.hub.seed import Centre, jpeg, now_ms
+from tests.hub.seed import SEED, Centre, jpeg, now_ms
 from tests.hub.website import Site, site, token
 from tests.support import wait_for
 
@@ -172,7 +172,7 @@ def test_a_stream_ends_with_its_log_in_within_five_seconds(place: Site, end: str
     if end == "log-out":
         client.post("/logout", data={"csrf_token": token(client, "/")})
     elif end == "closed":
-        people.set_active(place.store, "Ada", False)
+        people.set_active(place.store, "Ada", False, 1, SEED)
     else:
         place.centre.execute("update users set role = 'admin', epoch = epoch + 1 where name = 'Ada'")
     began = now_ms()
@@ -302,6 +302,18 @@ def test_health_asks_for_the_worker_where_one_was_started(place: Site) -> None:
         place.centre.folder.put_worker(told, now)
         checks = got(client, "/healthz")["checks"]
         assert (checks["worker"], checks["clock"]) == expected
+
+
+def test_the_newest_countersignature_is_shown(place: Site) -> None:
+    """Its short code stands on the Live page and in the health report, with its time; without one there is nothing."""
+    client = place.client("Ada")
+    assert "Countersigned" not in client.get("/").text
+    told = {"number": 7, "at_utc_ms": 1_800_000_000_000, "code": "7ZK4-0QXW"}
+    place.centre.worker(countersigned=told)
+    page = client.get("/").text
+    assert "Countersigned at" in page
+    assert "<code>7ZK4-0QXW</code>" in page
+    assert got(client, "/healthz")["countersigned"] == told
 
 
 def test_metrics_tell_the_state_and_no_names(place: Site) -> None:

@@ -20,13 +20,20 @@ from werkzeug.test import TestResponse
 
 from hub.config import Settings
 from hub.core.access import Role
+from hub.evidence.storage import LocalStorage
 from hub.store import Store
 from hub.web import create_app
 from tests.hub.seed import Centre
 from tests.support import wait_for
 
 PASSWORD = "correct horse battery"
-PEOPLE = {"Ada": Role.PROCTOR, "Grace": Role.PROCTOR, "Tim": Role.TECHNICIAN, "Root": Role.ADMIN}
+PEOPLE = {
+    "Ada": Role.PROCTOR,
+    "Grace": Role.PROCTOR,
+    "Tim": Role.TECHNICIAN,
+    "Olga": Role.AUDITOR,
+    "Root": Role.ADMIN,
+}
 
 
 class Site:
@@ -69,9 +76,15 @@ def settings(folder: Path, **values: object) -> Settings:
             "secret_key": "k" * 40,
             "database_url": f"sqlite:///{folder}/hub.db",
             "live_path": str(folder / "live"),
+            "storage_path": str(folder / "storage"),
             **values,
         }  # type: ignore[arg-type]
     )
+
+
+def film_storage(folder: Path) -> LocalStorage:
+    """Where the pages over `folder` find their film."""
+    return LocalStorage(folder / "storage" / "film")
 
 
 @contextlib.contextmanager
@@ -111,6 +124,7 @@ def served(folder: Path, **values: str) -> Iterator[tuple[str, Centre]]:
         "SECRET_KEY": "k" * 40,
         "DATABASE_URL": f"sqlite:///{folder}/hub.db",
         "EMS_LIVE_PATH": str(folder / "live"),
+        "STORAGE_PATH": str(folder / "storage"),
         "EMS_WEB_PORT": str(port),
         **values,
     }

@@ -8,7 +8,8 @@ select distinct told.unit, units.public_key from (
 
 -- name: bundle_segments(unit, sitting, seat, since, until)
 -- Of a stretch; one that a clock step turned round counts from its lower to its higher time.
-select unit, name, boot, seq, sha256, size_bytes, began_utc_ms, ended_utc_ms, stored_utc_ms, purged_utc_ms, purge_number
+select unit, name, boot, seq, sha256, size_bytes, began_utc_ms, ended_utc_ms, began_up_ms, ended_up_ms, frames,
+    stored_utc_ms, purged_utc_ms, purge_number
 from segments
 where unit = :unit and sitting = :sitting and seat in (:seat, '')
     and min(began_utc_ms, ended_utc_ms) < :until and max(began_utc_ms, ended_utc_ms) > :since

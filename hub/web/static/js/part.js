@@ -1,6 +1,7 @@
 // An incident inside a page: shown, renewed when somebody changes it, and acted on without leaving the page.
 
 import { fetchPart, notice, t } from "./base.js";
+import { keepFilm, startFilm } from "./film.js";
 
 export function partOf(page) {
   return page?.getElementById("incident") ?? null;
@@ -10,6 +11,7 @@ export function partOf(page) {
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
   const fresh = document.adoptNode(part);
+  const goOn = old && old.dataset.id === fresh.dataset.id ? keepFilm(old, fresh) : () => {};
   if (old && keepTyped && old.dataset.id === fresh.dataset.id) {
     const typed = old.querySelector("textarea");
     const place = fresh.querySelector("textarea");
@@ -29,6 +31,8 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
     }
   } else holder.replaceChildren(fresh);
+  goOn();
+  startFilm(holder);
   const form = holder.querySelector("form.act");
   if (form) form.addEventListener("submit", (event) => send(event, holder));
 }
