@@ -7,15 +7,25 @@ Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `che
 from __future__ import annotations
 
 import signal
-import socket
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
 
 import click
 
-from hub import cli_audit, cli_broker, cli_ca, cli_evidence, cli_plans, cli_time, cli_units
+from hub import (
+    cli_audit,
+    cli_backup,
+    cli_broker,
+    cli_ca,
+    cli_check,
+    cli_evidence,
+    cli_import,
+    cli_plans,
+    cli_retention,
+    cli_time,
+    cli_units,
+)
 from hub.core.access import Role
 from hub.store import Store
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
@@ -199,48 +209,15 @@ main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_audit.audit_group)
+main.add_command(cli_check.check)
+main.add_command(cli_import.import_card)
+main.add_command(cli_backup.backup)
+main.add_command(cli_backup.restore)
+main.add_command(cli_retention.retention_group)
+main.add_command(cli_retention.hold)
 main.add_command(cli_evidence.seal)
 main.add_command(cli_evidence.bundle)
 main.add_command(cli_evidence.verify_bundle)
-
-
-# --- check ----------------------------------------------------------------------------------------------------------
-
-
-@main.command()
-def check() -> None:
-    """Look the hub over: SQLite, the store, the desks' chains, the authority, the broker."""
-    settings = read_settings()
-    from hub.store import checking
-
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
-    findings = []
-    race = "has the WAL-reset race; writers take turns" if checking.has_wal_reset_race() else "sound"
-    click.echo(f"SQLite {sqlite3.sqlite_version}: {race}")
-    with opened(settings) as store:
-        damage = checking.damage(store)
-        findings += [f"store: {line}" for line in damage]
-        click.echo(f"store {store.path}: {'DAMAGED' if damage else 'sound'}")
-        click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checking.counts(store).items()))
-        for chain in checking.chains(store):
-            click.echo(f"{chain.unit}: {chain.records} records")
-            for (boot, seq), what in [(name, "the record before it is not here") for name in chain.missing] + [
-                (name, "a second record with the same predecessor") for name in chain.forks
-            ]:
-                findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
-        findings += cli_evidence.findings(store)
-    findings += cli_ca.findings(settings, now_utc_ms())
-    broker = f"{settings.broker_host}:{settings.broker_port}"
-    try:
-        socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()
-        click.echo(f"broker {broker}: reachable")
-    except OSError as error:
-        findings.append(f"broker {broker}: not reachable ({error.strerror or error})")
-    for finding in findings:
-        click.echo(finding, err=True)
-    if findings:
-        sys.exit(3)
 
 
 if __name__ == "__main__":

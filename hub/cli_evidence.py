@@ -14,8 +14,7 @@ from hub.core.audit import Deed
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.evidence.seal import open_seal
 from hub.store import Store, audit, countersigned
-from hub.store.audit import Actor
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings, who_is_here
 
 DAY_MS = 86_400_000
 
@@ -116,7 +115,7 @@ def _build(wish: dict[str, object], out: Path) -> None:
         try:
             scope = bundle_jobs.scope_of(store, wish, now_utc_ms())
             seal, storage = open_seal(CaFolder(settings.ca_path)), open_storage(settings)
-            audit.note(store, Actor(who, "admin"), Deed.ASKED_FOR_BUNDLE, scope.objects[0], now_utc_ms(), wish)
+            audit.note(store, actor_here(), Deed.ASKED_FOR_BUNDLE, scope.objects[0], now_utc_ms(), wish)
             stamp = bundle_jobs.stamp_of(settings)
             builder = Builder(store, storage, seal, scope, now_utc_ms(), _tell, zone, stamp)
             made = builder.build(out, Asked(who, str(wish["why"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from hub.evidence.purging import CannotPurge, Tools
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import CannotDo, Work
-from hub.store import purge_plans
+from hub.store import jobs, purge_plans
 from hub.store.audit import Actor
 from hub.store.purge_plans import NoSuchPlan, WorldChanged
 
@@ -26,6 +27,15 @@ def wish_of(actor: Actor, **more: Any) -> dict[str, Any]:
 
 def _actor(wish: Mapping[str, Any]) -> Actor:
     return Actor(str(wish["who"]), str(wish["role"]), str(wish["address"]))
+
+
+def ask(connection: sqlite3.Connection, plan_id: int, actor: Actor, now_utc_ms: int) -> int:
+    """Have a plan applied, within the caller's write turn; answers the job's number. What is asked for already, and not
+    done yet, is not asked for twice."""
+    open_job = jobs.open_for(connection, PURGE, "plan_id", plan_id)
+    if open_job is not None:
+        return open_job
+    return jobs.add(connection, PURGE, wish_of(actor, plan_id=plan_id), actor.who, now_utc_ms)
 
 
 def plan(work: Work) -> Mapping[str, Any]:

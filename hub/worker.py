@@ -26,7 +26,9 @@ from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
+from hub.evidence import pairing
 from hub.evidence.countersigning import Countersigner
+from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.store import Store, StoreProblem, certificates, enrolling, film, planning
@@ -227,6 +229,17 @@ class Worker:
             log.warning("the worker's state cannot be shown: %s", error)
 
 
+def _pair(settings: Settings, store: Store, now_utc_ms: int) -> None:
+    """Have store and storage know each other, and remove copies that a dead process has left; a storage that cannot be
+    used now stops nothing else."""
+    try:
+        storage = open_storage(settings)
+        pairing.pair(settings, storage, now_utc_ms, store)
+        storage.clean(now_utc_ms)
+    except StorageProblem as problem:
+        log.error("the storage cannot be used: %s", problem)
+
+
 def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]) -> None:
     """Run the worker until `stop` is set. Raises WorkerProblem when it cannot run."""
     try:
@@ -235,6 +248,7 @@ def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]
         raise WorkerProblem(str(problem)) from None
     try:
         with alone(settings.database_path, "worker"):
+            _pair(settings, store, now_utc_ms())
             log.info("at work on %s, with the authority in %s", settings.database_path, settings.ca_path)
             Worker(settings, store, now_utc_ms).run(stop)
     except AlreadyRuns as problem:

@@ -18,9 +18,8 @@ from hub.evidence.bundle_extras import Asked
 from hub.evidence.countersigning import countersign_if_due
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import LocalStorage
-from hub.ingest import heads
-from hub.ingest.commit import show_records
-from hub.store import Store, intake, planning
+from hub.store import Store, heads, intake, planning
+from hub.store.taking import show_records
 from hub.worker import certify
 from tests.film import record
 from tests.hub.authorities import NOW, csr, made_folder, request

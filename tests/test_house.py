@@ -94,6 +94,26 @@ def _as_written(default: object) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
+def test_one_function_deletes_film() -> None:
+    """Nothing else in the hub removes a file from a storage, and no SQL but the purge's marks a segment purged or lets
+    a picture go."""
+    callers = set()
+    for path in (ROOT / "hub").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if is_call and node.func.attr in ("delete", "delete_many"):  # type: ignore[attr-defined]
+                callers.add((str(path.relative_to(ROOT)), ast.unparse(node.func)))  # type: ignore[attr-defined]
+    assert {caller for caller in callers if caller[0] != "hub/evidence/s3.py"} == {
+        ("hub/evidence/purging.py", "storage.delete_many")
+    }
+    assert {name for path, name in callers if path == "hub/evidence/s3.py"} <= {"obstore.delete"}
+    for path in (ROOT / "hub" / "store" / "queries").glob("*.sql"):
+        text = path.read_text()
+        found = re.findall(r"set purged_utc_ms|delete from (?:segments|stills|holds|purge\w*)\b", text)
+        allowed = ["set purged_utc_ms", "delete from purge_parts", "delete from purge_plans", "delete from stills"]
+        assert sorted(found) == (sorted(allowed) if path.name == "purging.sql" else []), path.name
+
+
 def test_every_alert_kind_has_its_place() -> None:
     """A kind is judged by a condition or named here as raised otherwise or not yet, and the pages have words for it."""
     elsewhere = {wire.AlertKind.HELP_REQUESTED}  # the button

@@ -19,7 +19,7 @@ from hub.core.retention import BadRule, Facts
 FORMAT = "ems-purge-certificate-1"
 DOMAIN = b"ems-purge-certificate-v1\n"
 SEGMENT, STILL = "segment", "still"
-MOST_TOLD = 20
+MOST_TOLD = 5
 """Changes named one by one when a plan is refused."""
 
 
@@ -173,8 +173,10 @@ def moved(part: Part, now: Standing | None) -> str:
         return f"{where}: the rule of {part.exam} was changed"
     if now.place.results_utc_ms != part.results_utc_ms:
         return f"{where}: the date of the results of {part.exam} was changed"
-    if now.due_utc_ms != part.due_utc_ms:
+    if now.due_utc_ms is None:
         return f"{where}: {now.why}"
+    if now.due_utc_ms != part.due_utc_ms:
+        return f"{where}: it falls due at another time now, {now.why}"
     return ""
 
 

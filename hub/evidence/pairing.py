@@ -15,6 +15,7 @@ import msgspec
 
 from hub.config import Settings
 from hub.evidence.storage import LABEL_FILE, OpenStorage, StorageProblem, WrongStorage, write_whole
+from hub.store import Store, reconciling
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -40,14 +41,14 @@ def expected_label(settings: Settings) -> bytes | None:
         raise StorageProblem(f"{path}: {error.strerror or error}") from None
 
 
-def pair(settings: Settings, storage: OpenStorage, now_utc_ms: int, *, has_film: bool) -> None:
-    """Label store and storage where neither is yet, and where a store that knows no film (`has_film` False) meets
-    film: a new store beside what an old one has left. Raises WrongStorage when they are not a pair, StorageProblem."""
+def pair(settings: Settings, storage: OpenStorage, now_utc_ms: int, store: Store) -> None:
+    """Label store and storage where neither is yet, and where a store that knows no film meets film: a new store beside
+    what an old one has left. Raises WrongStorage when they are not a pair, StorageProblem."""
     path = label_path(settings.database_path)
     ours, theirs = expected_label(settings), storage.label()
     if ours is not None and ours != theirs:
         raise WrongStorage(f"{storage.place} is not the storage that the store {settings.database_path} belongs to")
-    if ours is None and theirs is not None and has_film:
+    if ours is None and theirs is not None and reconciling.has_film(store):
         raise WrongStorage(
             f"{storage.place} belongs to another store than {settings.database_path}, which has film of its own: "
             "correct STORAGE_PATH or S3_ENDPOINT"

@@ -38,7 +38,7 @@ from hub.store.purging import Purge
 
 log = logging.getLogger(__name__)
 
-TURN_MS = 40
+TURN_MS = 25
 """How long the turn to write is held, about: who waits for it meanwhile is ingest, with alerts."""
 FIRST, MOST = 200, 1_000
 """Files of the first turn, and of the largest."""

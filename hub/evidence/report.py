@@ -91,7 +91,7 @@ class IncidentTold(NamedTuple):
 
 
 class MissingTold(NamedTuple):
-    """A stretch without recording. `told`: in words, whether and when a person could see it; '' nobody knows."""
+    """A stretch without recording. `told`: in words, where and when a person could see it; '' nobody was told."""
 
     from_utc_ms: int
     until_utc_ms: int
@@ -173,6 +173,7 @@ def render(values: ReportValues) -> str:
         moment=lambda utc_ms: moment(utc_ms, zone),
         clock=lambda utc_ms: DASH if utc_ms is None else f"{_at(utc_ms, zone):%H:%M:%S}",
         bars=_bars(values),
+        due=_due(values),
     )
 
 
@@ -218,6 +219,14 @@ def _bars(values: ReportValues) -> list[tuple[float, float]]:
         if high > low:
             found.append((round(low, 2), round(high - low, 2)))
     return found
+
+
+def _due(values: ReportValues) -> float:
+    """How far on the bar the time reaches of which something is known."""
+    whole = max(values.until_utc_ms - values.from_utc_ms, 1)
+    ends = [end for _, end in values.coverage.recorded] + [each.until_utc_ms for each in values.coverage.missing]
+    known = max(ends, default=values.from_utc_ms) - values.from_utc_ms
+    return round(min(max(known, 0), whole) * BAR_PX / whole, 2)
 
 
 def _of_kind(kind: str) -> str:

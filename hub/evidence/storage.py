@@ -129,7 +129,7 @@ class LocalStorage:
                 return
             if (free := self.free_bytes()) is not None and free < size_bytes:
                 raise StorageFull(f"{self._folder}: {max(free, 0)} bytes are free above the reserve")
-            _make_folder(target.parent)
+            make_folder(target.parent)
             _put_in_place(source, target)
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -183,7 +183,7 @@ class LocalStorage:
     def free_bytes(self) -> int | None:
         try:
             self._recognise()
-            _make_folder(self._folder)
+            make_folder(self._folder)
             space = os.statvfs(self._folder)
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -199,7 +199,7 @@ class LocalStorage:
 
     def set_label(self, label: bytes) -> None:
         try:
-            _make_folder(self._folder)
+            make_folder(self._folder)
             write_whole(self._folder / LABEL_FILE, label)
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -268,7 +268,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o640) -> None:
     beside = _beside(path)
     try:
         beside.write_bytes(data)
-        os.chmod(beside, mode)
+        _settle(beside, mode)
         _sync(beside)
         beside.replace(path)
     finally:
@@ -281,7 +281,7 @@ def copy_whole(source: Path, target: Path, mode: int = 0o440) -> None:
     beside = _beside(target)
     try:
         shutil.copyfile(source, beside)
-        os.chmod(beside, mode)
+        _settle(beside, mode)
         _sync(beside)
         beside.replace(target)
     finally:
@@ -295,7 +295,7 @@ def _beside(path: Path) -> Path:
 
 def _put_in_place(source: Path, target: Path) -> None:
     """Until the file has its name, `source` stays: whatever fails can be tried again."""
-    os.chmod(source, 0o440)
+    _settle(source, 0o440, target.parent)
     _sync(source)
     try:
         source.replace(target)
@@ -307,6 +307,15 @@ def _put_in_place(source: Path, target: Path) -> None:
     _sync(target.parent)
 
 
+def _settle(path: Path, mode: int, folder: Path | None = None) -> None:
+    """Give it its mode, and when root does this at the terminal, the owner of the folder that it goes to: the hub's own
+    account must read it."""
+    os.chmod(path, mode)
+    if os.geteuid() == 0:
+        owner = (folder or path.parent).stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def _is_film(entry: os.DirEntry[str]) -> bool:
     folder = Path(entry.path).parent.name
     return (
@@ -316,10 +325,12 @@ def _is_film(entry: os.DirEntry[str]) -> bool:
     )
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make it, and those above it, to last. Raises OSError."""
     if not folder.is_dir():
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(mode=0o750, exist_ok=True)
+        _settle(folder, 0o750)
         _sync(folder.parent)
 
 

@@ -2,7 +2,7 @@
 
 A job's wish names an incident (`incident_id`) or a seat of a sitting (`sitting`, `seat_id`), with `purpose` and
 `recipient`. The builder is told the same in its own words: `incident`, or `sitting` and the seat's label `seat`, and
-`why`. The result is `{"file": name, "size_bytes": n, "sha256": hash}`, a file of `hub.evidence.bundle_folder`.
+`why`. The result is `{"file": name, "size_bytes": n, "sha256": hash, "kept_until_utc_ms": n}`.
 """
 
 from __future__ import annotations

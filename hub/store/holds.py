@@ -118,6 +118,13 @@ def listed(store: Store, *, is_standing: bool = False, limit: int = MOST_LISTED)
         return [_hold(row) for row in QUERIES.holds_all(connection, is_standing=is_standing, limit=limit)]
 
 
+def sittings(store: Store) -> list[tuple[str, str, str]]:
+    """(sitting, exam, room) of those that may be held, the newest first."""
+    with store.read() as connection:
+        rows = QUERIES.holdable_sittings(connection, limit=MOST_LISTED)
+        return [(row["sitting"], row["exam"], row["room"]) for row in rows]
+
+
 def over_incident(connection: sqlite3.Connection, incident_id: int) -> list[Hold]:
     """The standing holds that cover an incident: on it, on one merged into it, on its seat or sitting."""
     return [_hold(row) for row in QUERIES.holds_over_incident(connection, incident_id=incident_id)]

@@ -52,6 +52,12 @@ def one(store: Store, job_id: int) -> Job:
     return of_row(row)
 
 
+def open_for(connection: sqlite3.Connection, kind: str, field: str, value: int) -> int | None:
+    """The job of that kind that waits or runs and whose wish has this value in this field."""
+    row: Row | None = QUERIES.job_open_for(connection, kind=kind, path=f"$.{field}", value=value)
+    return None if row is None else int(row["job_id"])
+
+
 def newest(store: Store, kind: str = "", limit: int = 50) -> list[Job]:
     """The jobs asked for last, newest first; of one kind where given."""
     with store.read() as connection:

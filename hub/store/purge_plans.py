@@ -175,7 +175,7 @@ def states(connection: Any, part: Part, found: Sequence[Item]) -> list[tuple[int
         names = [item.name for item in found if item.kind == kind]
         if names:
             text = msgspec.json.encode(names).decode()
-            rows: Iterable[Row] = query(connection, sitting=part.sitting, unit=part.unit, names=text)
+            rows: Iterable[Row] = query(connection, sitting=part.sitting, unit=part.unit, seat=part.seat, names=text)
             known |= {(kind, row["name"]): row for row in rows}
     return [_state(item, known.get((item.kind, item.name))) for item in found]
 

@@ -25,10 +25,12 @@ from hub.web import (
     film,
     film_pages,
     health,
+    holds,
     incidents,
     live,
     login,
     people,
+    retention,
     seats,
     security,
     sittings,
@@ -72,7 +74,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles):
+    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)

@@ -5,16 +5,17 @@ Each says what for and for whom; both go into the bundle's manifest and the audi
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from hub import bundle_jobs
 from hub.core.access import Action, Role
 from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS
-from hub.evidence import bundle_folder
 from hub.store import bundle_requests as store
 from hub.store import incidents, jobs
 from hub.store.bundle_requests import CannotAsk
@@ -58,8 +59,10 @@ def _state(job: Job) -> str:
     return "cancelling" if job.is_cancel_wanted and job.state in ("waiting", "running") else job.state
 
 
-def _file(job: Job) -> Any:
-    return bundle_folder.file_of(parts().settings, str((job.result or {}).get("file", "")))
+def _file(job: Job) -> Path | None:
+    """Where the finished bundle lies, as long as it does."""
+    path = bundle_jobs.path_of(parts().settings, job.job_id).absolute()
+    return path if path.is_file() and not path.is_symlink() else None
 
 
 def _may_cancel(job: Job) -> bool:
@@ -158,9 +161,14 @@ def download(job_id: int) -> ResponseReturnValue:
         return page(410, GONE)
     sha256 = str(job.result.get("sha256", ""))
     deeds.saw(Deed.DOWNLOADED_BUNDLE, store.object_of(job.wish), bundle=job_id, sha256=sha256)
-    response = send_file(path, mimetype="application/zip", as_attachment=True, download_name=path.name, etag=sha256)
+    response = send_file(path, mimetype="application/zip", as_attachment=True, download_name=_name(job), etag=sha256)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _name(job: Job) -> str:
+    """`evidence-incident-12-bundle-4.zip`: what a person finds again among their files."""
+    return f"evidence-{store.object_of(job.wish).replace(' ', '-')}-bundle-{job.job_id}.zip"
 
 
 def _one(job_id: int) -> Job:

@@ -12,6 +12,7 @@ from hub.core import explain, review
 from hub.core.access import Action
 from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
+from hub.store import holds, purging
 from hub.store import incidents as store
 from hub.web import audit, deeds
 from hub.web.clock import clock_text, now_utc_ms
@@ -97,6 +98,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         abort(404)
     looked_at = f"incident {incident_id}"
     deeds.saw(Deed.VIEWED_INCIDENT, looked_at)
+    with parts().store.read() as connection:
+        standing = holds.over_incident(connection, incident_id)
     is_part = request.headers.get("X-Part") == "1"
     return render_template(
         "_incident.html" if is_part else "incident.html",
@@ -115,6 +118,8 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         typed=typed,
         looks=audit.looks_at(looked_at) if current_user.may("see_audit") else [],
         looked_at=looked_at,
+        holds=standing,
+        purged=purging.purged_stills(parts().store, incident_id),
     )
 
 

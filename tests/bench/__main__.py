@@ -1,11 +1,11 @@
-"""`python -m tests.bench vision|ingest|fleet|tamper|bundle ...`: measurements side by side, as ratios of one run."""
+"""`python -m tests.bench NAME ...`, one of BENCHES: measurements side by side, printed as ratios of one run."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-BENCHES = ("vision", "ingest", "fleet", "tamper", "bundle")
+BENCHES = ("vision", "ingest", "fleet", "purge", "tamper", "bundle")
 
 
 def main(argv: list[str]) -> int:

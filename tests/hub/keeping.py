@@ -140,7 +140,7 @@ class Hall:
             "insert into alerts (unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms,"
             " raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms, boot, seq, body, still_sha256,"
             " received_utc_ms, incident_id) values (:unit, :alert, 'seat_empty', 'cleared', :sitting, 'Hall', :seat,"
-            " :began, :up, :began, :up, :cleared, :cleared_up, 1, :seq, '{}', :sha256, :began, :number)",
+            " :began, :up, :began, :up, :cleared, :cleared_up, 1, :seq, :body, :sha256, :began, :number)",
             unit=f"c.{seat}",
             alert=f"alert-{self._seq}",
             sitting=sitting,
@@ -152,6 +152,7 @@ class Hall:
             seq=self._seq,
             sha256=sha256,
             number=number,
+            body='{"rule":{"raise_s":10,"clear_s":3}}',
         )
         if picture is not None:
             self.execute(

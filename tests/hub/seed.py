@@ -387,10 +387,14 @@ class Centre:
             seq=number + 1,
         )
 
-    def bundle(self, wish: dict[str, Any], state: str = "done", who: str = "Ada", **values: Any) -> int:
-        """An evidence bundle as the worker would have left its job; `values` are columns of `jobs`."""
+    def bundle(
+        self, wish: dict[str, Any], state: str = "done", who: str = "Ada", *, content: bytes = b"", **values: Any
+    ) -> int:
+        """An evidence bundle as the worker would have left its job; `values` are columns of `jobs`. The file of one
+        that is done is `made(storage, number, content)`."""
         is_over = state in ("done", "failed", "cancelled")
         told = {"purpose": "An appeal", "recipient": "Examination board", **wish}
+        result = {"file": "1.zip", "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         columns = {
             "kind": "bundle",
             "wish": msgspec.json.encode(told).decode(),
@@ -398,16 +402,16 @@ class Centre:
             "asked_utc_ms": now_ms() - 60_000,
             "state": state,
             "ended_utc_ms": now_ms() - 5_000 if is_over else None,
+            "result": msgspec.json.encode(result).decode() if state == "done" else None,
         }
-        return self.insert("jobs", **columns, **values)
+        return self.insert("jobs", **{**columns, **values})
 
-    def bundle_file(self, storage: Path, name: str, content: bytes) -> str:
-        """A finished bundle's file; answers the result of its job."""
-        folder = storage / "bundles"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        result = {"file": name, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        return msgspec.json.encode(result).decode()
+    def made(self, storage: Path, number: int, content: bytes) -> Path:
+        """The file of a finished bundle."""
+        path = storage / "bundles" / f"{number}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
 
     def gap(
         self,

@@ -21,8 +21,7 @@ from hub.core.countersign import UnitHead
 from hub.enrolment import CaFolder
 from hub.evidence.countersigning import Countersigner, countersign_if_due
 from hub.evidence.seal import Seal, is_sealed, open_seal
-from hub.ingest import heads
-from hub.store import Store, audit, countersigned, intake, security
+from hub.store import Store, audit, countersigned, heads, intake, security
 from tests.hub.authorities import NOW, made_folder
 
 KEY = Ed25519PrivateKey.generate()

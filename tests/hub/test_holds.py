@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from agent.wire import END_OF_TIME_MS, Plan, Stretch
 from hub.core.audit import Deed
-from hub.store import Store, audit, holds, planning
+from hub.store import QUERIES, Store, audit, holds, planning
 from hub.store.audit import Actor
 from hub.store.holds import CannotHold, Place
 from tests.hub.keeping import ADA, LATER, START, Hall
@@ -138,6 +139,36 @@ def test_a_held_place_is_known_to_the_desks(hall: Hall) -> None:
     hall.hold(Place(incident_id=hall.incident("one", "a1", 105, 118)))
     cut = (Stretch(sitting="one", from_utc_ms=START + 75_000, until_utc_ms=START + 133_000),)
     assert [stretches(unit) for unit in ("c.a1", "c.old", "c.gone", "c.a2")] == [cut, cut, cut, ()]
+
+
+def test_what_is_free_to_go_is_what_no_hold_covers(hall: Hall) -> None:
+    """The purge asks for one place in words of its own: for many odd holds it answers as the view does."""
+    draw = random.Random(7)
+    for label in ("", "a1", "a2"):
+        hall.segment("one", label, 7, unit="c.a2", is_stored=False)
+    for _ in range(12):
+        seat, began = draw.choice(["a1", "a2"]), draw.randrange(0, 400)
+        cleared = draw.choice([None, began + draw.randrange(0, 40), began - draw.randrange(0, 40)])
+        number = hall.incident(draw.choice(["one", ""]), seat, began, cleared)
+        hall.execute(
+            "update alerts set began_up_ms = :up, sitting = :s where incident_id = :n",
+            up=draw.randrange(0, 400_000),
+            s=draw.choice(["one", ""]),
+            n=number,
+        )
+        hall.hold(draw.choice([Place(incident_id=number)] * 8 + [Place(sitting="one", seat=seat)]))
+        hall.execute("update segments set stored_utc_ms = 1")
+        places = hall.rows("select distinct unit, seat from segments")
+        with hall.store.read() as connection:
+            free = [
+                row["name"]
+                for unit, label in places
+                for row in QUERIES.free_segments(connection, sitting="one", unit=unit, seat=label)
+            ]
+        held = set(hall.held())
+        assert set(free) == {name for (name,) in hall.rows("select name from segments")} - held
+        for hold in draw.sample(holds.listed(hall.store, is_standing=True), 1):
+            hall.release(hold.hold_id)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ CHANGES: dict[str, tuple[Callable[[Hall], object], str]] = {
     ),
     "the sitting": (
         lambda hall: hall.execute("update sittings set end_utc_ms = end_utc_ms + :ms", ms=DAY_MS),
-        "one, seat a1: 30 days after the sitting",
+        "one, seat a1: it falls due at another time now, 30 days after the sitting",
     ),
 }
 

@@ -172,7 +172,9 @@ def test_a_whole_sitting_without_incident_or_seal_reads_as_well() -> None:
     ):
         assert words in text
     assert "no reason was given" in text
+    assert "not due yet" not in text
     none_due = quiet._replace(coverage=CoverageTold(0, 0, [], []))
+    assert "white: not due yet" in Page(report.render(none_due)).text
     assert "Nothing was due" in Page(report.render(none_due)).text
 
 
@@ -267,4 +269,5 @@ def test_the_bar_stays_within_its_frame(stretches: list[tuple[int, int]], whole_
         assert 0 <= left
         assert width > 0 or left > 0
         assert left + width <= report.BAR_PX + 0.02
+        assert left + width <= report._due(values) + 0.02
     assert report.render(values)

@@ -105,6 +105,13 @@ def test_many_deleted_are_gone_and_no_others(storage: OpenStorage, tmp_path: Pat
     assert {name for name, _ in storage.names()} == set(names[15:])
 
 
+def test_many_go_at_once(storage: OpenStorage, tmp_path: Path) -> None:
+    """Those that are there; one that is not is no trouble."""
+    first, second, third = (put(storage, tmp_path, data) for data in (b"one", b"two", b"three"))
+    storage.delete_many(sorted([first, second, "ab" * 32]))
+    assert list(storage.names()) == [(third, 5)]
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "ab" * 31, "/" + "ab" * 32])
 def test_only_a_hash_is_a_name(storage: OpenStorage, name: str) -> None:
     """No path leads out of the storage."""
@@ -197,6 +204,19 @@ def test_a_reserve_is_left_free(tmp_path: Path) -> None:
         put(storage, tmp_path, b"film")
     assert (tmp_path / f"source-{threading.get_ident()}").exists()
     assert list(storage.names()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_puts_belongs_to_the_hub(tmp_path: Path) -> None:
+    """A command at the terminal leaves nothing behind that the hub's own account cannot read."""
+    folder = tmp_path / "storage"
+    folder.mkdir()
+    os.chown(folder, 12_345, 12_346)
+    storage = LocalStorage(folder)
+    sha256 = put(storage, tmp_path, b"film")
+    storage.set_label(b"label")
+    for path in (folder / sha256[:2], folder / sha256[:2] / sha256, folder / "storage.json"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (12_345, 12_346)
 
 
 def test_a_folder_that_cannot_be_is_a_problem_in_words(tmp_path: Path) -> None:

@@ -33,8 +33,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.security_event("c.d1")
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
-        result = found.centre.bundle_file(storage, "incident-1.zip", b"PK")
-        found.centre.bundle({"incident_id": 1}, result=result)
+        found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
+        found.centre.insert("holds", incident_id=1, reason="an appeal", placed_by="Ada", placed_utc_ms=1)
+        plan = {"made_by": "Ada", "digest": "0" * 64, "item_count": 1, "kept": "[]", "is_whole": 1}
+        found.centre.insert("purge_plans", **plan)
+        ended = {"ended_utc_ms": 2, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
+        found.centre.insert("purges", plan_id=1, began_by="Ada", **ended)
         yield found
 
 
@@ -44,6 +48,7 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "sitting": "sitting-1"}
     values |= {"form": "csv", "job_id": "2"}
+    values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "hold_id": "1", "plan_id": "1", "number": "1"}
     found = []
     for rule in place.app.url_map.iter_rules():
         path = rule.build(values, append_unknown=False)

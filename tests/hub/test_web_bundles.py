@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from hub import bundle_jobs
+from hub.core.access import Role
 from hub.core.audit import Deed
+from hub.evidence import verify
+from hub.jobs import JobRunner
 from hub.store import audit, bundle_requests, jobs
 from hub.store.bundle_requests import MOST_OPEN
-from tests.hub.website import Site, site, token
+from hub.web import create_app
+from tests.bundles import START, recorded
+from tests.hub import seed
+from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
+from tests.support import wait_for
 
 
 @pytest.fixture
@@ -107,9 +116,9 @@ def test_what_cannot_be_bundled_says_why(place: Site) -> None:
 
 def test_the_list_shows_how_far_each_is(place: Site) -> None:
     """Waiting, being made, ready with its hash, failed with its reason, cancelled, gone: each in words."""
-    result = place.centre.bundle_file(storage(place), "one.zip", b"PK one")
-    place.centre.bundle({"incident_id": 1}, "done", result=result)
-    place.centre.bundle({"incident_id": 1}, "done", result=result.replace("one.zip", "gone.zip"))
+    ready = place.centre.bundle({"incident_id": 1}, content=b"PK one")
+    place.centre.made(storage(place), ready, b"PK one")
+    place.centre.bundle({"incident_id": 1}, content=b"gone")
     place.centre.bundle({"seat_id": 1, "sitting": "sitting-1"}, "failed", note="the storage does not answer")
     place.centre.bundle({"incident_id": 1, "purpose": "<script>x</script>"}, "running", done=3, total=8, note="film")
     place.centre.bundle({"incident_id": 1}, "cancelled")
@@ -154,12 +163,12 @@ def test_only_who_asked_and_admins_cancel(place: Site) -> None:
 def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     """By range, as one entry in the log; and the file is the one whose hash the page shows."""
     content = bytes(range(256)) * 64
-    result = place.centre.bundle_file(storage(place), "one.zip", content)
-    number = place.centre.bundle({"incident_id": 1}, "done", result=result)
+    number = place.centre.bundle({"incident_id": 1}, content=content)
+    place.centre.made(storage(place), number, content)
     client = place.client("Olga")
     whole = client.get(f"/bundles/{number}/download")
     assert whole.data == content
-    assert "attachment; filename=one.zip" in whole.headers["Content-Disposition"]
+    assert "attachment; filename=evidence-incident-1-bundle-1.zip" in whole.headers["Content-Disposition"]
     assert whole.headers["Cache-Control"] == "no-store"
     rest = client.get(
         f"/bundles/{number}/download", headers={"Range": "bytes=16000-", "If-Range": whole.headers["ETag"]}
@@ -172,15 +181,16 @@ def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     assert bundle_requests.one(place.store, number).result["sha256"] in entries[0].detail  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["gone.zip", "../hub.db", "/etc/passwd", "", ".hidden", "sub/one.zip", "link.zip"])
-def test_a_file_that_is_not_kept_says_so_and_nothing_else_is_handed_out(place: Site, name: str) -> None:
-    """Whatever the job's result says, only a plain file of the folder goes out, and else nothing is noted."""
-    result = place.centre.bundle_file(storage(place), "one.zip", b"PK")
-    (storage(place) / "bundles" / "link.zip").symlink_to("/etc/passwd")
-    number = place.centre.bundle({"incident_id": 1}, "done", result=result.replace("one.zip", name))
-    response = place.client("Ada").get(f"/bundles/{number}/download")
-    assert response.status_code == 410
-    assert "no longer kept" in response.text
+def test_a_file_that_is_not_kept_says_so_and_nothing_else_is_handed_out(place: Site) -> None:
+    """A bundle that was removed is gone, and a link in its place leads nowhere; nothing is noted for either."""
+    number = place.centre.bundle({"incident_id": 1}, content=b"PK")
+    for _ in range(2):
+        response = place.client("Ada").get(f"/bundles/{number}/download")
+        assert response.status_code == 410
+        assert "no longer kept" in response.text
+        path = place.centre.made(storage(place), number, b"PK")
+        path.unlink()
+        path.symlink_to("/etc/passwd")
     assert audit.page(place.store, deed=Deed.DOWNLOADED_BUNDLE) == []
 
 
@@ -189,3 +199,41 @@ def test_a_bundle_that_is_not_ready_cannot_be_fetched(place: Site) -> None:
     for state in ("waiting", "running", "failed", "cancelled"):
         number = place.centre.bundle({"incident_id": 1}, state)
         assert place.client("Ada").get(f"/bundles/{number}/download").status_code == 404
+
+
+def test_from_the_request_to_a_bundle_that_verifies(tmp_path: Path) -> None:
+    """Asked for on the page, made by the worker's job, fetched from the page: it verifies offline against the centre's
+    authority, its report names the recipient, and its audit extract has the request itself."""
+    centre = recorded(tmp_path / "centre")
+    seed.Centre(centre.store, tmp_path / "live").person("Ada", PASSWORD, Role.PROCTOR)
+    storage = str(centre.path / "storage")
+    app = create_app(settings(centre.path, storage_path=storage, ca_path=str(centre.folder.path)), centre.store)
+    doers = {bundle_requests.KIND: bundle_jobs.build}
+    runner = JobRunner(app.extensions["ems"].settings, centre.store, lambda: START + 700_000, doers)
+    try:
+        client = app.test_client()
+        assert log_in(client, "Ada").status_code == 303
+        assert ask(client, incident="1", recipient="The <board>").status_code == 303
+        runner.start()
+        wait_for(lambda: jobs.newest(centre.store)[0].state not in ("waiting", "running"))
+        job = jobs.newest(centre.store)[0]
+        assert job.state == "done", job.note
+        page = client.get("/bundles/").text
+        response = client.get(f"/bundles/{job.job_id}/download")
+        fetched = tmp_path / "fetched.zip"
+        fetched.write_bytes(response.data)
+        response.close()
+    finally:
+        runner.stop()
+        app.extensions["ems"].tail.stop()
+        centre.close()
+    assert str((job.result or {})["sha256"]) in page
+    roots = verify.certificates_in(centre.root.read_bytes())
+    lines = verify.verify(str(fetched), roots)
+    assert verify.verdict(lines)[0] == 0, lines
+    with zipfile.ZipFile(fetched) as archive:
+        report = archive.read("report.html").decode()
+        looks = archive.read("audit.json").decode()
+    assert "The &lt;board&gt;" in report
+    assert "An appeal" in report
+    assert "asked_for_bundle" in looks

@@ -64,3 +64,7 @@ select exists (select 1 from sittings where sitting = :sitting)
     :seat is null or exists (
         select 1 from sittings join seats using (room_id) where sitting = :sitting and seats.label = :seat)
         or exists (select 1 from segments where sitting = :sitting and seat = :seat) as has_seat;
+
+-- name: holdable_sittings(limit)
+select t.sitting, t.exam, rooms.name as room from sittings t join rooms using (room_id)
+order by t.start_utc_ms desc, t.sitting limit :limit;

@@ -46,10 +46,21 @@ select t.exam, :sitting as sitting, :unit as unit, :seat as seat, coalesce(t.end
 from (select 1) left join sittings t on t.sitting = :sitting left join exams e on e.exam = t.exam;
 
 -- name: free_segments(sitting, unit, seat)
+-- Those of the place that no hold covers: `held_segments` in other words, asked for one place, so that what it costs
+-- hangs on the holds over this place alone.
+with over as materialized (
+    select boot, began, ended from hold_stretches
+    where (sitting = :sitting and (
+            unit = :unit or (seat is not null and :seat in (seat, '')) or (unit is null and seat is null)))
+        or (sitting = '' and unit = :unit)
+)
 select 'segment' as kind, unit, name, sitting, seat, sha256, size_bytes, began_utc_ms, ended_utc_ms
 from segments s
 where sitting = :sitting and unit = :unit and seat = :seat and stored_utc_ms is not null and purged_utc_ms is null
-    and s.rowid not in (select segment from held_segments where sitting = :sitting and unit = :unit)
+    and not exists (
+        select 1 from over h where case when h.boot is null
+            then min(s.began_utc_ms, s.ended_utc_ms) <= h.ended and max(s.began_utc_ms, s.ended_utc_ms) >= h.began
+            else h.boot = s.boot and s.began_up_ms <= h.ended and s.ended_up_ms >= h.began end)
 order by name;
 
 -- name: free_stills(sitting, unit, seat)
@@ -60,17 +71,27 @@ where sitting = :sitting and unit = :unit and seat = :seat
     and still not in (select still from held_stills where sitting = :sitting and unit = :unit)
 order by name;
 
--- name: segment_states(sitting, unit, names)
--- How these segments are now; `names` is a JSON list. The held ones are made out once for all of them.
-with held as materialized (select distinct segment from held_segments where sitting = :sitting and unit = :unit)
-select s.rowid as thing, s.name, s.sha256, s.stored_utc_ms is not null and s.purged_utc_ms is null as is_here,
-    coalesce(s.purge_number, 0) as purge_number, s.rowid in held as is_held
+-- name: segment_states(sitting, unit, seat, names)
+-- How these segments of a place are now; `names` is a JSON list. One that has come to another place is not the same.
+with over as materialized (
+    select boot, began, ended from hold_stretches
+    where (sitting = :sitting and (
+            unit = :unit or (seat is not null and :seat in (seat, '')) or (unit is null and seat is null)))
+        or (sitting = '' and unit = :unit)
+)
+select s.rowid as thing, s.name, s.sha256, coalesce(s.purge_number, 0) as purge_number,
+    s.stored_utc_ms is not null and s.purged_utc_ms is null and s.sitting = :sitting and s.seat = :seat as is_here,
+    exists (
+        select 1 from over h where case when h.boot is null
+            then min(s.began_utc_ms, s.ended_utc_ms) <= h.ended and max(s.began_utc_ms, s.ended_utc_ms) >= h.began
+            else h.boot = s.boot and s.began_up_ms <= h.ended and s.ended_up_ms >= h.began end) as is_held
 from json_each(:names) as n cross join segments s on s.unit = :unit and s.name = n.value;
 
--- name: still_states(sitting, unit, names)
+-- name: still_states(sitting, unit, seat, names)
 with held as materialized (select distinct still from held_stills where sitting = :sitting and unit = :unit)
 select p.rowid as thing, p.sha256 as name, p.sha256, 1 as is_here, 0 as purge_number, p.rowid in held as is_held
 from json_each(:names) as n cross join stills p on p.unit = :unit and p.sha256 = n.value
+where :seat is not null
 union all
 select 0, g.sha256, g.sha256, 0, g.purge_number, 0
 from json_each(:names) as n cross join purged_stills g on g.unit = :unit and g.sha256 = n.value;

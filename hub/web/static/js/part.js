@@ -18,8 +18,11 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     const verdict = old.querySelector('input[name="verdict"]:checked')?.value;
     const choice = verdict && fresh.querySelector(`input[name="verdict"][value="${CSS.escape(verdict)}"]`);
     if (choice) choice.checked = true;
-    const details = fresh.querySelector("details");
-    if (details) details.open = old.querySelector("details")?.open ?? false;
+    for (const [n, details] of fresh.querySelectorAll("details").entries()) {
+      details.open = old.querySelectorAll("details")[n]?.open ?? false;
+    }
+    const reason = fresh.querySelector("#hold-reason");
+    if (reason) reason.value = old.querySelector("#hold-reason")?.value ?? "";
     keepFilm(old, fresh);
     const active = document.activeElement;
     holder.replaceChildren(fresh);
