@@ -56,6 +56,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench vision $(if $(FOOTAGE),--footage '$(FOOTAGE)')
 	$(BIN)/python -m tests.bench ingest
 	$(BIN)/python -m tests.bench fleet
+	$(BIN)/python -m tests.bench purge
 	$(BIN)/python -m tests.bench remux
 
 # EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`

@@ -1,6 +1,6 @@
 """X.509 as this hub uses it: which certificates there are and what stands in each. Values only: no file, no clock.
 
-    root (20 years) -> issuing authority (5 years, signs no further authority) -> server, ingest, units
+    root (20 years) -> issuing authority (5 years, signs no further authority) -> server, ingest, evidence, units
     root of before  -> bridge (the next root's key) -> ...      so that desks that know only one of both roots go on
 
 What a certificate's holder may do is its extended key usage: the server's cannot speak as a client, nobody else's as a
@@ -32,9 +32,15 @@ ALWAYS = datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.UTC)
 NEVER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 """RFC 5280 4.1.2.5: no end that means anything. A broker with a list that has ended refuses everybody."""
 RECORD_KEY_URN = "urn:ems:record-key:"
+EVIDENCE_URN = "urn:ems:evidence"
+"""Stands in the certificate of the key with which the hub signs evidence, and in no other."""
+DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+"""RFC 9336: a purpose that opens no TLS connection, neither as client nor as server."""
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
 
 TlsKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+OwnKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+"""The hub's own: EC for TLS and authorities, Ed25519 for evidence."""
 
 
 class BadCsr(Exception):
@@ -52,7 +58,7 @@ def make_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: OwnKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -68,7 +74,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return wire_door.fingerprint(certificate.public_bytes(serialization.Encoding.DER))
 
 
-def fits(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bool:
+def fits(key: OwnKey, certificate: x509.Certificate) -> bool:
     return key.public_key() == certificate.public_key()
 
 
@@ -180,6 +186,15 @@ def ingest_certificate(
     """For the hub's own client at the broker, called `name`."""
     builder = _below(issuer, _name(name), public_key, ALWAYS, now_utc_ms + SERVER_LIFE_MS)
     return _as_end(builder, ExtendedKeyUsageOID.CLIENT_AUTH, []).sign(issuer.key, hashes.SHA256())
+
+
+def evidence_certificate(issuer: Signer, public_key: ed25519.Ed25519PublicKey, now_utc_ms: int) -> x509.Certificate:
+    """For the key that signs countersignatures, bundles and certificates of purge. Its purpose is signing documents and
+    its name has no dot, so that its holder can pose as no server, client or unit."""
+    builder = _below(issuer, _name("Exam centre evidence"), public_key, ALWAYS, now_utc_ms + SERVER_LIFE_MS)
+    return _as_end(builder, DOCUMENT_SIGNING, [x509.UniformResourceIdentifier(EVIDENCE_URN)]).sign(
+        issuer.key, hashes.SHA256()
+    )
 
 
 def unit_certificate(

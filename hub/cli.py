@@ -1,23 +1,34 @@
 """`ems-hub`: the hub's processes, and what an admin does at the terminal.
 
-Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something.
+Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `check` found something,
+4 `verify` found nothing wrong and cannot prove who signed.
 """
 
 from __future__ import annotations
 
 import signal
-import socket
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
 
 import click
 
-from hub import cli_broker, cli_ca, cli_plans, cli_time, cli_units
+from hub import (
+    cli_audit,
+    cli_backup,
+    cli_broker,
+    cli_ca,
+    cli_check,
+    cli_evidence,
+    cli_import,
+    cli_plans,
+    cli_retention,
+    cli_time,
+    cli_units,
+)
 from hub.core.access import Role
 from hub.store import Store
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,7 +130,14 @@ def user_add(name: str, role: str, password_stdin: bool) -> None:
     password_hash, told = _hashed(password_stdin)
     with opened(settings) as store:
         try:
-            people.add(store, name=name, role=Role(role), password_hash=password_hash, now_utc_ms=now_utc_ms())
+            people.add(
+                store,
+                name=name,
+                role=Role(role),
+                password_hash=password_hash,
+                now_utc_ms=now_utc_ms(),
+                by=actor_here(),
+            )
         except people.NameTaken as taken:
             fail(str(taken))
     click.echo(f"added {role} {name}{told}")
@@ -136,7 +154,7 @@ def user_passwd(name: str, password_stdin: bool) -> None:
     password_hash, told = _hashed(password_stdin)
     with opened(settings) as store:
         try:
-            people.set_password(store, name, password_hash)
+            people.set_password(store, name, password_hash, now_utc_ms(), actor_here())
         except people.NobodyOfThatName as nobody:
             fail(str(nobody))
     click.echo(f"new password for {name}{told}")
@@ -149,7 +167,7 @@ def user_role(name: str, role: str) -> None:
     """Give an account another role; its log-ins end."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_role(store, name, Role(role)))
+    is_changed = _change_person(lambda store: people.set_role(store, name, Role(role), now_utc_ms(), actor_here()))
     click.echo(f"{name} is {role} {'now; log in again' if is_changed else 'already'}")
 
 
@@ -159,7 +177,7 @@ def user_close(name: str) -> None:
     """Close an account; its log-ins end. What the person did stays under their name."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_active(store, name, False))
+    is_changed = _change_person(lambda store: people.set_active(store, name, False, now_utc_ms(), actor_here()))
     click.echo(f"the account of {name} is closed {'now' if is_changed else 'already'}")
 
 
@@ -169,7 +187,7 @@ def user_reopen(name: str) -> None:
     """Open a closed account again, with the password and role it had."""
     from hub.store import people
 
-    is_changed = _change_person(lambda store: people.set_active(store, name, True))
+    is_changed = _change_person(lambda store: people.set_active(store, name, True, now_utc_ms(), actor_here()))
     click.echo(f"the account of {name} is open {'again' if is_changed else 'already'}")
 
 
@@ -190,44 +208,16 @@ main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
-
-
-# --- check ----------------------------------------------------------------------------------------------------------
-
-
-@main.command()
-def check() -> None:
-    """Look the hub over: SQLite, the store, the desks' chains, the authority, the broker."""
-    settings = read_settings()
-    from hub.store import checking
-
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
-    findings = []
-    race = "has the WAL-reset race; writers take turns" if checking.has_wal_reset_race() else "sound"
-    click.echo(f"SQLite {sqlite3.sqlite_version}: {race}")
-    with opened(settings) as store:
-        damage = checking.damage(store)
-        findings += [f"store: {line}" for line in damage]
-        click.echo(f"store {store.path}: {'DAMAGED' if damage else 'sound'}")
-        click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checking.counts(store).items()))
-        for chain in checking.chains(store):
-            click.echo(f"{chain.unit}: {chain.records} records")
-            for (boot, seq), what in [(name, "the record before it is not here") for name in chain.missing] + [
-                (name, "a second record with the same predecessor") for name in chain.forks
-            ]:
-                findings.append(f"{chain.unit}: record {boot}/{seq}: {what}")
-    findings += cli_ca.findings(settings, now_utc_ms())
-    broker = f"{settings.broker_host}:{settings.broker_port}"
-    try:
-        socket.create_connection((settings.broker_host, settings.broker_port), timeout=5).close()
-        click.echo(f"broker {broker}: reachable")
-    except OSError as error:
-        findings.append(f"broker {broker}: not reachable ({error.strerror or error})")
-    for finding in findings:
-        click.echo(finding, err=True)
-    if findings:
-        sys.exit(3)
+main.add_command(cli_audit.audit_group)
+main.add_command(cli_check.check)
+main.add_command(cli_import.import_card)
+main.add_command(cli_backup.backup)
+main.add_command(cli_backup.restore)
+main.add_command(cli_retention.retention_group)
+main.add_command(cli_retention.hold)
+main.add_command(cli_evidence.seal)
+main.add_command(cli_evidence.bundle)
+main.add_command(cli_evidence.verify_bundle)
 
 
 if __name__ == "__main__":

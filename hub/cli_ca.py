@@ -94,6 +94,7 @@ def findings(settings: Settings, now: int) -> list[str]:
     try:
         roots = enrolment.roots(folder)
         chain = enrolment.read_certificates(folder.server_certificate)
+        evidence = enrolment.read_certificates(folder.evidence_certificate)[0]
     except AuthorityProblem as problem:
         return [f"authority: {problem}"]
     found = []
@@ -103,6 +104,7 @@ def findings(settings: Settings, now: int) -> list[str]:
         found.append("authority: the hub's names have changed: run `ems-hub ca certificates`, or let the worker run")
     for what, certificate in (
         ("the server's certificate", chain[0]),
+        ("the certificate of the evidence key", evidence),
         ("the issuing authority", chain[1] if len(chain) > 1 else chain[0]),
     ):
         if authority.ends_utc_ms(certificate) - now < SOON_MS:
@@ -132,6 +134,7 @@ def show() -> None:
         names = authority.names_of(enrolment.read_certificates(folder.server_certificate)[0])
         click.echo(f"    for {', '.join(sorted(names.dns) + sorted(map(str, names.addresses)))}")
         _tell("ingest", folder.ingest_certificate)
+        _tell("evidence", folder.evidence_certificate)
         click.echo(f"revoked certificates: {enrolment.count_revoked(folder)}\n    {folder.revoked}")
         _tell_fingerprint(folder)
 
@@ -183,7 +186,8 @@ def retire_root(is_forced: bool) -> None:
 @ca.command("certificates")
 @click.option("--now", "is_at_once", is_flag=True, help="Also while a sitting is on, or begins within the hour.")
 def renew(is_at_once: bool) -> None:
-    """Renew the certificates of server and ingest when a third of their time is left or EMS_HUB_NAMES has changed.
+    """Renew the certificates of server, ingest and evidence when a third of their time is left or EMS_HUB_NAMES has
+    changed.
 
     While a sitting is on, or begins within the hour, only one that has less than a tenth of its time left: broker,
     ingest, door and pages start again for it.

@@ -10,10 +10,13 @@ from typing import TypeVar
 
 import click
 
+from hub.core.audit import Deed
 from hub.core.enrolment import is_unit_name
+from hub.core.visible import visible
+from hub.store import audit
 from hub.store.enrolling import CannotEnrol
 from hub.store.units import UnitRow
-from hub.terminal import fail, now_utc_ms, opened, read_settings, who_is_here
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings, who_is_here
 
 Answer = TypeVar("Answer")
 
@@ -41,6 +44,8 @@ def unit_add(name: str, public_key: str) -> None:
         if known is not None and known.public_key != key:
             fail(f"{name} is enrolled with another key; a card with a new key gets a new name")
         intake.add_unit(connection, name, key, now_utc_ms())
+        if known is None:
+            _note(connection, Deed.APPROVED_UNIT, f"unit {name}", public_key=key)
     click.echo(f"unit {name} {'was enrolled already' if known else 'enrolled'}")
 
 
@@ -91,13 +96,9 @@ def unit_requests() -> None:
             *wishes,
         ]
         # What a desk tells of itself must not steer the terminal.
-        click.echo("  ".join([each.code, *(_printable(text) for text in told if text)]))
+        click.echo("  ".join([each.code, *(visible(text) for text in told if text)]))
     if not waiting:
         click.echo("no desk waits")
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 @unit.command("approve")
@@ -128,6 +129,9 @@ def unit_approve(code: str, room: str, seat: str, name: str, replaces: str) -> N
             replaces=old,
             code=request.code,
         )
+        _note(
+            connection, Deed.APPROVED_UNIT, f"unit {approved}", code=request.code, **({"replaces": old} if old else {})
+        )
         return approved, old
 
     unit_name, old = _write(approve)
@@ -144,6 +148,7 @@ def unit_reject(code: str, why: str) -> None:
     def reject(connection: sqlite3.Connection) -> str:
         request = enrolling.by_code(connection, code)
         enrolling.reject(connection, request.enrolment_id, reason=why, who=who_is_here(), now_utc_ms=now_utc_ms())
+        _note(connection, Deed.REJECTED_UNIT, f"request {request.code}", reason=why)
         return request.code
 
     click.echo(f"request {_write(reject)} rejected")
@@ -156,9 +161,13 @@ def unit_revoke(name: str, why: str) -> None:
     """Cut a unit off for good. Its records stay; the card comes back only with a new key and name."""
     from hub.store import enrolling
 
-    is_changed = _write(
-        lambda connection: enrolling.revoke(connection, name, who=who_is_here(), why=why, now_utc_ms=now_utc_ms())
-    )
+    def revoke(connection: sqlite3.Connection) -> bool:
+        is_changed = enrolling.revoke(connection, name, who=who_is_here(), why=why, now_utc_ms=now_utc_ms())
+        if is_changed:
+            _note(connection, Deed.REVOKED_UNIT, f"unit {name}", why=why)
+        return is_changed
+
+    is_changed = _write(revoke)
     click.echo(f"unit {name} is revoked {'now' if is_changed else 'already'}; the worker puts it on the list")
 
 
@@ -168,3 +177,7 @@ def _write(change: Callable[[sqlite3.Connection], Answer]) -> Answer:
             return change(connection)
         except CannotEnrol as cannot:
             fail(str(cannot))
+
+
+def _note(connection: sqlite3.Connection, deed: Deed, what: str, **detail: str) -> None:
+    audit.add(connection, actor_here(), deed, what, now_utc_ms(), detail)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -59,7 +61,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is_clock_trusted: bool = False
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
+    retention_auto: bool = False
     trust_new_units: bool = False
+
+    def __repr__(self) -> str:
+        """Without what must not stand in a log."""
+        fields = (f for f in self.__struct_fields__ if f not in SECRET)
+        return f"Settings({', '.join(f'{field}={getattr(self, field)!r}' for field in fields)})"
 
     @property
     def database_path(self) -> Path:
@@ -67,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.database_url.removeprefix("sqlite:///"))
 
 
+SECRET = frozenset({"secret_key", "s3_access_key", "s3_secret_key"})
 PLAIN = frozenset(
     {
         "APP_ENV",
@@ -107,14 +116,39 @@ def _in_words(error: msgspec.ValidationError) -> str:
     return f"{variable_of(place.rstrip('`'))}: {text}" if place else text
 
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def _check_s3(settings: Settings) -> None:
+    if not settings.s3_endpoint:
+        return
+    place = urlsplit(settings.s3_endpoint)
+    if place.scheme not in ("http", "https") or not place.hostname or place.query or place.username is not None:
+        raise BadSetting("S3_ENDPOINT: as https://s3.centre.example or https://10.0.0.5:9000, no keys in it")
+    is_loopback = place.hostname in ("localhost", "127.0.0.1", "::1")
+    if place.scheme == "http" and not is_loopback and settings.app_env == "production":
+        raise BadSetting(
+            "S3_ENDPOINT: recordings would cross the network unencrypted; use https://, or http:// to this machine, or "
+            "to try it out APP_ENV=development"
+        )
+    if not _BUCKET.fullmatch(settings.s3_bucket):
+        raise BadSetting("EMS_S3_BUCKET: 3 to 63 of a-z 0-9 . and -, as exam-recordings")
+    if not settings.s3_region:
+        raise BadSetting("EMS_S3_REGION: needed with S3_ENDPOINT; us-east-1 where the service has none")
+    for field in ("s3_access_key", "s3_secret_key"):
+        if not getattr(settings, field):
+            raise BadSetting(f"{variable_of(field)}: needed with S3_ENDPOINT")
+    if settings.s3_ca_path and not Path(settings.s3_ca_path).is_file():
+        raise BadSetting(f"EMS_S3_CA_PATH: there is no file {settings.s3_ca_path}")
+
+
 def _checked(settings: Settings) -> Settings:
     if not settings.database_url.startswith("sqlite:///"):
         raise BadSetting(
             "DATABASE_URL: only sqlite:///PATH is supported by this version, not "
             + settings.database_url.partition(":")[0]
         )
-    if settings.s3_endpoint:
-        raise BadSetting("S3_ENDPOINT: this version does not collect recordings; leave it empty")
+    _check_s3(settings)
     try:
         authority.hub_names(settings.hub_names, "")
     except ValueError as error:

@@ -16,10 +16,11 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from hub import authority
 from hub.authority import HubNames, Revocation, Signer
+from hub.ca_files import give_to_owner_of, put_file, sync_folder
 from hub.core import enrolment
 
 INGEST_NAME = "ems-hub-ingest"
@@ -56,8 +57,8 @@ class Pair(NamedTuple):
 class CaFolder:
     """The files under EMS_CA_PATH. Keys are 0600 in folders that are 0700; certificates, in PEM, are public.
 
-    `root/` is needed only to make or rotate an issuing authority: keep it on a stick in a safe. `issuing/` is read by
-    the worker alone, `server/` by broker, door and web, `ingest/` by ingest, `public/` by all.
+    `root/` is needed only to make or rotate an issuing authority: keep it on a stick in a safe. `issuing/` and
+    `evidence/` are read by the worker alone, `server/` by broker, door and web, `ingest/` by ingest, `public/` by all.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -72,6 +73,9 @@ class CaFolder:
         self.ingest_key = self.path / "ingest" / "ingest.key"
         self.ingest_certificate = self.path / "ingest" / "ingest.crt"
         """Leaf first, then the issuing authority's."""
+        self.evidence_key = self.path / "evidence" / "evidence.key"
+        self.evidence_certificate = self.path / "evidence" / "evidence.crt"
+        """Leaf first, up to and with the roots."""
         self._take_handed_over()
         self.authorities = self.path / "public" / "authorities.pem"
         """Every root that is trusted now, the one of the issuing authority first."""
@@ -96,9 +100,9 @@ class CaFolder:
         try:
             if not self.path.is_dir():
                 self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
-                _give_to_owner_of(self.path.parent, self.path)
+                give_to_owner_of(self.path.parent, self.path)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            _give_to_owner_of(self.path, descriptor)
+            give_to_owner_of(self.path, descriptor)
         except OSError as error:
             raise AuthorityProblem(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:
@@ -111,45 +115,6 @@ class CaFolder:
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
-
-
-def put_file(path: Path, data: bytes, *, is_secret: bool = False) -> None:
-    """Replace a file whole and for good: a reader, or a machine after a power cut, has the old one or the new one. A
-    secret is readable by its owner alone, and so is its folder. Raises OSError."""
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o755 if path.parent.name == "public" else 0o700, parents=True, exist_ok=True)
-        _give_to_owner_of(path.parent.parent, path.parent)
-        sync_folder(path.parent.parent)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        _give_to_owner_of(path.parent, descriptor)
-        if not is_secret:
-            with contextlib.suppress(PermissionError):  # a stick's file system may know no modes
-                os.fchmod(descriptor, 0o644)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def _give_to_owner_of(folder: Path, made: Path | int) -> None:
-    """What root makes belongs to whom the folder belongs to, as SQLite has it too: an admin's `sudo` must not leave a
-    key that the worker cannot read."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        with contextlib.suppress(PermissionError):  # a stick's file system may know no owners
-            os.chown(made, owner.st_uid, owner.st_gid)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: OSError) -> AuthorityProblem:
@@ -170,15 +135,31 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
 
 def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Raises AuthorityProblem."""
+    key = _any_key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise _another_kind(path)
+    return key
+
+
+def read_evidence_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    """Raises AuthorityProblem."""
+    key = _any_key(path)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise _another_kind(path)
+    return key
+
+
+def _any_key(path: Path) -> object:
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise _unreadable(path, error) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise AuthorityProblem(f"{path} holds no private key: put back the file it was, from a backup") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise AuthorityProblem(f"{path} is not the kind of key that this hub makes: put back the file it was")
-    return key
+
+
+def _another_kind(path: Path) -> AuthorityProblem:
+    return AuthorityProblem(f"{path} is not the kind of key that this hub makes: put back the file it was")
 
 
 def read_signer(pair: Pair) -> Signer:
@@ -218,6 +199,12 @@ def put_older(pair: Pair) -> None:
     mark = authority.fingerprint(read_signer(pair).certificate)[:16]
     put_file(pair.older / f"{mark}.key", pair.key.read_bytes(), is_secret=True)
     put_file(pair.older / f"{mark}.crt", pair.certificate.read_bytes())
+
+
+def _kept_evidence_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    if not path.exists():
+        put_file(path, authority.key_pem(ed25519.Ed25519PrivateKey.generate()), is_secret=True)
+    return read_evidence_key(path)
 
 
 # --- who signs ------------------------------------------------------------------------------------------------------
@@ -329,26 +316,24 @@ def count_revoked(folder: CaFolder) -> int:
 
 
 def renew(folder: CaFolder, names: HubNames, now_utc_ms: int, *, is_quiet: bool = True) -> list[str]:
-    """Give server and ingest new certificates where they have none, a third of its life is left, the hub's names or the
-    authority have changed; answers what was made, in words. The keys stay. A new one makes broker, ingest, door and
-    pages start again: unless `is_quiet`, one that holds stays, whatever its names, until a tenth of its life is left.
-    Raises AuthorityProblem, OSError."""
+    """Give server, ingest and evidence new certificates where they have none, a third of its life is left, the hub's
+    names or the authority have changed; answers what was made, in words. The keys stay. For a new one broker, ingest,
+    door and pages start again: unless `is_quiet`, one that holds stays, whatever its names, until a tenth of its life
+    is left. Raises AuthorityProblem, OSError."""
     signer, made = issuing(folder), []
     bridge = bridge_of(folder, signer.certificate)
     for what, key_path, path in (
         ("server", folder.server_key, folder.server_certificate),
         ("ingest", folder.ingest_key, folder.ingest_certificate),
+        ("evidence", folder.evidence_key, folder.evidence_certificate),
     ):
-        key, behind = kept_key(key_path), [signer.certificate]
-        if what == "server":
-            behind += bridge
+        key = _kept_evidence_key(key_path) if what == "evidence" else kept_key(key_path)
+        behind = [signer.certificate, *(bridge if what != "ingest" else ())]
+        behind += roots(folder) if what == "evidence" else []
         wanted = names if what == "server" and is_quiet else None
         leaf = _still_good(path, key, signer, wanted, now_utc_ms, is_quiet=is_quiet)
         if leaf is None:
-            if what == "server":
-                leaf = authority.server_certificate(signer, key.public_key(), names, now_utc_ms)
-            else:
-                leaf = authority.ingest_certificate(signer, key.public_key(), INGEST_NAME, now_utc_ms)
+            leaf = _leaf(what, signer, key, names, now_utc_ms)
             made.append(f"{what} certificate {path}")
         chain = authority.pem(leaf, *behind)
         if not path.exists() or path.read_bytes() != chain:
@@ -356,9 +341,17 @@ def renew(folder: CaFolder, names: HubNames, now_utc_ms: int, *, is_quiet: bool 
     return made
 
 
+def _leaf(what: str, signer: Signer, key: authority.OwnKey, names: HubNames, now_utc_ms: int) -> x509.Certificate:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return authority.evidence_certificate(signer, key.public_key(), now_utc_ms)
+    if what == "server":
+        return authority.server_certificate(signer, key.public_key(), names, now_utc_ms)
+    return authority.ingest_certificate(signer, key.public_key(), INGEST_NAME, now_utc_ms)
+
+
 def _still_good(
     path: Path,
-    key: ec.EllipticCurvePrivateKey,
+    key: authority.OwnKey,
     signer: Signer,
     names: HubNames | None,
     now_utc_ms: int,

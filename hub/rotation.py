@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from hub import authority, enrolment
+from hub import authority, ca_files, enrolment
 from hub.authority import HubNames, Signer
 from hub.enrolment import AuthorityProblem, CaFolder, Pair
 
@@ -90,7 +90,7 @@ def retire_root(
             )
         _trust(folder, kept)
         folder.bridge.unlink(missing_ok=True)
-        enrolment.sync_folder(folder.bridge.parent)
+        ca_files.sync_folder(folder.bridge.parent)
         return ["the newest root is trusted alone", *enrolment.renew(folder, names, now_utc_ms)]
 
 
@@ -134,7 +134,7 @@ def _new_issuing(folder: CaFolder, root: Signer, revoked: list[tuple[str, str, i
     key = enrolment.kept_key(following.key)
     certificate = authority.issuing_certificate(root, key.public_key(), now_utc_ms)
     enrolment.put_revoked(folder, revoked, besides=[Signer(key, certificate)])
-    enrolment.put_file(following.certificate, authority.pem(certificate))
+    ca_files.put_file(following.certificate, authority.pem(certificate))
     enrolment.put_next(folder.issuing)
     return [f"issuing authority {folder.issuing.certificate}"]
 
@@ -143,9 +143,9 @@ def _make_root(folder: CaFolder, pair: Pair, old: Signer, now_utc_ms: int) -> Si
     """Until the next pair's certificate lies there nothing was decided, and all of this is made anew."""
     key = enrolment.kept_key(pair.next.key)
     certificate = authority.root_certificate(key, now_utc_ms)
-    enrolment.put_file(folder.bridge, authority.pem(authority.bridge_certificate(old, certificate)))
+    ca_files.put_file(folder.bridge, authority.pem(authority.bridge_certificate(old, certificate)))
     _trust(folder, old.certificate, certificate)
-    enrolment.put_file(pair.next.certificate, authority.pem(certificate))
+    ca_files.put_file(pair.next.certificate, authority.pem(certificate))
     enrolment.put_next(pair)
     return Signer(key, certificate)
 
@@ -153,4 +153,4 @@ def _make_root(folder: CaFolder, pair: Pair, old: Signer, now_utc_ms: int) -> Si
 def _trust(folder: CaFolder, *roots: x509.Certificate) -> None:
     """Each once, in this order."""
     once = {authority.fingerprint(each): each for each in roots}
-    enrolment.put_file(folder.authorities, authority.pem(*once.values()))
+    ca_files.put_file(folder.authorities, authority.pem(*once.values()))

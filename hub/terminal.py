@@ -14,6 +14,7 @@ import click
 from hub import config, logs
 from hub.config import Settings
 from hub.store import Store, StoreProblem
+from hub.store.audit import TERMINAL, Actor
 
 
 def now_utc_ms() -> int:
@@ -26,6 +27,11 @@ def who_is_here() -> str:
         return f"{getpass.getuser()} (terminal)"
     except (KeyError, OSError):  # no such user in a container
         return "terminal"
+
+
+def actor_here() -> Actor:
+    """Who does it, for the audit log: the system's account, which no log-in of the pages stands behind."""
+    return Actor(who_is_here(), role=TERMINAL)
 
 
 def fail(text: str) -> NoReturn:

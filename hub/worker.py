@@ -1,5 +1,6 @@
 """The worker: the one process that reads the issuing authority's key. It signs what people approved, writes the list of
-revoked certificates, and renews the hub's own certificates while no sitting is on.
+revoked certificates, and renews the hub's own certificates while no sitting is on. Once a minute it countersigns the
+desks' chains.
 
 It wakes on the store's `data_version`. What it is about stands in `worker.json` of the live folder:
 
@@ -8,6 +9,7 @@ It wakes on the store's `data_version`. What it is about stands in `worker.json`
     trouble                       one sentence, '' when all is well
     waiting                       approved requests that are not signed yet
     signed                        certificates made since it started
+    countersigned                 {number, at_utc_ms, code} of its newest countersignature, null before the first
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hub import authority, clock, enrolment
+from hub import authority, bundle_jobs, clock, enrolment, purge_jobs
 from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
+from hub.evidence import pairing
+from hub.evidence.countersigning import Countersigner
+from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.store import Store, StoreProblem, certificates, enrolling, film, planning
@@ -37,7 +42,11 @@ POLL_S = 0.5
 LOOK_EVERY_MS = 10_000
 """Without a change in the store: for the clock, and for what only time brings about."""
 BEAT_EVERY_MS = 1_000
-DOERS: dict[str, Doer] = {}
+DOERS: dict[str, Doer] = {
+    bundle_jobs.BUNDLE: bundle_jobs.build,
+    purge_jobs.PLAN: purge_jobs.plan,
+    purge_jobs.PURGE: purge_jobs.purge,
+}
 """How each kind of job is done."""
 MOST_AT_ONCE = 50
 """Certificates signed before they are committed."""
@@ -81,6 +90,7 @@ class Worker:
         self._clock = "not looked at yet"
         self._trouble = ""
         self._waiting = self._signed = 0
+        self._countersigner = Countersigner(store, self._folder)
 
     def run(self, stop: threading.Event) -> None:
         service = Service()
@@ -103,6 +113,7 @@ class Worker:
             if version != self._version or not 0 <= now - self._looked_utc_ms < LOOK_EVERY_MS:
                 self._look(now)
                 self._version, self._looked_utc_ms = version, now
+            self._countersigner.turn(now)
         except AuthorityProblem as problem:
             self._say(str(problem))
         except sqlite3.Error as error:
@@ -131,6 +142,7 @@ class Worker:
             if not self._clock:
                 for line in enrolment.renew(self._folder, self._names, now, is_quiet=is_quiet):
                     log.info("made: %s", line)
+                self._sweep(now)
         left_ms = authority.ends_utc_ms(signer.certificate) - now
         if not self._clock and left_ms > authority.DAY_MS:
             for first in range(0, len(approved), MOST_AT_ONCE):
@@ -178,6 +190,13 @@ class Worker:
         except CannotEnrol as cannot:
             log.info("%s", cannot)  # somebody was faster
 
+    def _sweep(self, now: int) -> None:
+        try:
+            for job_id in bundle_jobs.sweep(self._settings, now):
+                log.info("the bundle of job %d lay long enough and is removed", job_id)
+        except OSError as error:
+            log.warning("old bundles cannot be removed: %s", error)
+
     def _note_clock(self, why: str) -> None:
         if why and why != self._clock:
             log.error("no certificate is issued: %s", why)
@@ -201,12 +220,24 @@ class Worker:
             "trouble": self._trouble,
             "waiting": self._waiting,
             "signed": self._signed,
+            "countersigned": self._countersigner.told(),
         }
         try:
             self._live.put_worker(told, now)
             self._told_utc_ms = now
         except OSError as error:
             log.warning("the worker's state cannot be shown: %s", error)
+
+
+def _pair(settings: Settings, store: Store, now_utc_ms: int) -> None:
+    """Have store and storage know each other, and remove copies that a dead process has left; a storage that cannot be
+    used now stops nothing else."""
+    try:
+        storage = open_storage(settings)
+        pairing.pair(settings, storage, now_utc_ms, store)
+        storage.clean(now_utc_ms)
+    except StorageProblem as problem:
+        log.error("the storage cannot be used: %s", problem)
 
 
 def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]) -> None:
@@ -217,6 +248,7 @@ def run(settings: Settings, stop: threading.Event, now_utc_ms: Callable[[], int]
         raise WorkerProblem(str(problem)) from None
     try:
         with alone(settings.database_path, "worker"):
+            _pair(settings, store, now_utc_ms())
             log.info("at work on %s, with the authority in %s", settings.database_path, settings.ca_path)
             Worker(settings, store, now_utc_ms).run(stop)
     except AlreadyRuns as problem:

@@ -176,10 +176,11 @@ def test_only_the_worker_can_read_the_issuing_key() -> None:
             continue
         closed = {Path(path.lstrip("-")).name for path in unit["InaccessiblePaths"][0].split()}
         signs = name in ("ems-hub-worker.service", "ems-hub-certificates.service")
-        assert closed == ({"root"} if signs else {"root", "issuing", "server", "ingest"}), name
+        assert closed == ({"root"} if signs else {"root", "issuing", "server", "ingest", "evidence"}), name
         handed = {value.partition(":")[0] for value in unit.get("LoadCredential", [])}
         own = "ingest" if name == "ems-hub-ingest.service" else "server"
-        assert handed == (set() if signs else {f"{own}.key", f"{own}.crt"}), name
+        needs_none = signs or name == "ems-hub-retention.service"
+        assert handed == (set() if needs_none else {f"{own}.key", f"{own}.crt"}), name
 
 
 def test_only_the_pages_know_what_signs_log_ins() -> None:

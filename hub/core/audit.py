@@ -28,6 +28,7 @@ class Deed(enum.StrEnum):
     VIEWED_SEAT = "viewed_seat"
     VIEWED_COVERAGE = "viewed_coverage"
     VIEWED_AUDIT = "viewed_audit"
+    EXPORTED_AUDIT = "exported_audit"
     PLAYED = "played"
     WISHED_FOR_FILM = "wished_for_film"
     REVIEWED_INCIDENT = "reviewed_incident"

@@ -15,13 +15,16 @@ from msgspec import Struct
 from agent.wire import DEFAULT_RULES, Mode
 from hub import authority, enrolment
 from hub.core.access import Role
+from hub.core.audit import Deed
 from hub.demo.broker import Broker, free_port, is_free
 from hub.demo.children import Child
 from hub.enrolment import CaFolder
 from hub.passwords import generate, hash_password
-from hub.store import Store, certificates, enrolling, people, planning
+from hub.store import Store, audit, certificates, enrolling, people, planning
+from hub.store.audit import TERMINAL, Actor
 from hub.store.planning import Stretch
 
+MAKE_RUN = Actor("make run", TERMINAL)
 ROOM = "Hall A"
 EXAM = "Demonstration paper"
 SITTING_MS = 3 * 3_600_000
@@ -265,15 +268,16 @@ def let_in(store: Store, expected: list[DemoDesk], now_ms: int) -> None:
         asking = [request for request in enrolling.waiting(connection) if request.wanted in seats]
     for request in asking:
         with store.write() as connection:
-            enrolling.approve(
+            unit = enrolling.approve(
                 connection,
                 request.enrolment_id,
-                who="make run",
+                who=MAKE_RUN.who,
                 now_utc_ms=now_ms,
                 room=ROOM,
                 label=seats[request.wanted],
                 unit=request.wanted,
             )
+            audit.add(connection, MAKE_RUN, Deed.APPROVED_UNIT, f"unit {unit}", now_ms, {"code": request.code})
 
 
 def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:
@@ -282,9 +286,11 @@ def make_log_ins(store: Store, now_ms: int) -> list[tuple[str, str]]:
     for role in (Role.PROCTOR, Role.ADMIN):
         password = generate()
         if people.by_name(store, role) is None:
-            people.add(store, name=role, role=role, password_hash=hash_password(password), now_utc_ms=now_ms)
+            people.add(
+                store, name=role, role=role, password_hash=hash_password(password), now_utc_ms=now_ms, by=MAKE_RUN
+            )
         else:
-            people.set_password(store, role, hash_password(password))
+            people.set_password(store, role, hash_password(password), now_ms, MAKE_RUN)
         made.append((str(role), password))
     return made
 

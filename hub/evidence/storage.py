@@ -1,20 +1,30 @@
 """Where film lies: files known by their SHA-256, on a file system or at an S3 service.
 
 One small interface, so that nothing else knows which. What `put` has answered for is there after a power cut. Nobody
-but `hub.evidence.purging` may call `delete`.
+but `hub.evidence.purging` may call `delete` and `delete_many`.
+
+A storage and the store that knows what lies in it belong together: both carry the same label (`hub.evidence.pairing`).
+With a label expected, a storage without it is not used: a disk that is not mounted would look like an empty one.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_NAME = re.compile(r"[0-9a-f]{64}")
+from hub.config import Settings
+
+NAME = re.compile(r"[0-9a-f]{64}")
+LABEL_FILE = "storage.json"
+LEFT_AFTER_MS = 3_600_000
+"""A copy that has not got its name after an hour was left by somebody who died."""
+PIECE_BYTES = 1 << 20
 
 
 class StorageProblem(Exception):
@@ -29,12 +39,16 @@ class Missing(StorageProblem):
     """It has no file of that hash."""
 
 
+class WrongStorage(StorageProblem):
+    """It is not the storage that belongs to this hub's store."""
+
+
 class Storage(Protocol):
     """All methods may be called from any thread and process; all raise StorageProblem."""
 
     def put(self, sha256: str, source: Path) -> None:
         """Keep the file `source`, whose hash the caller has checked, for good; `source` may be moved away. Safe to
-        repeat. Raises StorageFull."""
+        repeat; what lies there damaged is replaced. Raises StorageFull."""
 
     def read(self, sha256: str) -> bytes:
         """The whole file; a segment is a few megabytes. Raises Missing."""
@@ -45,6 +59,9 @@ class Storage(Protocol):
     def delete(self, sha256: str) -> bool:
         """Remove it for good; False when it was not there."""
 
+    def delete_many(self, names: Sequence[str]) -> None:
+        """Remove these for good, those that are there; quick when they are next to each other in order of name."""
+
     def names(self) -> Iterator[tuple[str, int]]:
         """(hash, bytes) of every file that is there, in any order."""
 
@@ -52,32 +69,68 @@ class Storage(Protocol):
         """Room left; None where nobody can tell."""
 
 
+class OpenStorage(Storage, Protocol):
+    """What `open_storage` answers: a storage with what the hub's care for it needs."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; without credentials."""
+
+    def label(self) -> bytes | None:
+        """The bytes by which it was labelled; None when it never was."""
+
+    def set_label(self, label: bytes) -> None:
+        """Label it."""
+
+    def strangers(self) -> Iterator[str]:
+        """Names of what lies there and is no film of ours: copies that were never completed, and files somebody put
+        there."""
+
+    def clean(self, now_utc_ms: int) -> int:
+        """Remove copies that somebody who died has left; answers how many."""
+
+
+def open_storage(settings: Settings) -> OpenStorage:
+    """The storage of this hub: S3 when S3_ENDPOINT is set, else the folder `film` in STORAGE_PATH. Nothing is asked of
+    it yet: a service that is down now may be up when it is needed. Raises StorageProblem."""
+    from hub.evidence import pairing
+
+    expected = pairing.expected_label(settings)
+    if settings.s3_endpoint:
+        try:
+            from hub.evidence.s3 import S3Storage
+        except ImportError:
+            raise StorageProblem(
+                "S3_ENDPOINT: install the package with its extra, exam-monitoring-system[s3]"
+            ) from None
+        return S3Storage(settings, expected)
+    return LocalStorage(Path(settings.storage_path) / "film", settings.storage_reserve_bytes, expected)
+
+
 class LocalStorage:
     """A folder: `ab/abcdef...`, each file 0440 and complete from the moment it has its name."""
 
-    def __init__(self, folder: Path, reserve_bytes: int = 0) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int = 0, expected_label: bytes | None = None) -> None:
         """`reserve_bytes` are left free on the file system: the hub's database lies there too."""
         self._folder = folder
         self._reserve_bytes = reserve_bytes
+        self._expected_label = expected_label
+
+    @property
+    def place(self) -> str:
+        return str(self._folder)
 
     def put(self, sha256: str, source: Path) -> None:
         target = self._path(sha256)
         try:
+            self._recognise()
             size_bytes = source.stat().st_size
-            if target.exists() and target.stat().st_size == size_bytes:
+            if target.exists() and target.stat().st_size == size_bytes and sha256_of(target) == sha256:
                 return
             if (free := self.free_bytes()) is not None and free < size_bytes:
                 raise StorageFull(f"{self._folder}: {max(free, 0)} bytes are free above the reserve")
-            _make_folder(target.parent)
-            beside = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
-            try:
-                _move(source, beside)
-                os.chmod(beside, 0o440)
-                _sync(beside)
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
-            _sync(target.parent)
+            make_folder(target.parent)
+            _put_in_place(source, target)
         except OSError as error:
             raise _problem(error, self._folder) from None
 
@@ -85,6 +138,7 @@ class LocalStorage:
         try:
             return self._path(sha256).read_bytes()
         except FileNotFoundError:
+            self._recognise()
             raise Missing(f"{self._folder} has no file {sha256}") from None
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -93,6 +147,7 @@ class LocalStorage:
         try:
             return self._path(sha256).stat().st_size
         except FileNotFoundError:
+            self._recognise()
             return None
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -103,51 +158,180 @@ class LocalStorage:
             path.unlink()
             _sync(path.parent)
         except FileNotFoundError:
+            self._recognise()
             return False
         except OSError as error:
             raise _problem(error, self._folder) from None
         return True
 
-    def names(self) -> Iterator[tuple[str, int]]:
+    def delete_many(self, names: Sequence[str]) -> None:
         try:
-            for folder in sorted(self._folder.iterdir()) if self._folder.exists() else ():
-                if len(folder.name) != 2 or not folder.is_dir():
-                    continue
-                with os.scandir(folder) as found:
-                    for each in found:
-                        if _NAME.fullmatch(each.name):
-                            yield each.name, each.stat().st_size
+            self._recognise()
+            paths = [self._path(sha256) for sha256 in names]
+            for path in paths:
+                path.unlink(missing_ok=True)
+            for folder in {path.parent for path in paths if path.parent.is_dir()}:
+                _sync(folder)
         except OSError as error:
             raise _problem(error, self._folder) from None
 
+    def names(self) -> Iterator[tuple[str, int]]:
+        for each in self._entries():
+            if _is_film(each):
+                yield each.name, each.stat().st_size
+
     def free_bytes(self) -> int | None:
         try:
-            _make_folder(self._folder)
+            self._recognise()
+            make_folder(self._folder)
             space = os.statvfs(self._folder)
         except OSError as error:
             raise _problem(error, self._folder) from None
         return space.f_bavail * space.f_frsize - self._reserve_bytes
 
+    def label(self) -> bytes | None:
+        try:
+            return (self._folder / LABEL_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+
+    def set_label(self, label: bytes) -> None:
+        try:
+            make_folder(self._folder)
+            write_whole(self._folder / LABEL_FILE, label)
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+        self._expected_label = label
+
+    def strangers(self) -> Iterator[str]:
+        for each in self._entries():
+            if not _is_film(each):
+                yield str(Path(each.path).relative_to(self._folder))
+
+    def clean(self, now_utc_ms: int) -> int:
+        removed = 0
+        for each in self._entries():
+            is_copy = each.name.startswith(".") and NAME.fullmatch(each.name[1:65]) is not None
+            if is_copy and each.stat().st_ctime_ns // 1_000_000 < now_utc_ms - LEFT_AFTER_MS:
+                Path(each.path).unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        """Every file, and every folder where no folder of ours can be."""
+        self._recognise()
+        try:
+            if not self._folder.exists():
+                return
+            with os.scandir(self._folder) as found:
+                top = sorted(found, key=lambda each: each.name)
+            for folder in top:
+                if len(folder.name) == 2 and folder.is_dir(follow_symlinks=False):
+                    with os.scandir(folder) as found:
+                        yield from found
+                elif not folder.name.startswith(LABEL_FILE):
+                    yield folder
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+
+    def _recognise(self) -> None:
+        if self._expected_label is not None and self.label() != self._expected_label:
+            raise WrongStorage(
+                f"{self._folder} is not the folder that this hub's store belongs to: is its disk mounted, and is "
+                "STORAGE_PATH right?"
+            )
+
     def _path(self, sha256: str) -> Path:
-        if not _NAME.fullmatch(sha256):
-            raise StorageProblem(f"{sha256[:80]!r} is no SHA-256")
-        return self._folder / sha256[:2] / sha256
+        return self._folder / checked(sha256)[:2] / sha256
 
 
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _sync(folder.parent)
+def checked(sha256: str) -> str:
+    """The name, when it is one. Raises StorageProblem: no path leads out of a storage."""
+    if not NAME.fullmatch(sha256):
+        raise StorageProblem(f"{sha256[:80]!r} is no SHA-256")
+    return sha256
 
 
-def _move(source: Path, target: Path) -> None:
+def sha256_of(path: Path) -> str:
+    """The hash of a file, read in pieces. Raises OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """Write a small file so that it is there whole or as it was before. Raises OSError."""
+    beside = _beside(path)
     try:
-        os.rename(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
-        _sync(target)
-        with contextlib.suppress(OSError):
-            source.unlink()
+        beside.write_bytes(data)
+        _settle(beside, mode)
+        _sync(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def copy_whole(source: Path, target: Path, mode: int = 0o440) -> None:
+    """Copy a file so that the copy is complete when it has its name. Raises OSError."""
+    beside = _beside(target)
+    try:
+        shutil.copyfile(source, beside)
+        _settle(beside, mode)
+        _sync(beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(target.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+
+
+def _put_in_place(source: Path, target: Path) -> None:
+    """Until the file has its name, `source` stays: whatever fails can be tried again."""
+    _settle(source, 0o440, target.parent)
+    _sync(source)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_whole(source, target)  # another file system
+        source.unlink(missing_ok=True)
+    _sync(target.parent)
+
+
+def _settle(path: Path, mode: int, folder: Path | None = None) -> None:
+    """Give it its mode, and when root does this at the terminal, the owner of the folder that it goes to: the hub's own
+    account must read it."""
+    os.chmod(path, mode)
+    if os.geteuid() == 0:
+        owner = (folder or path.parent).stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _is_film(entry: os.DirEntry[str]) -> bool:
+    folder = Path(entry.path).parent.name
+    return (
+        NAME.fullmatch(entry.name) is not None
+        and entry.name.startswith(folder)
+        and entry.is_file(follow_symlinks=False)
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, and those above it, to last. Raises OSError."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        _settle(folder, 0o750)
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:
@@ -159,5 +343,5 @@ def _sync(path: Path) -> None:
 
 
 def _problem(error: OSError, folder: Path) -> StorageProblem:
-    kind = StorageFull if error.errno in (28, 122) else StorageProblem  # ENOSPC, EDQUOT
+    kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageProblem
     return kind(f"{error.filename or folder}: {error.strerror or error}")

@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Struct, field
 
 from agent import wire
-from agent.wire import Alert, Fault, Gap, Header, Heartbeat, Record, SegmentClosed, Status, Still
+from agent.wire import Heartbeat, Record, Status, Still
 from hub.core import identity, ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
-from hub.store import Store, intake, security
+from hub.store import Store, heads, intake, security, taking
+from hub.store.taking import Fate
 
 log = logging.getLogger(__name__)
 
@@ -299,6 +300,8 @@ def _keep_other(
     if isinstance(message, Heartbeat):
         text = msgspec.json.encode(message).decode()
         heard = presence.heard_heartbeat(known, message, text, arrival.received_utc_ms)
+        if heard is not None:
+            heads.keep(connection, word.unit, message, arrival.received_utc_ms)
     else:
         _suspect(connection, word.unit, known, message, arrival)
         heard = presence.heard_status(known, message, arrival.received_utc_ms)
@@ -331,56 +334,12 @@ def _contradict(
 def _keep_records(
     connection: sqlite3.Connection, records: Sequence[tuple[Record, Arrival]], outcome: Outcome, now_utc_ms: int
 ) -> None:
-    held = intake.hashes_of(connection, [record.key for record, _ in records])
-    new: list[tuple[Record, str, int]] = []
-    for record, arrival in records:
-        unit, boot, seq = name = record.key
-        record_hash = record.hash
-        if name not in held:
-            held[name] = record_hash
-            new.append((record, record_hash, arrival.received_utc_ms))
-        elif held[name] == record_hash:
-            outcome.repeated += 1
-        else:
-            conflict = Conflict("another record under the same name", boot=boot, seq=seq)
-            _contradict(connection, unit, conflict, arrival, outcome)
+    fates = taking.take_records(
+        connection, [(record, arrival.received_utc_ms) for record, arrival in records], now_utc_ms
+    )
+    for (record, arrival), fate in zip(records, fates, strict=True):
+        if isinstance(fate, Conflict):
+            _contradict(connection, record.header.unit, fate, arrival, outcome)
             continue
-        outcome.of(unit).records.append((boot, seq))
-    intake.add_records(connection, new)
-    show_records(connection, [record for record, _, _ in new], now_utc_ms)
-
-
-def show_records(connection: sqlite3.Connection, records: Iterable[Record], now_utc_ms: int) -> None:
-    """Let records that are new to the store change what the hub shows."""
-    closed: list[tuple[Header, SegmentClosed]] = []
-    for record in records:
-        body = record.body
-        if isinstance(body, SegmentClosed):
-            closed.append((record.header, body))
-        elif isinstance(body, Alert):
-            _keep_alert(connection, record, body, now_utc_ms)
-        elif isinstance(body, Fault):
-            intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
-        elif isinstance(body, Gap):
-            intake.add_gap(connection, record, body, now_utc_ms)
-    intake.save_segments(connection, closed)
-
-
-def _keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert, now_utc_ms: int) -> None:
-    """Let a new record change its alert, and the incidents around it."""
-    known = intake.alert_of(connection, record.header.unit, body.alert)
-    told = ledger.alert_row(record, body)
-    if known is None:
-        room, seat = intake.place_of(connection, told.unit, told.sitting, told.seat)
-        told = msgspec.structs.replace(told, room=room, seat=seat)
-    row = ledger.newer_alert(known, told)
-    if row is None:
-        return
-    intake.save_alert(connection, row, now_utc_ms)
-    if row.incident_id is not None and intake.is_finished(connection, row.incident_id):
-        # What people closed stays closed with its alerts; only when it ended becomes better known.
-        group = ledger.Group(incident_id=row.incident_id, alerts=intake.alerts_in(connection, row.incident_id))
-        intake.save_group(connection, group, now_utc_ms)
-    else:
-        near, anchored = intake.alerts_near(connection, row)
-        intake.save_groups(connection, ledger.regroup(near, anchored), now_utc_ms)
+        outcome.repeated += fate is Fate.KNOWN
+        outcome.of(record.header.unit).records.append((record.header.boot, record.header.seq))

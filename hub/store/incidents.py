@@ -8,7 +8,9 @@ import msgspec
 
 from agent.wire import Command
 from hub.core import review
-from hub.store import QUERIES, Row, Store
+from hub.core.audit import Deed
+from hub.store import QUERIES, Row, Store, audit
+from hub.store.audit import Actor
 
 PAGE_ROWS = 100
 
@@ -77,8 +79,9 @@ def still(store: Store, unit: str, sha256: str) -> bytes | None:
         return None if row is None else bytes(row["jpeg"])
 
 
-def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> review.Change:
-    """Do what a person asks, and queue the command for the desk's standing alerts, in one transaction.
+def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int, by: Actor) -> review.Change:
+    """Do what a person asks, queue the command for the desk's standing alerts, and note it in the audit log as done by
+    `by`, in one transaction. The words of a comment stand in the thread, and not in the log a second time.
     Raises NoSuchIncident, review.Overtaken, review.Refused."""
     with store.write() as connection:
         row = QUERIES.incident_by_id(connection, incident_id=incident_id)
@@ -101,6 +104,8 @@ def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int) -> r
             text=change.text,
             verdict=None if change.verdict is None else str(change.verdict),
         )
+        told = {"act": change.event} | ({"verdict": str(change.verdict)} if change.verdict else {})
+        audit.add(connection, by, Deed.REVIEWED_INCIDENT, f"incident {incident_id}", now_utc_ms, told)
         if change.command is not None:
             _queue_commands(connection, incident_id, change, now_utc_ms)
         return change

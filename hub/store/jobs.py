@@ -49,13 +49,19 @@ def one(store: Store, job_id: int) -> Job:
         row: Row | None = QUERIES.job_by_id(connection, job_id=job_id)
     if row is None:
         raise NoSuchJob(job_id)
-    return _job(row)
+    return of_row(row)
+
+
+def open_for(connection: sqlite3.Connection, kind: str, field: str, value: int) -> int | None:
+    """The job of that kind that waits or runs and whose wish has this value in this field."""
+    row: Row | None = QUERIES.job_open_for(connection, kind=kind, path=f"$.{field}", value=value)
+    return None if row is None else int(row["job_id"])
 
 
 def newest(store: Store, kind: str = "", limit: int = 50) -> list[Job]:
     """The jobs asked for last, newest first; of one kind where given."""
     with store.read() as connection:
-        return [_job(row) for row in QUERIES.jobs_newest(connection, kind=kind, limit=limit)]
+        return [of_row(row) for row in QUERIES.jobs_newest(connection, kind=kind, limit=limit)]
 
 
 def take(store: Store, now_utc_ms: int) -> Job | None:
@@ -71,7 +77,7 @@ def take(store: Store, now_utc_ms: int) -> Job | None:
                 )
                 continue
             QUERIES.start_job(connection, job_id=row["job_id"], now=now_utc_ms)
-            return _job(QUERIES.job_by_id(connection, job_id=row["job_id"]))
+            return of_row(QUERIES.job_by_id(connection, job_id=row["job_id"]))
     return None
 
 
@@ -102,8 +108,9 @@ def cancel(connection: sqlite3.Connection, job_id: int) -> bool:
     return bool(QUERIES.cancel_job(connection, job_id=job_id))
 
 
-def _job(row: Row) -> Job:
-    values = dict(row)
+def of_row(row: Row) -> Job:
+    """The job of a row of `jobs`, joined with others or not."""
+    values = {field: row[field] for field in Job._fields}
     values["wish"] = msgspec.json.decode(values["wish"])
     values["result"] = None if values["result"] is None else msgspec.json.decode(values["result"])
     values["is_cancel_wanted"] = bool(values["is_cancel_wanted"])

@@ -1,4 +1,5 @@
-"""The people who may log in. A new password, role or standing raises `epoch`, which ends their older log-ins."""
+"""The people who may log in. A new password, role or standing raises `epoch`, which ends their older log-ins; each
+change stands in the audit log, as done by `by`."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import sqlite3
 from typing import NamedTuple
 
 from hub.core.access import Role
+from hub.core.audit import Deed
 from hub.core.review import DESK
-from hub.store import QUERIES, Row, Store
+from hub.store import QUERIES, Row, Store, audit
+from hub.store.audit import Actor
 
 
 class Person(NamedTuple):
@@ -57,7 +60,7 @@ def everyone(store: Store) -> list[Person]:
         return [found for row in QUERIES.people_all(connection) if (found := _person(row))]
 
 
-def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: int) -> Person:
+def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: int, by: Actor) -> Person:
     """Open an account. Raises NameTaken."""
     if name.strip().casefold() == DESK:
         raise NameTaken(f"{DESK!r} is what machines are called in an incident's history: choose another name")
@@ -65,6 +68,7 @@ def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: 
         with store.write() as connection:
             QUERIES.add_person(connection, name=name, role=str(role), password_hash=password_hash, now=now_utc_ms)
             person = _person(QUERIES.person_by_name(connection, name=name))
+            audit.add(connection, by, Deed.ADDED_PERSON, f"user {name}", now_utc_ms, {"role": str(role)})
     except sqlite3.IntegrityError as error:
         raise NameTaken(f"an account called {name!r} exists already") from error
     if person is None:
@@ -72,11 +76,12 @@ def add(store: Store, *, name: str, role: Role, password_hash: str, now_utc_ms: 
     return person
 
 
-def set_password(store: Store, name: str, password_hash: str) -> None:
+def set_password(store: Store, name: str, password_hash: str, now_utc_ms: int, by: Actor) -> None:
     """Give a new password; ends their log-ins. Raises NobodyOfThatName."""
     with store.write() as connection:
-        _existing(QUERIES.person_by_name(connection, name=name), name)
+        person = _existing(QUERIES.person_by_name(connection, name=name), name)
         QUERIES.set_person_password(connection, name=name, password_hash=password_hash)
+        audit.add(connection, by, Deed.CHANGED_PASSWORD, f"user {person.name}", now_utc_ms)
 
 
 def keep_rehash(store: Store, user_id: int, password_hash: str) -> None:
@@ -85,31 +90,42 @@ def keep_rehash(store: Store, user_id: int, password_hash: str) -> None:
         QUERIES.rehash_person_password(connection, user_id=user_id, password_hash=password_hash)
 
 
-def set_role(store: Store, name: str, role: Role) -> bool:
+def set_role(store: Store, name: str, role: Role, now_utc_ms: int, by: Actor) -> bool:
     """Change a role; ends their log-ins. False: it was theirs already. Raises NobodyOfThatName, LastAdmin."""
     with store.write() as connection:
         person = _existing(QUERIES.person_by_name(connection, name=name), name)
         if person.is_active and person.role == Role.ADMIN and role is not Role.ADMIN:
             _check_other_admin(connection, name)
         QUERIES.set_person_role(connection, name=name, role=str(role))
-        return person.role != role
+        if person.role == role:
+            return False
+        change = {"from": person.role, "to": str(role)}
+        audit.add(connection, by, Deed.CHANGED_ROLE, f"user {person.name}", now_utc_ms, change)
+        return True
 
 
-def set_active(store: Store, name: str, is_active: bool) -> bool:
+def set_active(store: Store, name: str, is_active: bool, now_utc_ms: int, by: Actor) -> bool:
     """Close or reopen an account; ends their log-ins. False: it was so already. Raises NobodyOfThatName, LastAdmin."""
     with store.write() as connection:
         person = _existing(QUERIES.person_by_name(connection, name=name), name)
         if person.is_active and person.role == Role.ADMIN and not is_active:
             _check_other_admin(connection, name)
         QUERIES.set_person_active(connection, name=name, is_active=int(is_active))
-        return person.is_active != is_active
+        if person.is_active == is_active:
+            return False
+        deed = Deed.REOPENED_ACCOUNT if is_active else Deed.CLOSED_ACCOUNT
+        audit.add(connection, by, deed, f"user {person.name}", now_utc_ms)
+        return True
 
 
-def end_log_in(store: Store, login: str, now_utc_ms: int, life_ms: int) -> None:
-    """Remember that `login` was ended by its person, and forget those whose cookies have outlived `life_ms`."""
+def end_log_in(store: Store, login: str, now_utc_ms: int, life_ms: int, by: Actor | None = None) -> None:
+    """Remember that `login` was ended by its person, and forget those whose cookies have outlived `life_ms`. `by` is
+    None where the log-in had ended by itself."""
     with store.write() as connection:
         QUERIES.purge_ended_log_ins(connection, until=now_utc_ms - life_ms)
         QUERIES.end_log_in(connection, login=login, now=now_utc_ms)
+        if by is not None:
+            audit.add(connection, by, Deed.LOGGED_OUT, f"user {by.who}", now_utc_ms)
 
 
 def has_ended(store: Store, login: str) -> bool:

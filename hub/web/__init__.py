@@ -13,18 +13,24 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from hub.config import Settings
 from hub.core import board as board_words
+from hub.core.visible import visible
 from hub.live import LiveFolder
 from hub.store import Store
 from hub.web import (
+    audit,
+    bundles,
     card,
     clock,
+    deeds,
     film,
     film_pages,
     health,
+    holds,
     incidents,
     live,
     login,
     people,
+    retention,
     seats,
     security,
     sittings,
@@ -66,7 +72,9 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     CSRFProtect(app)
     security.install(app)
     login.install(app)
-    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health):
+    deeds.install(app)
+    audit.install(app)
+    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)
@@ -85,7 +93,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         signed=clock.signed_text,
         size=clock.size_text,
         words=board_words.words_of,
-        visible=texts.visible,
+        visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)

@@ -8,9 +8,7 @@ without that asks for a look all the same. More than a stretch at once is sent w
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask import (
@@ -37,12 +35,11 @@ from hub.core.film import Cut
 from hub.evidence import cache, clips
 from hub.evidence.cache import Busy, ClipCache
 from hub.evidence.clips import FORMS, MP4, CannotCut
-from hub.evidence.storage import LocalStorage, Storage, StorageProblem
-from hub.store import audit
+from hub.evidence.storage import Storage, StorageProblem, open_storage
 from hub.store import film as store
-from hub.web import film_asked, film_view
+from hub.web import deeds, film_asked, film_view
 from hub.web.clock import clock_text, now_utc_ms
-from hub.web.film_asked import Asked, actor
+from hub.web.film_asked import Asked
 from hub.web.film_view import REASONS
 from hub.web.login import LIFE_MS, may
 from hub.web.parts import Streams, parts
@@ -51,8 +48,6 @@ blueprint = Blueprint("film", __name__)
 
 MOST_PLAYERS = 24
 """Answers with film at a time. The threads that serve them are beside those of the live streams (hub.web.server)."""
-SAME_LOOK_MS = 600_000
-"""Requests without a play's token for the same stretch within ten minutes are one look: a browser asks in pieces."""
 
 
 class Projector(NamedTuple):
@@ -61,32 +56,14 @@ class Projector(NamedTuple):
     storage: Storage
     cache: ClipCache
     players: Streams
-    looks: Looks
     signer: URLSafeTimedSerializer
-
-
-class Looks:
-    """The looks of the last minutes that came without a token, so that each is audited once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[Any, ...], int] = OrderedDict()
-
-    def is_new(self, look: tuple[Any, ...], now: int) -> bool:
-        with self._lock:
-            seen = self._known.pop(look, None)
-            self._known[look] = now if seen is None or now - seen > SAME_LOOK_MS else seen
-            while len(self._known) > 1000:
-                self._known.popitem(last=False)
-            return self._known[look] == now
 
 
 def install(app: Flask, settings: Settings) -> None:
     app.extensions["projector"] = Projector(
-        storage=LocalStorage(Path(settings.storage_path) / "film", settings.storage_reserve_bytes),
+        storage=open_storage(settings),
         cache=ClipCache(cache.folder_of(settings.storage_path), settings.clip_cache_bytes),
         players=Streams(MOST_PLAYERS),
-        looks=Looks(),
         signer=URLSafeTimedSerializer(settings.secret_key, salt="play"),
     )
     app.jinja_env.globals.update(film_of_incident=film_view.of_incident, film_reasons=REASONS)
@@ -101,13 +78,6 @@ def _projector() -> Projector:
 # --- looking --------------------------------------------------------------------------------------------------------
 
 
-def _note(asked: Asked, detail: dict[str, Any], now: int) -> None:
-    told = {"from_utc_ms": asked.from_utc_ms, "until_utc_ms": asked.until_utc_ms} | detail
-    with parts().store.write() as connection:
-        for what in asked.objects:
-            audit.add(connection, actor(), Deed.PLAYED, what, now, told)
-
-
 @blueprint.post("/seats/<int:seat_id>/plays")
 @may(Action.PLAY_FILM)
 def play(seat_id: int) -> ResponseReturnValue:
@@ -119,11 +89,18 @@ def play(seat_id: int) -> ResponseReturnValue:
     if not found:
         film_asked.nothing(reel, asked, now)
     is_download = request.form.get("download") == "1"
-    _note(asked, detail | ({"download": "yes"} if is_download else {}), now)
+    told = _told(asked, detail, is_download)
+    for what in asked.objects:
+        deeds.note(Deed.PLAYED, what, **told)
     token = _projector().signer.dumps([session.get("login", ""), seat_id, asked.from_utc_ms, is_download])
     if request.headers.get("X-Part") == "1" and not is_download:
         return _takes(seat_id, found, token)
     return redirect(_video_url(seat_id, asked.from_utc_ms, asked.until_utc_ms, token, is_download), 303)
+
+
+def _told(asked: Asked, detail: dict[str, str], is_download: bool) -> dict[str, Any]:
+    told = {"from_utc_ms": asked.from_utc_ms, "until_utc_ms": asked.until_utc_ms, **detail}
+    return told | ({"download": "yes"} if is_download else {})
 
 
 def _video_url(seat_id: int, from_utc_ms: int, until_utc_ms: int, token: str, is_download: bool = False) -> str:
@@ -180,12 +157,11 @@ def video(seat_id: int) -> ResponseReturnValue:
     cut = film.cut(reel.segments, asked.from_utc_ms, asked.until_utc_ms)
     is_download = request.args.get("download") == "1"
     if not _is_in_play(asked, is_download):
-        detail = film_asked.check_reason(reel, request.args, now) | ({"download": "yes"} if is_download else {})
+        told = _told(asked, film_asked.check_reason(reel, request.args, now), is_download)
         if cut is None:
             film_asked.nothing(reel, asked, now)
-        look = (session.get("login", ""), seat_id, asked.from_utc_ms, asked.until_utc_ms, is_download)
-        if _projector().looks.is_new(look, now):
-            _note(asked, detail, now)
+        for what in asked.objects:  # a browser asks in pieces, which is one look
+            deeds.saw(Deed.PLAYED, what, **told)
     if cut is None:
         film_asked.nothing(reel, asked, now)
     form = FORMS[parts().settings.recording_format] if is_download else MP4

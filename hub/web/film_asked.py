@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple, NoReturn
 
 from flask import abort, current_app, jsonify, make_response, render_template, request
-from flask_login import current_user
 
 from hub.core.film import Where
 from hub.store import film as store
-from hub.store.audit import Actor
 from hub.store.film import Reel, Seat
 from hub.web import film_view
 from hub.web.film_view import REASONS
@@ -17,10 +15,6 @@ from hub.web.parts import parts
 from hub.web.security import Trouble, wants_json
 
 LONGEST_MS = 86_400_000
-
-
-def actor() -> Actor:
-    return Actor(current_user.name, current_user.role, request.remote_addr or "")
 
 
 class Asked(NamedTuple):

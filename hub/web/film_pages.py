@@ -6,11 +6,11 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 
 from hub.core.access import Action
+from hub.core.audit import Deed
 from hub.store import film as store
 from hub.store.planning import CannotPlan
-from hub.web import film_asked, film_view
+from hub.web import deeds, film_asked, film_view
 from hub.web.clock import now_utc_ms
-from hub.web.film_asked import actor
 from hub.web.film_view import REASONS
 from hub.web.login import may
 from hub.web.parts import parts
@@ -26,7 +26,7 @@ def fetch(seat_id: int) -> ResponseReturnValue:
     asked, now = film_asked.read(seat_id, request.form), now_utc_ms()
     stretch = (asked.from_utc_ms, asked.until_utc_ms)
     try:
-        count = store.wish(parts().store, actor(), asked.seat, stretch, asked.objects, now)
+        count = store.wish(parts().store, deeds.actor(), asked.seat, stretch, asked.objects, now)
     except CannotPlan as cannot:
         film_asked.refuse(409, Trouble("It could not be asked for", f"{cannot}.", "Tell your admin."))
     if request.headers.get("X-Part") != "1":
@@ -46,6 +46,7 @@ def of_incident(incident_id: int) -> str:
     row = store.incident(parts().store, incident_id)
     if row is None:
         abort(404)
+    deeds.saw(Deed.VIEWED_INCIDENT, f"incident {incident_id}")
     return render_template("_film.html", view=film_view.of_incident(row), reasons=REASONS)
 
 
@@ -61,6 +62,7 @@ def of_seat(seat_id: int) -> ResponseReturnValue:
     name, at = request.args.get("sitting", ""), request.args.get("at", "")
     begun = [each for each in sittings if each.start_utc_ms <= now]
     chosen = next((each for each in sittings if each.sitting == name), None) or next(iter(begun), None)
+    deeds.saw(Deed.VIEWED_COVERAGE, f"seat {seat_id}", sitting=chosen.sitting if chosen else "")
     at_utc_ms = int(at) if at.isdecimal() and len(at) < 16 else None
     return render_template(
         "seat_film.html",

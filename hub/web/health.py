@@ -40,8 +40,14 @@ def healthz() -> ResponseReturnValue:
         "broker": bool(facts and facts.get("is_connected")),
         "ingest_store": bool(facts and facts.get("is_store_well")),
         "disk": _free_bytes() >= MIN_FREE_BYTES,
-    } | _worker(parts().folder.worker(), now)
-    body = {"is_well": all(checks.values()), "checks": checks, "disk_free_bytes": _free_bytes(), "now_utc_ms": now}
+    } | _worker(worker := parts().folder.worker(), now)
+    body = {
+        "is_well": all(checks.values()),
+        "checks": checks,
+        "disk_free_bytes": _free_bytes(),
+        "now_utc_ms": now,
+        "countersigned": worker.get("countersigned") if worker else None,
+    }
     return Response(msgspec.json.encode(body), 200 if body["is_well"] else 503, mimetype="application/json")
 
 

@@ -10,8 +10,11 @@ from flask_login import current_user
 
 from hub.core import explain, review
 from hub.core.access import Action
+from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS, FACE_KINDS, words_of
+from hub.store import holds, purging
 from hub.store import incidents as store
+from hub.web import audit, deeds
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
 from hub.web.parts import parts
@@ -93,6 +96,10 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         incident = store.one(parts().store, incident_id)
     except store.NoSuchIncident:
         abort(404)
+    looked_at = f"incident {incident_id}"
+    deeds.saw(Deed.VIEWED_INCIDENT, looked_at)
+    with parts().store.read() as connection:
+        standing = holds.over_incident(connection, incident_id)
     is_part = request.headers.get("X-Part") == "1"
     return render_template(
         "_incident.html" if is_part else "incident.html",
@@ -109,6 +116,10 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         words=words_of(ALERT_WORDS, incident.row["kind"]),
         notice=notice,
         typed=typed,
+        looks=audit.looks_at(looked_at) if current_user.may("see_audit") else [],
+        looked_at=looked_at,
+        holds=standing,
+        purged=purging.purged_stills(parts().store, incident_id),
     )
 
 
@@ -117,7 +128,7 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
 def act(incident_id: int) -> ResponseReturnValue:
     wish = _wish(request.form)
     try:
-        store.act(parts().store, incident_id, wish, now_utc_ms())
+        store.act(parts().store, incident_id, wish, now_utc_ms(), deeds.actor())
     except store.NoSuchIncident:
         abort(404)
     except review.Overtaken as first:
@@ -160,4 +171,5 @@ def still(incident_id: int, sha256: str) -> ResponseReturnValue:
     jpeg = store.still(parts().store, unit, sha256) if unit else None
     if jpeg is None:
         abort(404)
+    deeds.saw(Deed.VIEWED_STILL, f"incident {incident_id}", still=sha256)
     return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600, immutable"})

@@ -18,11 +18,16 @@ from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from limits import parse
 
 from hub import passwords
 from hub.core import access
 from hub.core.access import Action
-from hub.store import people
+from hub.core.audit import Deed
+from hub.core.visible import visible
+from hub.store import audit, people
+from hub.store.audit import Actor, CannotNote
+from hub.web import deeds
 from hub.web.clock import now_utc_ms
 from hub.web.parts import parts
 from hub.web.security import wants_json
@@ -36,6 +41,8 @@ PER_ACCOUNT = "30 per minute"
 PER_ACCOUNT_AND_ADDRESS = "5 per minute; 60 per hour"
 """Failed log-ins only. Against 12 characters these are nothing, and who hammers an account from one computer shuts out
 only that computer, not the account's owner."""
+NOTED_REFUSALS = parse("600 per hour")
+"""Of all computers together; at some 500 bytes an entry not 8 MB a day."""
 THEMES = ("auto", "light", "dark")
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
@@ -150,6 +157,7 @@ def log_in() -> ResponseReturnValue:
     person = people.by_name(parts().store, name)
     if not passwords.is_right(person.password_hash if person else None, password) or not (person and person.is_active):
         log.warning("failed log-in for %r from %s", name[:100], request.remote_addr)
+        _note_refused(name, person is not None)
         return render_template("login.html", target=target, name=name, is_wrong=True), 401
     if passwords.needs_rehash(person.password_hash):
         people.keep_rehash(parts().store, person.user_id, passwords.hash_password(password))
@@ -159,13 +167,34 @@ def log_in() -> ResponseReturnValue:
     session.permanent = True
     login_user(User(person.user_id, person.name, person.role, person.epoch))
     log.info("%r logged in from %s", person.name, request.remote_addr)
+    _note(Actor(person.name, person.role, deeds.address()), Deed.LOGGED_IN, person.name)
     return redirect(target, 303)
+
+
+def _note_refused(name: str, is_known: bool) -> None:
+    """Note a refused log-in, as many as NOTED_REFUSALS allows: the log is never shortened, so a guesser must not be
+    able to fill the disk with it."""
+    if limiter.limiter.hit(NOTED_REFUSALS, "refusals"):
+        left = limiter.limiter.get_window_stats(NOTED_REFUSALS, "refusals").remaining
+        more = {} if left else {"note": "further refusals of this hour stand in the system's log only"}
+        nobody = Actor(deeds.NOBODY.who, deeds.NOBODY.role, deeds.address())
+        _note(nobody, Deed.LOG_IN_REFUSED, visible(name)[:100], is_account=is_known, **more)
+
+
+def _note(who: Actor, deed: Deed, name: str, **detail: Any) -> None:
+    """Note a log-in; where the log takes no entry, the system's log has it. A log-in shows no evidence by itself, what
+    does is then refused, and without one nobody could see what the matter is."""
+    try:
+        audit.note(parts().store, who, deed, f"user {name}", now_utc_ms(), detail)
+    except CannotNote as problem:
+        log.error("%s %r from %s is not in the audit log: %s", deed, name, who.address, problem)
 
 
 @blueprint.post("/logout")
 def log_out() -> ResponseReturnValue:
     if "login" in session:
-        people.end_log_in(parts().store, session["login"], now_utc_ms(), LIFE_MS)
+        by = deeds.actor() if current_user.is_authenticated else None
+        people.end_log_in(parts().store, session["login"], now_utc_ms(), LIFE_MS, by)
     logout_user()
     session.clear()
     flash("You are logged out.")

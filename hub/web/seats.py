@@ -6,8 +6,10 @@ from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
 from hub.core.access import Action
+from hub.core.audit import Deed
 from hub.core.board import ALERT_WORDS, CAUSE_WORDS, FAULT_WORDS, heartbeat_of
 from hub.store import board as store
+from hub.web import deeds
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -20,6 +22,7 @@ def one(seat_id: int) -> ResponseReturnValue:
     history = store.read_seat(parts().store, seat_id)
     if history is None:
         abort(404)
+    deeds.saw(Deed.VIEWED_SEAT, f"seat {seat_id}", seat=history.seat["label"], room=history.seat["room"])
     return render_template(
         "seat.html",
         history=history,

@@ -65,6 +65,7 @@ TROUBLES = {
         "Go to the live page, or find the incident in the list.",
     ),
     405: Trouble("That is not possible here", "The address exists, but not for this kind of request.", "Go back."),
+    410: Trouble("This is no longer here", "It was here once and has been removed.", "Go to the live page."),
     413: Trouble("That is too much at once", "What was sent is larger than this page takes.", "Send less text."),
     429: Trouble(
         "Too many tries",
@@ -107,30 +108,31 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
-def _page(code: int, trouble: Trouble) -> tuple[Response | str, int]:
+def page(code: int, trouble: Trouble) -> tuple[Response | str, int]:
+    """The answer that says what happened, as the caller can read it."""
     if wants_json():
         return jsonify(error=code, title=trouble.title, happened=trouble.happened, todo=trouble.todo), code
     return render_template("trouble.html", code=code, trouble=trouble), code
 
 
 def _csrf_error(_error: CSRFError) -> tuple[Response | str, int]:
-    return _page(400, CSRF_TROUBLE)
+    return page(400, CSRF_TROUBLE)
 
 
 def _http_error(error: HTTPException) -> tuple[Response | str, int] | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
-    page, code = _page(code, TROUBLES.get(code, TROUBLES[400 if code < 500 else 500]))
-    if isinstance(page, str):
-        page = Response(page, code)
+    answer, code = page(code, TROUBLES.get(code, TROUBLES[400 if code < 500 else 500]))
+    if isinstance(answer, str):
+        answer = Response(answer, code)
     for name, value in error.get_headers():
         if name in ("Retry-After", "Allow"):
-            page.headers[name] = value
-    page.status_code = code
-    return page, code
+            answer.headers[name] = value
+    answer.status_code = code
+    return answer, code
 
 
 def _unforeseen(error: Exception) -> tuple[Response | str, int]:
     log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return _page(InternalServerError.code, TROUBLES[500])
+    return page(InternalServerError.code, TROUBLES[500])

@@ -16,11 +16,10 @@ from hub.core.access import Action
 from hub.core.audit import Deed
 from hub.core.board import CAUSE_WORDS, FAULT_WORDS, natural, words_of
 from hub.core.coverage import Missing, Told
-from hub.store import audit
 from hub.store import coverage as store
 from hub.store.coverage import SeatCoverage, Sitting
+from hub.web import deeds
 from hub.web.clock import now_utc_ms
-from hub.web.film_asked import actor
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -114,10 +113,7 @@ def _one(name: str) -> tuple[Sitting, list[SeatCoverage], int]:
     if found is None:
         abort(404)
     seats = _by_worst(store.read(parts().store, found, now))
-    if request.headers.get("X-Part") != "1":  # a page that renews itself is one look
-        audit.note(
-            parts().store, actor(), Deed.VIEWED_COVERAGE, f"sitting {name}", now, {"form": request.endpoint or ""}
-        )
+    deeds.saw(Deed.VIEWED_COVERAGE, f"sitting {name}", form=request.endpoint or "")
     return found, seats, now
 
 

@@ -74,11 +74,6 @@ def counted(name: str, n: int, /, **values: object) -> str:
     return text(form, n=n, **values)
 
 
-def visible(written: str) -> str:
-    """A stranger's text with every character that shows nothing, or turns the direction of others, made visible."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in written)
-
-
 def in_view(faces: int | None, seat: str, form: str = "") -> str:
     """What a desk sees at its seat: the faces, or in words why there is none; on a tile in the form `_short`. `seat` is
     a heartbeat's; a later desk's word, unknown here, leaves the count."""

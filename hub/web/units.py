@@ -13,9 +13,11 @@ from flask_login import current_user
 
 from hub.core import upkeep
 from hub.core.access import Action
+from hub.core.audit import Deed
 from hub.store import enrolling, security, unit_pages
 from hub.store.enrolling import AnotherRequest, CannotEnrol
 from hub.store.unit_pages import UnitsRead
+from hub.web import deeds
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.login import may
 from hub.web.parts import parts
@@ -103,6 +105,8 @@ def approve(enrolment_id: int) -> ResponseReturnValue:
             unit = enrolling.approve(
                 connection, enrolment_id, code=form["code"], who=current_user.name, now_utc_ms=now_utc_ms(), **place
             )
+            replaced = {"replaces": place["replaces"]} if "replaces" in place else {}
+            deeds.add(connection, Deed.APPROVED_UNIT, f"unit {unit}", code=form["code"], **replaced)
     except (CannotEnrol, Wrong) as cannot:
         return _refused(cannot, enrolment_id, form)
     flash(f"{unit} is let in. Its certificate is being made.")
@@ -137,6 +141,7 @@ def reject(enrolment_id: int) -> ResponseReturnValue:
                 who=current_user.name,
                 now_utc_ms=now_utc_ms(),
             )
+            deeds.add(connection, Deed.REJECTED_UNIT, f"request {form['code']}", reason=form["reason"])
     except CannotEnrol as cannot:
         return _refused(cannot, enrolment_id, form)
     flash("Rejected. The desk shows the reason.")
@@ -218,6 +223,8 @@ def revoke(unit: str) -> ResponseReturnValue:
     try:
         with parts().store.write() as connection:
             is_changed = enrolling.revoke(connection, unit, who=current_user.name, why=why, now_utc_ms=now_utc_ms())
+            if is_changed:
+                deeds.add(connection, Deed.REVOKED_UNIT, f"unit {unit}", why=why)
     except CannotEnrol as cannot:
         return Response(_ask(found, _sentence(cannot), why), 422)
     flash(f"{unit} is revoked." if is_changed else f"{unit} was revoked already, by {found.row.revoked_by}.")
@@ -229,7 +236,10 @@ def revoke(unit: str) -> ResponseReturnValue:
 def see(event_id: int) -> ResponseReturnValue:
     try:
         with parts().store.write() as connection:
-            who, at = security.see(connection, event_id, who=current_user.name, now_utc_ms=now_utc_ms())
+            now = now_utc_ms()
+            who, at = security.see(connection, event_id, who=current_user.name, now_utc_ms=now)
+            if (who, at) == (current_user.name, now):
+                deeds.add(connection, Deed.SAW_SECURITY_EVENT, f"security event {event_id}")
     except security.NoSuchEvent:
         abort(404)
     if who != current_user.name:

@@ -1,11 +1,11 @@
-"""`python -m tests.bench vision|ingest|fleet|remux ...`: measurements side by side, printed as ratios of one run."""
+"""`python -m tests.bench NAME ...`, one of BENCHES: measurements side by side, printed as ratios of one run."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-BENCHES = ("vision", "ingest", "fleet", "remux")
+BENCHES = ("vision", "ingest", "fleet", "purge", "tamper", "bundle", "remux")
 
 
 def main(argv: list[str]) -> int:

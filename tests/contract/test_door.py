@@ -12,7 +12,7 @@ import pytest
 
 from agent import wire_door
 from agent.wire_door import ENROLMENTS_PATH, RENEWALS_PATH, STATE_PATH
-from hub import authority, enrolment
+from hub import authority, ca_files, enrolment
 from hub.door.server import MOST_READS, serve
 from hub.enrolment import CaFolder
 from hub.store import enrolling
@@ -335,9 +335,9 @@ def test_a_new_server_certificate_is_used_without_a_restart(hub: Hub) -> None:
     signer = enrolment.issuing(hub.ca)
     key = authority.make_key()
     made = authority.server_certificate(signer, key.public_key(), NAMES, now_utc_ms())
-    enrolment.put_file(hub.ca.server_key, authority.key_pem(key), is_secret=True)
+    ca_files.put_file(hub.ca.server_key, authority.key_pem(key), is_secret=True)
     assert shown() == first
-    enrolment.put_file(hub.ca.server_certificate, authority.pem(made, signer.certificate))
+    ca_files.put_file(hub.ca.server_certificate, authority.pem(made, signer.certificate))
     assert shown() != first
 
 

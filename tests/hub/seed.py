@@ -26,8 +26,10 @@ from hub.core.access import Role
 from hub.evidence.storage import LocalStorage, Storage
 from hub.live import LiveFolder
 from hub.store import Store, people
+from hub.store.audit import Actor
 from tests.film import record
 
+SEED = Actor("seed", "terminal")
 PORTRAITS = [Path("models/files") / name for name in ("astronaut.png", "grace_hopper.jpg")]
 RULES = {"seat_empty": (10, 3), "more_than_one_face": (3, 5), "camera_covered": (3, 2)}
 LAMPS = {"recording": "#2fbf71", "attention": "#ffb000", "fault": "#ff2020", "waiting": "#4060ff", "no_hub": "#a040ff"}
@@ -109,7 +111,7 @@ class Centre:
             connection.execute(sql, values)
 
     def person(self, name: str, password: str, role: Role) -> None:
-        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms())
+        people.add(self.store, name=name, role=role, password_hash=_hashed(password), now_utc_ms=now_ms(), by=SEED)
 
     def room(self, name: str, exam: str | None = "Structural Mechanics II", mode: str = "automated") -> int:
         room = self.insert("rooms", name=name)
@@ -384,6 +386,32 @@ class Centre:
             boot=1,
             seq=number + 1,
         )
+
+    def bundle(
+        self, wish: dict[str, Any], state: str = "done", who: str = "Ada", *, content: bytes = b"", **values: Any
+    ) -> int:
+        """An evidence bundle as the worker would have left its job; `values` are columns of `jobs`. The file of one
+        that is done is `made(storage, number, content)`."""
+        is_over = state in ("done", "failed", "cancelled")
+        told = {"purpose": "An appeal", "recipient": "Examination board", **wish}
+        result = {"file": "1.zip", "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        columns = {
+            "kind": "bundle",
+            "wish": msgspec.json.encode(told).decode(),
+            "asked_by": who,
+            "asked_utc_ms": now_ms() - 60_000,
+            "state": state,
+            "ended_utc_ms": now_ms() - 5_000 if is_over else None,
+            "result": msgspec.json.encode(result).decode() if state == "done" else None,
+        }
+        return self.insert("jobs", **{**columns, **values})
+
+    def made(self, storage: Path, number: int, content: bytes) -> Path:
+        """The file of a finished bundle."""
+        path = storage / "bundles" / f"{number}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
 
     def gap(
         self,

@@ -369,7 +369,7 @@ def test_the_hub_renews_its_certificates_in_time(folder: CaFolder, days: int, is
     before = folder.server_certificate.read_bytes(), folder.ingest_certificate.read_bytes()
     keys = folder.server_key.read_bytes(), folder.ingest_key.read_bytes()
     made = enrolment.renew(folder, NAMES, NOW + days * DAY_MS)
-    assert len(made) == 2 * is_renewed
+    assert len(made) == 3 * is_renewed
     assert ((folder.server_certificate.read_bytes(), folder.ingest_certificate.read_bytes()) != before) == is_renewed
     assert (folder.server_key.read_bytes(), folder.ingest_key.read_bytes()) == keys
     assert enrolment.renew(folder, NAMES, NOW + days * DAY_MS) == []
@@ -393,7 +393,7 @@ def test_a_damaged_server_certificate_is_made_anew(folder: CaFolder) -> None:
 def test_renewal_near_the_authoritys_end_does_not_run_wild(folder: CaFolder) -> None:
     """A certificate that cannot last longer is not made again and again."""
     late = NOW + authority.ISSUING_LIFE_MS - 30 * DAY_MS
-    assert len(enrolment.renew(folder, NAMES, late)) == 2
+    assert len(enrolment.renew(folder, NAMES, late)) == 3
     assert enrolment.renew(folder, NAMES, late + DAY_MS) == []
 
 
@@ -405,7 +405,7 @@ def test_a_new_issuing_authority_leaves_desks_in_peace(live: CaFolder, tmp_path:
     desk, revoked = _desk(live, tmp_path / "desk"), _desk(live, tmp_path / "desk", "c.desk-02")
     roots = live.authorities.read_text()
     told = [(revoked.issued.serial_number, revoked.issued.issuer, _real_now())]
-    assert len(rotation.rotate(live, live.root.folder, NAMES, lambda: told, _real_now())) == 3
+    assert len(rotation.rotate(live, live.root.folder, NAMES, lambda: told, _real_now())) == 4
     fresh = _desk(live, tmp_path / "desk", "c.desk-03")
     assert fresh.issued.issuer != desk.issued.issuer
     connect(live, roots, desk)

@@ -164,9 +164,12 @@ def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch
     assert told() == []
     now = now_utc_ms()
     monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 340 * authority.DAY_MS)
-    assert told() == ["authority: the server's certificate ends within 30 days"]
+    assert told() == [
+        "authority: the server's certificate ends within 30 days",
+        "authority: the certificate of the evidence key ends within 30 days",
+    ]
     monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 5 * 365 * authority.DAY_MS)
-    assert len(told()) == 2
+    assert len(told()) == 3
     folder.authorities.write_bytes(folder.issuing_certificate.read_bytes())
     assert "does not lead to a trusted root" in told()[0]
     folder.authorities.unlink()

@@ -42,7 +42,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("APP_ENV", "test"),
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "postgresql://x"),
-        ("S3_ENDPOINT", "https://s3.example"),
         ("RECORDING_FORMAT", "avi"),
         ("EMS_ZONE", "Europe/Nowhere"),
         ("EMS_ZONE", "../etc/passwd"),
@@ -65,3 +64,45 @@ def test_a_wrong_value_stops_the_start_in_one_line(name: str, wrong: str) -> Non
         load(NEEDED | {name: wrong}, None)
     assert str(caught.value).startswith(f"{name}: ")
     assert "\n" not in str(caught.value)
+
+
+S3 = {
+    "S3_ENDPOINT": "https://s3.centre.example",
+    "EMS_S3_ACCESS_KEY": "an-access-key",
+    "EMS_S3_SECRET_KEY": "a-secret-key",
+}
+
+
+def test_an_s3_service_is_taken_with_its_keys() -> None:
+    """Over TLS anywhere; without, on this machine, and elsewhere only in development."""
+    assert load(NEEDED | S3, None).s3_endpoint == "https://s3.centre.example"
+    assert load(NEEDED | S3 | {"S3_ENDPOINT": "http://127.0.0.1:9000"}, None).s3_bucket == "ems"
+    load(NEEDED | S3 | {"S3_ENDPOINT": "http://10.0.0.5:9000", "APP_ENV": "development"}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("S3_ENDPOINT", "s3.centre.example"),
+        ("S3_ENDPOINT", "http://10.0.0.5:9000"),
+        ("S3_ENDPOINT", "https://key:secret@s3.centre.example"),
+        ("EMS_S3_BUCKET", "Films!"),
+        ("EMS_S3_ACCESS_KEY", ""),
+        ("EMS_S3_SECRET_KEY", ""),
+        ("EMS_S3_CA_PATH", "/not/there.pem"),
+    ],
+)
+def test_a_wrong_s3_setting_stops_the_start_in_one_line(name: str, wrong: str) -> None:
+    """The line begins with the variable, and no key is in it."""
+    with pytest.raises(BadSetting) as caught:
+        load(NEEDED | S3 | {name: wrong}, None)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "secret" not in str(caught.value)
+
+
+def test_keys_are_not_in_what_the_settings_say_of_themselves() -> None:
+    """A log line or a failing test that prints the settings gives nothing away."""
+    told = repr(load(NEEDED | S3, None))
+    assert "s3.centre.example" in told
+    for secret in (S3["EMS_S3_ACCESS_KEY"], S3["EMS_S3_SECRET_KEY"], NEEDED["SECRET_KEY"]):
+        assert secret not in told

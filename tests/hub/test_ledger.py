@@ -17,8 +17,8 @@ from agent import wire
 from agent.wire import AlertKind, Fault, FaultKind, Gap, GapCause, Mode, Record
 from hub.core import ledger
 from hub.core.ledger import AlertRow, Conflict, KnownUnit, Refusal, Word
-from hub.ingest.commit import show_records
 from hub.store import intake, migrations
+from hub.store.taking import show_records
 from tests.hub.desk import Desk, alert, at, segment
 
 NOW_UTC_MS = 1_900_000_000_000

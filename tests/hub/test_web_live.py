@@ -16,7 +16,7 @@ from hub.live import LiveFolder
 from hub.store import people
 from hub.web.stills import KEPT_BEATS, Stills
 from hub.web.tail import RING_EVENTS, Tail
-from tests.hub.seed import Centre, jpeg, now_ms
+from tests.hub.seed import SEED, Centre, jpeg, now_ms
 from tests.hub.website import Site, site, token
 from tests.support import wait_for
 
@@ -172,7 +172,7 @@ def test_a_stream_ends_with_its_log_in_within_five_seconds(place: Site, end: str
     if end == "log-out":
         client.post("/logout", data={"csrf_token": token(client, "/")})
     elif end == "closed":
-        people.set_active(place.store, "Ada", False)
+        people.set_active(place.store, "Ada", False, 1, SEED)
     else:
         place.centre.execute("update users set role = 'admin', epoch = epoch + 1 where name = 'Ada'")
     began = now_ms()

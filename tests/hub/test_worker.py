@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hub import authority, clock, enrolment, rotation
+from hub import authority, ca_files, clock, enrolment, rotation
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
@@ -317,7 +317,7 @@ def test_a_rotation_that_was_cut_off_is_completed(place: Place) -> None:
     root = enrolment.read_signer(place.folder.root)
     key = enrolment.kept_key(place.folder.issuing.next.key)
     made = authority.issuing_certificate(root, key.public_key(), NOW)
-    enrolment.put_file(place.folder.issuing.next.certificate, authority.pem(made))
+    ca_files.put_file(place.folder.issuing.next.certificate, authority.pem(made))
     approved(place.store)
     place.turn()
     assert enrolment.issuing(place.folder).certificate == made

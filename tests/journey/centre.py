@@ -24,6 +24,7 @@ from agent.wire import AlertKind, Heartbeat, Mode, Rule
 from hub.core.access import Role
 from hub.passwords import generate, hash_password
 from hub.store import Store, people, planning
+from hub.store.audit import Actor
 from tests.brokers import REPOSITORY, Broker, free_port
 from tests.support import wait_for
 
@@ -93,6 +94,7 @@ class Centre:
             role=Role.PROCTOR,
             password_hash=hash_password(self.password),
             now_utc_ms=_now_ms(),
+            by=Actor("journey", "terminal"),
         )
         self.web_port = free_port()
         environ = {

@@ -1,4 +1,5 @@
 -- Film is asked for by seat and time: each look reads the index alone, also when it adds up a whole sitting.
+drop index if exists segments_of_seat; -- a longer one takes its place
 create index segments_of_seat on segments (sitting, seat, began_utc_ms, ended_utc_ms, unit);
 create index records_observed on records (unit, received_utc_ms) where kind = 'observed';
 

@@ -7,6 +7,10 @@ select * from jobs where job_id = :job_id;
 -- name: jobs_newest(kind, limit)
 select * from jobs where :kind = '' or kind = :kind order by job_id desc limit :limit;
 
+-- name: job_open_for(kind, path, value)^
+select job_id from jobs
+where state in ('running', 'waiting') and kind = :kind and json_extract(wish, :path) = :value order by job_id limit 1;
+
 -- name: job_next()^
 -- One that the last worker left running comes first: it is taken up where it was.
 select * from jobs where state in ('running', 'waiting') order by state, job_id limit 1;

@@ -59,20 +59,22 @@ select unit from plans order by unit;
 select unit, heartbeat, heartbeat_utc_ms from presence where heartbeat is not null;
 
 -- name: holds_of_unit(unit)
--- What of this unit's recording is held, as stretches of sittings: of an incident its time with half a minute before and a
--- quarter after, open ended while it lasts.
-select i.sitting, max(i.began_utc_ms - 30000, 0) as from_utc_ms,
-    coalesce(i.cleared_utc_ms + 15000, 9007199254740992) as until_utc_ms
-from holds h join incidents i using (incident_id)
-where h.released_utc_ms is null and i.unit = :unit and i.sitting <> ''
-union
-select h.sitting, 0, 9007199254740992
-from holds h
-where h.released_utc_ms is null and h.sitting is not null and exists (
-    select 1 from segments s where s.unit = :unit and s.sitting = h.sitting and (h.seat is null or s.seat = h.seat)
-    union all
-    select 1 from sittings t join seats using (room_id)
-    where t.sitting = h.sitting and seats.unit = :unit and (h.seat is null or seats.label = h.seat))
+-- What of this unit's recording is held, as stretches of sittings (`hold_stretches`): what it recorded itself, and what
+-- was or may be recorded at the held seat while it stands, or stood last, there.
+select distinct h.sitting, h.began as from_utc_ms, h.ended as until_utc_ms
+from hold_stretches h
+where h.boot is null and h.sitting <> '' and (
+    h.unit = :unit
+    or exists (
+        select 1 from segments s where s.unit = :unit and s.sitting = h.sitting
+            and ((h.seat is not null and s.seat in (h.seat, '')) or (h.unit is null and h.seat is null)))
+    or exists (
+        select 1 from sittings t join seats using (room_id) where t.sitting = h.sitting and seats.unit = :unit
+            and (seats.label = h.seat or (h.unit is null and h.seat is null)))
+    or exists (
+        select 1 from units u join rooms r on r.name = u.last_room join sittings t using (room_id)
+        where u.unit = :unit and t.sitting = h.sitting
+            and (u.last_seat = h.seat or (h.unit is null and h.seat is null))))
 order by 1, 2;
 
 -- name: wishes_of_unit(unit)

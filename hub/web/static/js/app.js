@@ -77,9 +77,9 @@ document.querySelector("[data-themes]").addEventListener("change", ({ target }) 
 
 const keys = document.getElementById("keys");
 document.querySelector('[data-open="keys"]').addEventListener("click", () => keys.showModal());
-const menu = document.querySelector(".menu");
+const menus = document.querySelectorAll(".menu");
 document.addEventListener("click", ({ target }) => {
-  if (!menu.contains(target)) menu.open = false;
+  for (const menu of menus) if (!menu.contains(target)) menu.open = false;
 });
 
 export function isTyping(target) {
@@ -87,7 +87,7 @@ export function isTyping(target) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") menu.open = false;
+  if (event.key === "Escape") for (const menu of menus) menu.open = false;
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (event.key === "?") {
     if (keys.open) keys.close();

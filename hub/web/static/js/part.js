@@ -7,6 +7,11 @@ export function partOf(page) {
   return page?.getElementById("incident") ?? null;
 }
 
+// What is folded, by its heading without its counts.
+function nameOf(details) {
+  return details.querySelector("summary")?.textContent.replace(/\d+/g, "").trim();
+}
+
 // Put the newer incident in the holder. What was typed and chosen stays: another person's act must not eat it.
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
@@ -19,10 +24,13 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     const verdict = old.querySelector('input[name="verdict"]:checked')?.value;
     const choice = verdict && fresh.querySelector(`input[name="verdict"][value="${CSS.escape(verdict)}"]`);
     if (choice) choice.checked = true;
-    for (const name of [".facts details", ".as-table"]) {
-      const details = fresh.querySelector(name);
-      if (details) details.open = old.querySelector(name)?.open ?? false;
+    const folded = [...old.querySelectorAll("details")];
+    for (const details of fresh.querySelectorAll("details")) {
+      const was = folded.find((each) => nameOf(each) === nameOf(details));
+      if (was) details.open = was.open;
     }
+    const reason = fresh.querySelector("#hold-reason");
+    if (reason) reason.value = old.querySelector("#hold-reason")?.value ?? "";
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {

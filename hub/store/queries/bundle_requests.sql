@@ -1,0 +1,26 @@
+-- name: request_sittings(seat_id, now, limit)
+-- Sittings in the seat's room that have begun, newest first.
+select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
+from sittings s join seats t using (room_id)
+where t.seat_id = :seat_id and s.start_utc_ms <= :now
+order by s.start_utc_ms desc, s.sitting limit :limit;
+
+-- name: request_sitting(seat_id, sitting)^
+select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
+from sittings s join seats t using (room_id) where t.seat_id = :seat_id and s.sitting = :sitting;
+
+-- name: request_seat(seat_id)^
+select t.seat_id, t.label, r.name as room from seats t join rooms r using (room_id) where t.seat_id = :seat_id;
+
+-- name: requests_open()^
+select count(*) from jobs where kind = 'bundle' and state in ('waiting', 'running');
+
+-- name: request_list(below, limit)
+select j.*, coalesce(i.seat, t.label) as seat, coalesce(i.room, r.name) as room, i.kind as alert_kind, s.exam
+from jobs j
+left join incidents i on i.incident_id = json_extract(j.wish, '$.incident_id')
+left join seats t on t.seat_id = json_extract(j.wish, '$.seat_id')
+left join rooms r on r.room_id = t.room_id
+left join sittings s on s.sitting = coalesce(json_extract(j.wish, '$.sitting'), i.sitting)
+where j.kind = 'bundle' and (:below = 0 or j.job_id < :below)
+order by j.job_id desc limit :limit;
