@@ -58,6 +58,8 @@ def _store(store: Store) -> list[str]:
     findings = [f"store: {line}" for line in damage]
     for chain in checking.chains(store):
         click.echo(f"{chain.unit}: {chain.records} records")
+        for boot, seq in chain.begun_anew:
+            click.echo(f"{chain.unit}: record {boot}/{seq}: the chain begins anew, the card had lost its records")
         findings += [
             f"{chain.unit}: record {boot}/{seq}: {what}"
             for names, what in (

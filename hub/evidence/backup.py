@@ -26,16 +26,8 @@ import msgspec
 from hub.config import Settings
 from hub.core.audit import Deed
 from hub.evidence import pairing
-from hub.evidence.storage import (
-    PIECE_BYTES,
-    Missing,
-    OpenStorage,
-    StorageProblem,
-    copy_whole,
-    make_folder,
-    sha256_of,
-    write_whole,
-)
+from hub.evidence.files import PIECE_BYTES, copy_whole, make_folder, sha256_of, sync, write_whole
+from hub.evidence.storage import Missing, OpenStorage, StorageProblem
 from hub.store import Store, audit, backing_up
 from hub.store.audit import Actor
 
@@ -172,14 +164,6 @@ def check_entry(folder: Path, entry: Entry) -> Path:
 
 def entry_of(folder: Path, path: Path, *, is_secret: bool = False) -> Entry:
     return Entry(str(path.relative_to(folder)), sha256_of(path), path.stat().st_size, is_secret)
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _begin(folder: Path) -> Manifest | None:

@@ -25,7 +25,8 @@ from hub.config import Settings
 from hub.core.audit import Deed
 from hub.core.ledger import Conflict, KnownUnit
 from hub.core.reconcile import SegmentRow
-from hub.evidence.storage import PIECE_BYTES, OpenStorage, StorageFull, copy_whole, make_folder, sha256_of
+from hub.evidence.files import PIECE_BYTES, copy_whole, make_folder, sha256_of
+from hub.evidence.storage import OpenStorage, StorageFull
 from hub.store import Store, audit, card, intake, taking
 from hub.store.audit import Actor
 from hub.store.taking import Fate

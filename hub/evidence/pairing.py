@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from hub.config import Settings
-from hub.evidence.storage import LABEL_FILE, OpenStorage, StorageProblem, WrongStorage, write_whole
+from hub.evidence.files import write_whole
+from hub.evidence.storage import LABEL_FILE, OpenStorage, StorageProblem, WrongStorage
 from hub.store import Store, reconciling
 
 

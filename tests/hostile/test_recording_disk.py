@@ -114,6 +114,22 @@ def test_a_folder_that_vanishes(desk: Desk) -> None:
     check_all_is_told(desk, GapCause.STORAGE_FAILED)
 
 
+def test_a_disk_that_is_unmounted(card: Card, desk: Desk) -> None:
+    """`gone`, within a sync, although the open file could still be written: its path shows the folder below now, where
+    nothing is made. Mounted again, by the running agent all is found that had been synced."""
+    desk.recorder.begin("exam-7")
+    desk.play(20)
+    subprocess.run(["umount", "-l", str(card.folder)], check=True)
+    play_until(desk, "gone")
+    assert list(card.folder.iterdir()) == []
+    card.mount()
+    play_until(desk, None)
+    desk.play(20)
+    wait_for(lambda: any(segment.is_cut for segment in desk.closed))
+    assert desk.recorder.end()
+    check_all_is_told(desk, GapCause.STORAGE_FAILED)
+
+
 def test_a_sitting_that_ends_on_a_full_disk(card: Card, desk: Desk) -> None:
     """Its end does not wait for space: the gap reaches to the end, and the next sitting starts afresh."""
     desk.recorder.begin("exam-7")

@@ -57,7 +57,7 @@ def post(client: FlaskClient, path: str, **form: object) -> TestResponse:
 def work(place: Site, hall: Hall) -> None:
     """What the worker does, in this process."""
     folder = hall.folder
-    values = settings(folder, storage_path=str(folder / "storage"), ca_path=str(folder / "ca"))
+    values = settings(folder, storage_path=str(folder / "storage"), ca_path=str(folder / "ca"), is_clock_trusted=True)
     doers = {purge_jobs.PLAN: purge_jobs.plan, purge_jobs.PURGE: purge_jobs.purge}
     runner = JobRunner(values, place.store, lambda: hall.now, doers)
     runner.start()
@@ -92,6 +92,9 @@ def test_from_the_rule_to_the_certificate(place: Site, hall: Hall) -> None:
     assert "waits for the worker" in client.get("/retention/plans/1").text
     work(place, hall)
     assert len(hall.files()) == 2
+    followed = client.get("/retention/?follow=1").text
+    assert "Purge 1" in followed
+    assert "Exams" not in followed
     assert "purge 1 ended" in client.get("/retention/plans/1").text
     answer = client.get("/retention/certificates/1.json")
     assert json.loads(answer.text)["statement"]["items"] == 11
