@@ -104,7 +104,7 @@ def rebuild(fill: bool) -> None:
         storage = open_storage(settings)
         label = storage.label()
         with opened(settings) as store:
-            actor = Actor(who_is_here(), "admin")
+            actor = actor_here()
             done = rebuilding.rebuild(
                 settings, store, storage, actor, now_utc_ms(), is_filling=fill, tell=_tell_records
             )

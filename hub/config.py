@@ -61,8 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is_clock_trusted: bool = False
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
-    tsa_config: str = ""
     retention_auto: bool = False
+    tsa_config: str = ""
     trust_new_units: bool = False
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
 """`python -m tests.bench tamper`: a thousand bundles tampered with in each way, and a thousand clean ones.
 
-P6: all that is tampered with is named, no clean one is. A tampered file that is the clean one does not count.
+P6: all that is tampered with is named, no clean one is. A tampered file that is by chance the clean one does not count.
 """
 
 from __future__ import annotations

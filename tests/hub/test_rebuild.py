@@ -270,8 +270,9 @@ def test_a_restored_backup_is_filled_up(hub: Hub, tmp_path: Path) -> None:
     """What people did is in the backup, what desks said after it in the journal."""
     from hub.core.access import Role
     from hub.store import people
+    from tests.hub.seed import SEED
 
-    people.add(hub.store, name="Ada", role=Role.ADMIN, password_hash="x", now_utc_ms=1)
+    people.add(hub.store, name="Ada", role=Role.ADMIN, password_hash="x", now_utc_ms=1, by=SEED)
     assert run("backup", str(tmp_path / "backup")).exit_code == 0
     hub.film(hub.desks[0], 9, b"after the backup")
     Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
