@@ -57,6 +57,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench vision $(if $(FOOTAGE),--footage '$(FOOTAGE)')
 	$(BIN)/python -m tests.bench ingest
 	$(BIN)/python -m tests.bench fleet
+	$(BIN)/python -m tests.bench upload
 	$(BIN)/python -m tests.bench purge
 	$(BIN)/python -m tests.bench recording
 	$(BIN)/python -m tests.bench remux
