@@ -14,7 +14,7 @@ help:
 	@echo "make run BROKER=embedded     the broker that comes along, even if mosquitto is installed"
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test"
-	@echo "make bench                   the measured figures (vision, ingest, fleet)"
+	@echo "make bench                   the measured figures (vision, ingest, fleet, remux)"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
@@ -57,6 +57,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench ingest
 	$(BIN)/python -m tests.bench fleet
 	$(BIN)/python -m tests.bench purge
+	$(BIN)/python -m tests.bench remux
 
 # EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`
 eval: $(VENV)/test.stamp

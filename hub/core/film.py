@@ -20,8 +20,9 @@ BORDER_MS = 250
 """Less than four pictures: between two segments no gap that anybody records (`agent.core.gaps`)."""
 OPEN_TAIL_MS = 15_000
 """The newest recording that no desk has closed and told yet: a segment of 10 s, and its way here."""
-TAKE_MS = 300_000
-"""The longest stretch in one file for a page. An hour remuxes in about 3 s, five minutes in 0.3 s."""
+TAKE_MS = 180_000
+"""The longest stretch in one file for a page: made whole in 0.2 s (`python -m tests.bench remux`), begun at once, and
+seekable; an hour takes some seconds."""
 LONGEST_HOLE_MS = 5_000
 """A longer hole ends a take: the page says what is missing and goes on behind it, and nobody watches a still
 picture."""

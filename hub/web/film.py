@@ -1,7 +1,7 @@
 """Playing any moment of any seat.
 
 A look is asked for once (`plays`), which writes it to the audit log with its reason and answers what can be played as
-stretches of about five minutes, each a whole MP4 that a browser seeks in by range requests. Who asks for `video`
+stretches of about three minutes, each a whole MP4 that a browser seeks in by range requests. Who asks for `video`
 without that asks for a look all the same. More than a stretch at once is sent while it is made, without ranges.
 """
 

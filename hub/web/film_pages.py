@@ -33,7 +33,7 @@ def fetch(seat_id: int) -> ResponseReturnValue:
         flash("The desk is asked to send it before all else." if count else "There is nothing to fetch.")
     if asked.incident_id is not None:
         if request.headers.get("X-Part") == "1":
-            return of_incident(asked.incident_id)
+            return of_incident(incident_id=asked.incident_id)
         return redirect(url_for("incidents.one", incident_id=asked.incident_id), 303)
     sitting = request.form.get("sitting", "")
     return redirect(url_for("film_pages.of_seat", seat_id=seat_id, sitting=sitting), 303)

@@ -4,6 +4,7 @@ import { clock, fetchPart, notice, setText, t } from "./base.js";
 import { feed } from "./feed.js";
 
 const RENEW_EVERY_MS = 3000;
+const READ_MS = 4000; // what is said stands at least so long
 const NEAR_MS = 400; // closer than this a moment is where it is asked for
 
 let current = null; // the film that this page shows, of one incident or seat
@@ -14,11 +15,16 @@ export function startFilm(root) {
   current = section.dataset.seat ? new Film(section) : null;
 }
 
-// A newer incident came: its film is the one that plays, not a fresh one that stands still.
+// A newer incident came: its film is the one that plays, not a fresh one that stands still. A browser stops what leaves
+// the page, if only for a moment: call the answer when it is there again.
 export function keepFilm(old, fresh) {
   const playing = old.querySelector("#film");
   const place = fresh.querySelector("#film");
-  if (playing && place && current?.section === playing && current.isOpen) place.replaceWith(playing);
+  if (!playing || !place || current?.section !== playing || !current.isOpen) return () => {};
+  const { video } = current;
+  const isPlaying = !video.paused && !video.ended;
+  place.replaceWith(playing);
+  return () => isPlaying && video.play().catch(() => {});
 }
 
 feed.addEventListener("beat", () => current?.beat());
@@ -61,7 +67,7 @@ class Film {
     video.addEventListener("seeked", () => this.show());
     video.addEventListener("playing", () => {
       this.failures = 0;
-      this.say("");
+      this.hush();
     });
     video.addEventListener("ended", () => this.next());
     video.addEventListener("error", () => this.failed());
@@ -214,8 +220,13 @@ class Film {
   }
 
   say(text) {
+    this.saidAt = performance.now();
     this.over.hidden = !text;
     setText(this.over, text);
+  }
+
+  hush() {
+    if (performance.now() - (this.saidAt ?? 0) > READ_MS) this.say("");
   }
 
   // --- what is shown --------------------------------------------------------------------------------------------------
@@ -232,7 +243,7 @@ class Film {
     const hole = holeAt(take, at);
     if (hole) {
       this.say(t("film_missing", { from: clock(hole.from), until: clock(hole.until) }));
-    } else if (!this.video.ended && this.over.textContent !== t("film_end") && !this.video.seeking && !this.video.paused) this.say("");
+    } else if (!this.video.ended && this.over.textContent !== t("film_end") && !this.video.seeking && !this.video.paused) this.hush();
     this.showAt(utcOf(take, at));
   }
 

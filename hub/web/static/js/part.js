@@ -7,10 +7,16 @@ export function partOf(page) {
   return page?.getElementById("incident") ?? null;
 }
 
+// What is folded, by its heading without its counts.
+function nameOf(details) {
+  return details.querySelector("summary")?.textContent.replace(/\d+/g, "").trim();
+}
+
 // Put the newer incident in the holder. What was typed and chosen stays: another person's act must not eat it.
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
   const fresh = document.adoptNode(part);
+  const goOn = old && old.dataset.id === fresh.dataset.id ? keepFilm(old, fresh) : () => {};
   if (old && keepTyped && old.dataset.id === fresh.dataset.id) {
     const typed = old.querySelector("textarea");
     const place = fresh.querySelector("textarea");
@@ -18,12 +24,13 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     const verdict = old.querySelector('input[name="verdict"]:checked')?.value;
     const choice = verdict && fresh.querySelector(`input[name="verdict"][value="${CSS.escape(verdict)}"]`);
     if (choice) choice.checked = true;
-    for (const [n, details] of fresh.querySelectorAll("details").entries()) {
-      details.open = old.querySelectorAll("details")[n]?.open ?? false;
+    const folded = [...old.querySelectorAll("details")];
+    for (const details of fresh.querySelectorAll("details")) {
+      const was = folded.find((each) => nameOf(each) === nameOf(details));
+      if (was) details.open = was.open;
     }
     const reason = fresh.querySelector("#hold-reason");
     if (reason) reason.value = old.querySelector("#hold-reason")?.value ?? "";
-    keepFilm(old, fresh);
     const active = document.activeElement;
     holder.replaceChildren(fresh);
     if (active === typed && place) {
@@ -31,6 +38,7 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
     }
   } else holder.replaceChildren(fresh);
+  goOn();
   startFilm(holder);
   const form = holder.querySelector("form.act");
   if (form) form.addEventListener("submit", (event) => send(event, holder));
