@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,12 +14,13 @@ from zoneinfo import ZoneInfo
 from hub.config import Settings
 from hub.core.manifest import Scope
 from hub.enrolment import AuthorityProblem, CaFolder
-from hub.evidence import bundle
+from hub.evidence import bundle, timestamp
 from hub.evidence.bundle import Builder, CannotBuild
 from hub.evidence.bundle_extras import Asked
 from hub.evidence.bundle_folder import folder_of
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
+from hub.evidence.timestamp import CannotStamp
 from hub.jobs import CannotDo, Work
 from hub.store import Store
 from hub.store.bundle_requests import KIND
@@ -71,15 +73,32 @@ def build(work: Work) -> Mapping[str, Any]:
             shutil.rmtree(left, ignore_errors=True)
         seal = open_seal(CaFolder(work.settings.ca_path))
         zone = ZoneInfo(work.settings.zone)
-        builder = Builder(work.store, open_storage(work.settings), seal, scope, now, tell, zone)
+        storage, stamp = open_storage(work.settings), stamp_of(work.settings)
+        builder = Builder(work.store, storage, seal, scope, now, tell, zone, stamp)
+        _check_room(work.settings, builder.needed_bytes())
         made = builder.build(path, asked_of(work.job))
-    except (CannotBuild, StorageProblem, AuthorityProblem) as problem:
+    except (CannotBuild, CannotStamp, StorageProblem, AuthorityProblem) as problem:
         raise CannotDo(str(problem)) from None
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "there is no room for the bundle: make room, then ask again" if is_full else error.strerror or str(error)
         raise CannotDo(f"{path.parent}: {what}") from None
     return {"file": path.name, "kept_until_utc_ms": now + KEPT_MS, **made._asdict()}
+
+
+def stamp_of(settings: Settings) -> Callable[[bytes], bytes] | None:
+    """How manifests are stamped with the time; None where no authority for that is set."""
+    return partial(timestamp.token, Path(settings.tsa_config)) if settings.tsa_config else None
+
+
+def _check_room(settings: Settings, needed_bytes: int) -> None:
+    """The hub's database and what desks send need the same disk: a bundle leaves the reserve alone. Raises CannotDo."""
+    free_bytes = shutil.disk_usage(folder_of(settings)).free - settings.storage_reserve_bytes
+    if free_bytes < needed_bytes:
+        raise CannotDo(
+            f"the bundle needs about {needed_bytes // 1_000_000} MB, and {max(free_bytes, 0) // 1_000_000} MB are free "
+            f"above the reserve (EMS_STORAGE_RESERVE_BYTES) in {folder_of(settings)}: make room, then ask again"
+        )
 
 
 def remove(settings: Settings, job_id: int) -> bool:

@@ -105,6 +105,7 @@ def _build(wish: dict[str, object], out: Path) -> None:
     from hub.evidence.bundle import Builder, CannotBuild
     from hub.evidence.bundle_extras import Asked
     from hub.evidence.storage import StorageProblem, open_storage
+    from hub.evidence.timestamp import CannotStamp
 
     settings, who = read_settings(), who_is_here()
     if not out.parent.is_dir():
@@ -115,10 +116,10 @@ def _build(wish: dict[str, object], out: Path) -> None:
             scope = bundle_jobs.scope_of(store, wish, now_utc_ms())
             seal, storage = open_seal(CaFolder(settings.ca_path)), open_storage(settings)
             audit.note(store, actor_here(), Deed.ASKED_FOR_BUNDLE, scope.objects[0], now_utc_ms(), wish)
-            made = Builder(store, storage, seal, scope, now_utc_ms(), _tell, zone).build(
-                out, Asked(who, str(wish["why"]))
-            )
-        except (CannotBuild, StorageProblem, AuthorityProblem) as problem:
+            stamp = bundle_jobs.stamp_of(settings)
+            builder = Builder(store, storage, seal, scope, now_utc_ms(), _tell, zone, stamp)
+            made = builder.build(out, Asked(who, str(wish["why"])))
+        except (CannotBuild, CannotStamp, StorageProblem, AuthorityProblem) as problem:
             fail(str(problem))
         except OSError as error:
             fail(f"{error.filename or out}: {error.strerror or error}")
@@ -134,13 +135,15 @@ def _tell(done: int, total: int, what: str) -> None:
 @click.command("verify")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), help="The centre's own certificate (PEM).")
+@click.option("--tsa", type=click.Path(path_type=Path, dir_okay=False), help="Who vouches for time stamps (PEM).")
 @click.option("--json", "is_json", is_flag=True, help="The same as JSON.")
-def verify_bundle(bundle: Path, ca: Path | None, is_json: bool) -> None:
+def verify_bundle(bundle: Path, ca: Path | None, tsa: Path | None, is_json: bool) -> None:
     """Verify an evidence bundle, offline; the same as the verify.py inside it.
 
     Exit code: 0 verified, 4 consistent but signer unproven (no --ca), 1 something is wrong, 2 wrong use.
     """
     from hub.evidence import verify
 
-    words = [str(bundle), *(["--ca", str(ca)] if ca else []), *(["--json"] if is_json else [])]
+    words = [str(bundle), *(["--ca", str(ca)] if ca else []), *(["--tsa", str(tsa)] if tsa else [])]
+    words += ["--json"] if is_json else []
     sys.exit(verify.main(words))

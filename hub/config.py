@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
     retention_auto: bool = False
+    tsa_config: str = ""
     trust_new_units: bool = False
 
     def __repr__(self) -> str:

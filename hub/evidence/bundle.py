@@ -31,6 +31,8 @@ from hub.store.bundles import At, Film, Kept
 
 MOST_PICTURES = 2_000
 """Stills of one bundle; a seat that raised more alerts than this has a fault."""
+ROOM_BYTES = 50_000_000
+"""For records, pictures and the rest."""
 MAKING = ".making-"
 """How a folder for what is being made begins, beside the bundle."""
 ON_THE_DESK, PURGED, LOST = "still on the desk", "purged", "lost at the hub: run `ems-hub check`"
@@ -81,7 +83,8 @@ def _scope(store: Store, incident: int, sitting: str, seat: str, stretch: tuple[
 
 
 class Builder:
-    """Builds one bundle; `build` may be called once. `zone` is the centre's, for the report."""
+    """Builds one bundle; `build` may be called once. `zone` is the centre's, for the report.
+    `stamp` answers a time stamp (RFC 3161) over the manifest; None: there is no authority for it."""
 
     def __init__(
         self,
@@ -92,13 +95,18 @@ class Builder:
         now_utc_ms: int,
         tell: Tell,
         zone: dt.tzinfo = dt.UTC,
+        stamp: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._store, self._storage, self._seal, self._scope, self._now = store, storage, seal, scope, now_utc_ms
-        self._tell, self._zone = tell, zone
+        self._tell, self._zone, self._stamp = tell, zone, stamp
         self._absent: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._stills: list[tuple[str, str, At]] = []
         self._shown: list[Film] = []
+
+    def needed_bytes(self) -> int:
+        """About how much room the bundle takes while it is built: the film as it is and again for watching."""
+        return 2 * sum(each.size_bytes for each in self._film() if each.is_here) + ROOM_BYTES
 
     def build(self, path: Path, asked: Asked) -> Built:
         """Write the bundle to `path`, which must be a name that is free to be replaced. Raises StorageProblem, OSError,
@@ -119,7 +127,10 @@ class Builder:
             file.add("report.html", "report", html)
             text = _readable(self._manifest(file, asked))
             file.add(verify.MANIFEST, "", text)
-            sealed = {"signature": self._seal.sign(manifest.DOMAIN, text), "seal": self._seal.fingerprint}
+            sealed = {"seal": self._seal.fingerprint}
+            if self._stamp is not None:
+                sealed["token"] = file.add(verify.TOKEN, "", self._stamp(text)).sha256
+            sealed["signature"] = self._seal.sign(manifest.DOMAIN, text + sealed.get("token", "").encode())
             file.add(verify.SEAL, "", manifest.canonical(sealed))
             file.finish()
         self._tell(file.size_bytes, file.size_bytes, "")
@@ -145,8 +156,7 @@ class Builder:
     # --- film
 
     def _add_film(self, file: BundleFile) -> None:
-        with self._store.read() as connection:
-            film = [each for unit, _ in self._scope.units for each in bundles.film_of(connection, self._scope, unit)]
+        film = self._film()
         total = sum(each.size_bytes for each in film)
         self._tell(0, total, "film")
         for each in film:
@@ -156,6 +166,10 @@ class Builder:
                 file.add(f"film/{each.unit}/{each.name}", "segment", data, record)
                 self._shown.append(each)
             self._tell(file.size_bytes, max(total, file.size_bytes), "film")
+
+    def _film(self) -> list[Film]:
+        with self._store.read() as connection:
+            return [each for unit, _ in self._scope.units for each in bundles.film_of(connection, self._scope, unit)]
 
     def _data_of(self, film: Film) -> bytes | None:
         state, data = "", None

@@ -15,6 +15,7 @@ What is in it
   chain/certificates.pem whose keys those are
   purges/                certificates of what was removed by rule
   manifest.json          the list of all this, with the hash of each file
+  manifest.tsr           where there is one, a time stamp (RFC 3161) over the list; --tsa FILE verifies it
   seal.json              the hub's signature over the list
 
 How to verify it

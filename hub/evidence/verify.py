@@ -13,9 +13,12 @@ import argparse
 import datetime
 import hashlib
 import json
+import os
 import re
 import struct
+import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -184,8 +187,11 @@ def directory(members: list[Member], at: int) -> bytes:
 class Verifier:
     """Goes through one bundle; `lines` is what it found."""
 
-    def __init__(self, archive: zipfile.ZipFile, size_bytes: int, roots: list[x509.Certificate] | None) -> None:
-        self.archive, self.size_bytes, self.given_roots = archive, size_bytes, roots
+    def __init__(
+        self, archive: zipfile.ZipFile, size_bytes: int, roots: list[x509.Certificate] | None, tsa: str | None
+    ) -> None:
+        self.archive, self.size_bytes, self.given_roots, self.tsa = archive, size_bytes, roots, tsa
+        self.has_token = False
         self.lines: list[Line] = []
         self.records: dict[str, dict[tuple[int, int], Entry]] = {}
         self.pool: list[x509.Certificate] = []
@@ -292,16 +298,30 @@ class Verifier:
         try:
             data = self.read(SEAL)
             seal = parsed(data, dict)
-            if canonical(seal) != data or set(seal) != {"signature", "seal"}:
+            if canonical(seal) != data or set(seal) - {"token"} != {"signature", "seal"}:
                 raise Broken("changed: it is not as the hub writes it")
+            stamp = str(seal.get("token", ""))
         except Broken as broken:
             self.say(WRONG, SEAL, str(broken))
             return
         leaf = self.certificate(seal["seal"])
-        if leaf is None or not is_signed(key_of(leaf), seal["signature"], BUNDLE_DOMAIN + text):
+        if leaf is None or not is_signed(key_of(leaf), seal["signature"], BUNDLE_DOMAIN + text + stamp.encode()):
             self.say(WRONG, MANIFEST, "changed: it is not the one that the centre's hub signed")
         else:
             self.sealer(leaf, int(self.manifest["made_utc_ms"]), MANIFEST, "signed by the centre's hub")
+        if stamp:
+            self.stamp(text, stamp)
+
+    def stamp(self, text: bytes, wanted: str) -> None:
+        """The time stamp by RFC 3161: the one that the hub sealed, and what its authority says of it."""
+        self.has_token = True
+        token = self.read(TOKEN)
+        if hashlib.sha256(token).hexdigest() != wanted:
+            self.say(WRONG, TOKEN, "changed: it is not the one that the centre's hub signed")
+        elif self.tsa is None:
+            self.say(NOTE, TOKEN, "a time stamp over the manifest: give --tsa to verify it")
+        else:
+            self.say(*stamped(text, token, self.tsa))
 
     def certificate(self, fingerprint: Any) -> x509.Certificate | None:
         return next((each for each in self.pool if each.fingerprint(SHA256()).hex() == fingerprint), None)
@@ -342,7 +362,7 @@ class Verifier:
         """Every member against the manifest: there, of its size, with its hash, in its place, and no others."""
         wanted = [str(item["name"]) for item in self.manifest["items"]]
         have = [member.filename for member in self.archive.infolist()]
-        rest = {MANIFEST, SEAL, TOKEN}
+        rest = {MANIFEST, SEAL, *([TOKEN] if self.has_token else [])}
         for name in sorted(set(have) - set(wanted) - rest):
             self.say(WRONG, name, "added: the manifest does not name it")
         in_order = [name for name in have if name not in rest and name in set(wanted)]
@@ -627,11 +647,31 @@ def root_by(leaf: bytes, index: int, count: int, path: list[bytes]) -> bytes | N
     return result if last == 0 else None
 
 
-def verify(path: str, roots: list[x509.Certificate] | None = None) -> list[Line]:
-    """Every finding about a bundle. `roots`: the centre's own certificates; None: not known."""
+def stamped(text: bytes, token: bytes, tsa: str) -> Line:
+    """What `openssl ts` says of a time stamp; `tsa` is the file with the certificates that are trusted for it."""
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        data, reply = os.path.join(folder, "data"), os.path.join(folder, "reply.tsr")
+        for path, content in ((data, text), (reply, token)):
+            with open(path, "wb") as file:
+                file.write(content)
+        asked = ["openssl", "ts", "-verify", "-data", data, "-in", reply, "-CAfile", tsa]
+        shown = ["openssl", "ts", "-reply", "-in", reply, "-text"]
+        try:
+            done = [subprocess.run(words, capture_output=True, timeout=60, check=False) for words in (asked, shown)]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Line(UNPROVEN, TOKEN, f"openssl, which verifies time stamps, cannot be run: {error}")
+    if done[0].returncode != 0:
+        return Line(WRONG, TOKEN, "it is no time stamp over this manifest by the authority given with --tsa")
+    when = re.search(rb"Time stamp: (.*)", done[1].stdout)
+    return Line(OK, TOKEN, f"the manifest existed at {when[1].decode(errors='replace') if when else 'its time'}")
+
+
+def verify(path: str, roots: list[x509.Certificate] | None = None, tsa: str | None = None) -> list[Line]:
+    """Every finding about a bundle. `roots`: the centre's own certificates; None: not known. `tsa`: the file with the
+    certificates of whom to trust for time stamps."""
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            verifier = Verifier(archive, file.seek(0, 2), roots)
+            verifier = Verifier(archive, file.seek(0, 2), roots, tsa)
             verifier.run()
     except Exception as error:  # zipfile raises many kinds for what is no zip
         return [Line(WRONG, "bundle", f"it cannot be read: {str(error)[:200]}")]
@@ -650,6 +690,7 @@ def main(words: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="verify", description="Verify an evidence bundle, offline.")
     options.add_argument("bundle", help="the bundle, a .zip")
     options.add_argument("--ca", help="the centre's own certificate (PEM), got from whom you trust")
+    options.add_argument("--tsa", help="whom to trust for time stamps (PEM); needs the program openssl")
     options.add_argument("--json", action="store_true", help="the same as JSON")
     given = options.parse_args(words)
     roots = None
@@ -663,14 +704,18 @@ def main(words: list[str] | None = None) -> int:
         except (OSError, ValueError) as error:
             print(f"verify: {given.ca} is no certificate in PEM: {str(error)[:100]}", file=sys.stderr)
             return 2
-    lines = sorted(verify(given.bundle, roots), key=lambda line: (OK, NOTE, UNPROVEN, WRONG).index(line.status))
+    if given.tsa and not os.path.isfile(given.tsa):
+        print(f"verify: there is no file {given.tsa}", file=sys.stderr)
+        return 2
+    order = (OK, NOTE, UNPROVEN, WRONG)
+    lines = sorted(verify(given.bundle, roots, given.tsa), key=lambda line: order.index(line.status))
     exit_code, word = verdict(lines)
     if given.json:
         print(json.dumps({"verdict": word, "lines": [line._asdict() for line in lines]}, indent=1))
         return exit_code
     for line in lines:
         print(f"{line.status:9} {line.item}: {line.says}")
-    counts = ", ".join(f"{sum(line.status == each for line in lines)} {each}" for each in (OK, NOTE, UNPROVEN, WRONG))
+    counts = ", ".join(f"{sum(line.status == each for line in lines)} {each}" for each in order)
     print(f"\n{given.bundle}: {word} ({counts})")
     return exit_code
 

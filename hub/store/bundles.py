@@ -31,6 +31,11 @@ class Film(NamedTuple):
     purged_utc_ms: int | None
     purge_number: int | None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the hub has its file, as far as the store knows."""
+        return self.stored_utc_ms is not None and self.purged_utc_ms is None
+
 
 class Kept(NamedTuple):
     """One record as the desk sent it; `body` None once it was erased by rule."""

@@ -25,7 +25,14 @@ RETRY_AFTER_S = 30
 def page() -> ResponseReturnValue:
     board = parts().tail.board
     room = request.args.get("room", "")
-    return render_template("live.html", board=board, room=room, received=parts().tail.stills.received())
+    worker = parts().folder.worker()
+    return render_template(
+        "live.html",
+        board=board,
+        room=room,
+        received=parts().tail.stills.received(),
+        countersigned=worker.get("countersigned") if worker else None,
+    )
 
 
 @blueprint.get("/live/board.json")

@@ -27,7 +27,7 @@ from hub.core import audit as audit_core
 from hub.core import countersign, manifest, merkle, purge_list, retention
 from hub.core.audit import Deed
 from hub.evidence import bundle as bundles
-from hub.evidence import purging, verify
+from hub.evidence import purging, timestamp, verify
 from hub.evidence.bundle import CannotBuild
 from hub.evidence.bundle_folder import folder_of
 from hub.evidence.purging import Tools
@@ -37,6 +37,7 @@ from hub.jobs import JobRunner
 from hub.store import audit, incidents, jobs, purge_plans
 from hub.store import retention as rules
 from hub.store.audit import Actor
+from tests import tampering
 from tests.bundles import SEGMENT_MS, SITTING, START, Centre, Desk, authority_of, filmed, moment, recorded
 from tests.film import decoded
 from tests.hub.hubs import settings_for
@@ -324,7 +325,7 @@ def test_film_that_cannot_be_put_into_another_container_goes_as_it_is(seat: Desk
 
 @contextmanager
 def working(centre: Centre) -> Iterator[None]:
-    settings = settings_for(centre.path, ca_path=str(centre.folder.path))
+    settings = settings_for(centre.path, ca_path=str(centre.folder.path), storage_reserve_bytes=0)
     runner = JobRunner(settings, centre.store, lambda: START, {bundle_jobs.BUNDLE: bundle_jobs.build})
     runner.start()
     try:
@@ -386,6 +387,17 @@ def test_a_cancelled_or_impossible_job_leaves_nothing(centre: Centre, monkeypatc
     assert list(folder_of(settings).iterdir()) == []
 
 
+def test_a_bundle_leaves_the_reserve_alone(centre: Centre) -> None:
+    """Where there is no room above it nothing is begun, and the note says what to do."""
+    settings = settings_for(centre.path, ca_path=str(centre.folder.path), storage_reserve_bytes=2**60)
+    runner = JobRunner(settings, centre.store, lambda: START, {bundle_jobs.BUNDLE: bundle_jobs.build})
+    number = asked(centre, incident=1)
+    runner.start()
+    wait_for(lambda: jobs.one(centre.store, number).state == "failed")
+    runner.stop()
+    assert "0 MB are free above the reserve" in jobs.one(centre.store, number).note
+
+
 def test_bundles_go_after_a_week_or_on_demand(centre: Centre) -> None:
     """They are copies: neither holds nor rules of retention count for them."""
     settings = settings_for(centre.path)
@@ -427,6 +439,70 @@ def test_the_terminal_builds_and_verifies(centre: Centre, tmp_path: Path, monkey
     out.write_bytes(out.read_bytes()[:-1])
     assert run("verify", str(out), "--ca", str(centre.root))[0] == 1
     assert run("bundle", "incident", "99", "--why", "x", "--out", str(out)) == (1, "Error: there is no incident 99\n")
+
+
+# --- time stamps ----------------------------------------------------------------------------------------------------
+
+TSA = """
+[tsa]
+default_tsa = own
+[own]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.crt
+signer_key = {folder}/tsa.key
+certs = {folder}/tsa.crt
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+accuracy = secs:1
+ess_cert_id_chain = no
+"""
+
+
+@pytest.fixture
+def tsa(tmp_path: Path) -> Path:
+    """The folder of a time-stamping authority made with openssl alone."""
+    folder = tmp_path / "tsa"
+    folder.mkdir()
+    asked = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=TSA -keyout {folder}/tsa.key -out {folder}/tsa.crt"
+    purpose = ["-addext", "extendedKeyUsage=critical,timeStamping"]
+    subprocess.run(["openssl", *asked.split(), *purpose], check=True, capture_output=True)
+    (folder / "serial").write_text("01\n")
+    (folder / "tsa.cnf").write_text(TSA.format(folder=folder))
+    return folder
+
+
+def test_a_time_stamp_is_made_and_verified_by_openssl(centre: Centre, tsa: Path) -> None:
+    """With an authority the manifest is stamped; another authority, a changed or a dropped stamp is found."""
+    settings = settings_for(
+        centre.path, ca_path=str(centre.folder.path), storage_reserve_bytes=0, tsa_config=str(tsa / "tsa.cnf")
+    )
+    number = asked(centre, incident=1)
+    runner = JobRunner(settings, centre.store, lambda: START, {bundle_jobs.BUNDLE: bundle_jobs.build})
+    runner.start()
+    wait_for(lambda: jobs.one(centre.store, number).ended_utc_ms is not None)
+    runner.stop()
+    assert jobs.one(centre.store, number).note == ""
+    bundle = bundle_jobs.path_of(settings, number)
+    roots = verify.certificates_in(centre.root.read_bytes())
+    assert any(line.startswith("manifest.tsr: a time stamp") for line in told(verify.verify(str(bundle), roots), NOTE))
+    lines = verify.verify(str(bundle), roots, str(tsa / "tsa.crt"))
+    assert verify.verdict(lines)[0] == 0, lines
+    assert any(line.startswith("manifest.tsr: the manifest existed at") for line in told(lines, verify.OK))
+    foreign = verify.verify(str(bundle), roots, str(centre.root))
+    assert [line.item for line in foreign if line.status == WRONG] == ["manifest.tsr"]
+    members = tampering.members_of(bundle)
+    dropped = [each for each in members if each[0] != "manifest.tsr"]
+    token = tampering.of(members, "manifest.tsr")
+    for changed in (dropped, tampering.put(members, "manifest.tsr", token[:-1] + b"!")):
+        bundle.write_bytes(tampering.packed(changed))
+        assert verify.verdict(verify.verify(str(bundle), roots))[0] == 1
+
+
+def test_an_authority_that_cannot_stamp_says_why(tmp_path: Path) -> None:
+    """A configuration that is not there is one line that names the setting."""
+    with pytest.raises(timestamp.CannotStamp, match="mend EMS_TSA_CONFIG"):
+        timestamp.token(tmp_path / "none.cnf", b"data")
 
 
 # --- one language, spoken twice -------------------------------------------------------------------------------------

@@ -78,6 +78,21 @@ def test_birth_heartbeat_and_will_make_presence(broker: Broker, tmp_path: Path, 
     assert value(store, "select heartbeat ->> '$.faces' from presence") == 2
 
 
+def test_the_head_of_a_chain_is_kept_and_a_step_back_is_told(broker: Broker, tmp_path: Path, store: Store) -> None:
+    """A heartbeat's head, signed by the desk, is what the hub countersigns; one that went back is a security event."""
+    desk = Desk()
+    with ingesting(settings_for(tmp_path, broker)), DeskLink(broker, desk) as link:
+        link.say("record", first := desk.seal(wire.ClockStep(step_ms=1, is_synced=True)))
+        link.say("record", second := desk.seal(wire.ClockStep(step_ms=2, is_synced=True)))
+        for seconds, record in ((10, second), (20, first)):
+            head = wire.sign_head(1, record.header.seq, record.hash, desk.key.sign)
+            link.say("heartbeat", desk.heartbeat(seconds, head=head))
+            wait_for(lambda: value(store, "select count(*) from heads"))
+        wait_for(lambda: value(store, "select count(*) from security_events where kind = 'chain_cut'"))
+    assert value(store, "select detail from security_events") == "its head went back from record 1/2 to 1/1"
+    assert value(store, "select hash from heads") == second.hash
+
+
 def test_live_stills_go_to_the_folder_and_evidence_to_the_store(broker: Broker, tmp_path: Path, store: Store) -> None:
     """A live still is never in the database; an evidence still is, with a receipt by its hash."""
     desk = Desk()

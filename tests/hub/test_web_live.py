@@ -304,6 +304,18 @@ def test_health_asks_for_the_worker_where_one_was_started(place: Site) -> None:
         assert (checks["worker"], checks["clock"]) == expected
 
 
+def test_the_newest_countersignature_is_shown(place: Site) -> None:
+    """Its short code stands on the Live page and in the health report, with its time; without one there is nothing."""
+    client = place.client("Ada")
+    assert "Countersigned" not in client.get("/").text
+    told = {"number": 7, "at_utc_ms": 1_800_000_000_000, "code": "7ZK4-0QXW"}
+    place.centre.worker(countersigned=told)
+    page = client.get("/").text
+    assert "Countersigned at" in page
+    assert "<code>7ZK4-0QXW</code>" in page
+    assert got(client, "/healthz")["countersigned"] == told
+
+
 def test_metrics_tell_the_state_and_no_names(place: Site) -> None:
     place.centre.facts()
     place.centre.alert("c.d1", "camera_covered")
