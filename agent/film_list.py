@@ -13,7 +13,7 @@ import msgspec
 
 from agent import wire
 from agent.core.uploads import Film, Trouble
-from agent.wire import Instant
+from agent.wire import Instant, Stretch
 
 READ_WITHIN_S = 3
 WHOLE_EVERY = 600
@@ -37,6 +37,10 @@ WHERE records.rowid > ? AND records.kind = 'segment_closed' ORDER BY records.row
 """  # noqa: S608
 _NEW_ALERTS = "SELECT boot, seq, body FROM records WHERE rowid > ? AND kind = 'alert' ORDER BY rowid"
 _WITHOUT_RECEIPT = "SELECT boot, seq FROM records WHERE receipted_utc_ms IS NULL AND kind = 'segment_closed'"
+_CONFIRMED_BEFORE = f"""
+SELECT {_COLUMNS} FROM segments WHERE state = 'uploaded' AND sitting = ? AND ended_utc_ms > ? AND began_utc_ms < ?
+ORDER BY boot, seq
+"""  # noqa: S608
 _LAST = "SELECT coalesce(max(rowid), 0) FROM records"
 
 
@@ -52,6 +56,8 @@ class FilmList:
         self._looks = 0
         self._last = 0
         self._confirmed: set[str] = set()
+        self._once_more: dict[str, Film] = {}
+        self._asked: tuple[Stretch, ...] = ()
         self.changes = 0
         """Grows when films or troubles are others than before, but for `confirmed`."""
         self.films: dict[str, Film] = {}
@@ -91,7 +97,29 @@ class FilmList:
     def confirmed(self, film: Film) -> None:
         """The hub has it: it is offered no more, whenever its row says so."""
         self._confirmed.add(film.name)
+        self._once_more.pop(film.name, None)
         self._drop(film.name)
+
+    def offer_again(self, wanted: tuple[Stretch, ...]) -> None:
+        """Have film within `wanted` offered once more that the hub had confirmed and that is still on the card: the hub
+        may have lost it since, and answers `confirmed` for what it has. Once for the same `wanted`."""
+        if wanted == self._asked:
+            return
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                for each in wanted:
+                    stretch = (each.sitting, each.from_utc_ms, each.until_utc_ms)
+                    for film in map(_film, self._open().execute(_CONFIRMED_BEFORE, stretch)):
+                        self._confirmed.discard(film.name)
+                        self._once_more[film.name] = film
+                        self._put(film)
+            except sqlite3.Error:
+                self._let_go()
+                return
+        self._asked = wanted
+        self.changes += 1
 
     def _put(self, film: Film) -> None:
         self._drop(film.name)
@@ -130,7 +158,7 @@ class FilmList:
         found = {film.name: film for film in map(_film, connection.execute(_KEPT))}
         self._confirmed &= found.keys()
         self.films, self.waiting_bytes, self.troubles, self._told = {}, 0, {}, {}
-        for film in found.values():
+        for film in (*found.values(), *self._once_more.values()):
             if film.name not in self._confirmed:
                 self._put(film)
         for row in connection.execute(_ALERTS):

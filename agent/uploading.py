@@ -139,9 +139,12 @@ class Sender:
             self._row_of = (self._list.changes, wanted, sitting)
             self._row = uploads.in_order(films, wanted, troubles, sitting)
         may_send_rest = self._throttle.bytes_per_s > 0 and (not sitting or self._work.is_card_low())
-        return uploads.choose(
+        chosen = uploads.choose(
             self._row, self._patience, self._list.without_receipt, now.up_ms, may_send_rest=may_send_rest
         )
+        if chosen is None:  # what was never confirmed has gone: now what the hub may have lost
+            self._list.offer_again(wanted)
+        return chosen
 
     # --- one film ---
 
