@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench eval clean python-version
+.PHONY: help run test check bench power-cuts eval clean python-version
 
 help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
@@ -14,7 +14,8 @@ help:
 	@echo "make run BROKER=embedded     the broker that comes along, even if mosquitto is installed"
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test"
-	@echo "make bench                   the measured figures (vision, ingest, fleet, remux)"
+	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux)"
+	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
@@ -56,8 +57,18 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench vision $(if $(FOOTAGE),--footage '$(FOOTAGE)')
 	$(BIN)/python -m tests.bench ingest
 	$(BIN)/python -m tests.bench fleet
+	$(BIN)/python -m tests.bench upload
 	$(BIN)/python -m tests.bench purge
+	$(BIN)/python -m tests.bench recording
 	$(BIN)/python -m tests.bench remux
+
+CUTS ?= 500
+SEED ?= 1
+power-cuts: $(VENV)/test.stamp
+	@sh tests/system_packages.sh
+	@$(BIN)/python -m models.fetch
+	$(BIN)/python -m tests.hostile.power_cut --cuts $(CUTS) --seed $(SEED)
+	$(BIN)/python -m tests.hostile.cut_hub --cuts $(CUTS) --seed $(SEED)
 
 # EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`
 eval: $(VENV)/test.stamp

@@ -12,14 +12,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
 from importlib import metadata
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agent import host, wire
+from agent import host, uploading, wire
+from agent.attending import Attending
 from agent.blinds import Blinds
 from agent.config import Settings
 from agent.core import bodies, pace, patterns
@@ -28,25 +28,27 @@ from agent.core.segments import MAX_COUNT
 from agent.devices import open_camera, open_panel
 from agent.diary import Diary
 from agent.drill import Drill
-from agent.enrolling import tls_of
+from agent.enrolling import door_of
 from agent.equipment import Equipment
 from agent.eyes import Eyes
+from agent.freeing import Freeing
 from agent.heartbeat import desk_state, heartbeat_of, seat_now, status_line
 from agent.identity import Identity
+from agent.linking import link_of
 from agent.local import LocalDesk
-from agent.messaging.link import Link, LinkSettings
+from agent.messaging.link import Link
 from agent.observations import ObservationLog
-from agent.panel import Press
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
+from agent.restoring import Door, Restoring
 from agent.scribe import Scribe
 from agent.seat_reference import keep_reference, kept_reference
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.supervision import Loop, Supervisor
 from agent.vision.still import jpeg_within, live_still
-from agent.wire import Command, CommandKind, Instant, PlannedSitting
+from agent.wire import Instant, PlannedSitting
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Desk:
         self.settings = settings
         self.identity = identity
         """Replaced when the certificate has been renewed."""
+        self.film: uploading.Sender | None = None
         self.stopping = threading.Event()
         self.clock = host.Clock(is_trusted=settings.is_clock_trusted)
         open_camera(settings)
@@ -88,7 +91,8 @@ class Desk:
         self.eyes = Eyes(settings.face_model, settings.models_path, lambda: self.sitting, self._keep_reference)
         self.eyes.use_reference(kept_reference(settings.storage_path))
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
-        self.panel = open_panel(settings, self._take_press)
+        self.attending = Attending(self.clock, self.records.boot)
+        self.panel = open_panel(settings, self.attending.take_press)
         self.drill = Drill(self.clock.now, self.maker, self.records, self._put, lambda work: self.scribe.do(work))
         self.local = LocalDesk(settings, self.clock, self.drill)
         self.link = self._make_link()
@@ -132,15 +136,19 @@ class Desk:
             lambda up_ns: Instant(self.clock.utc_ms_at(up_ns), up_ns // 1_000_000),
             self.maker,
             was_clean=self.records.previous.is_clean,
+            os_boot=host.os_boot_id(),
         )
+        logs, low_bytes = settings.storage_path / "observations", settings.storage_low_bytes
+        self.freeing = Freeing(self.segments_folder, logs, self.records, self.sitting_name, low_bytes=low_bytes)
+        self.restoring = Restoring(self.segments_folder, settings.unit, self.records, self.clock, self._door, self._put)
         self.equipment = Equipment(
             self.clock,
             self.records,
             self.sitting,
             lambda: self.link,
             self._put,
-            folder=self.segments_folder,
-            low_bytes=settings.storage_low_bytes,
+            self.freeing,
+            low_bytes=low_bytes,
         )
         # The scribe and the recorder's writer are not followed: a card may make them wait for as long as it must.
         self.supervisor = Supervisor(
@@ -150,35 +158,13 @@ class Desk:
                 Loop("panel", lambda: self.panel.ticks, PANEL_LIMIT_MS),
             )
         )
-        self._presses: deque[Press] = deque()
-        self._judged: dict[str, CommandKind] = {}
         self._failed_ticks = 0
         self._due: dict[str, int] = {}
         self._told: object = None
 
     def _make_link(self) -> Link:
-        settings = self.settings
-        return Link(
-            LinkSettings(
-                host=settings.broker_host,
-                port=settings.broker_port,
-                unit=settings.unit,
-                protocol=5 if settings.broker_protocol == 5 else 4,
-                tls=tls_of(self.identity),
-            ),
-            birth=wire.Status(
-                boot=self.records.boot,
-                is_online=True,
-                public_key=self.records.public_key,
-                software=SOFTWARE,
-                machine=host.machine_serial(),
-                os_boot=host.os_boot_id(),
-            ),
-            spool=self.drill,
-            on_plan=self.records.save_plan,
-            on_command=self._take_command,
-            now=self.clock.now,
-        )
+        take, now = self.attending.take_command, self.clock.now
+        return link_of(self.settings, self.identity, self.records, self.drill, self.maker, take, now)
 
     def broker_trouble(self) -> tuple[int, str] | None:
         """For how many milliseconds the broker is away, and what the link says of it; None while it is there."""
@@ -211,12 +197,18 @@ class Desk:
     def _start(self, now: Instant) -> None:
         self.scribe.start()
         self.observations.start()
-        self._put(bodies.restart_body(host.os_boot_id(), *self.records.previous, self.maker, self.eyes.models), now)
-        make_whole(self.segments_folder, self.records, self._put, now)
+        is_new, models = self.records.is_chain_new, self.eyes.models
+        restart = bodies.restart_body(
+            host.os_boot_id(), *self.records.previous, self.maker, models, is_chain_new=is_new
+        )
+        self._put(restart, now)
+        left = make_whole(self.segments_folder, self.records, self._put, now)
         self.scribe.flush(STOP_WITHIN_S)  # the sitting's recorded time is read from the segment list
+        self.freeing.start()
         self.local.start()
         self.link.start()
         self.sight.start()
+        self.restoring.start(left)
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
 
     def _stop(self, now: Instant) -> None:
@@ -228,10 +220,14 @@ class Desk:
         self.diary.follow(None)
         self.recorder.close()
         self.observations.stop(STOP_WITHIN_S)
-        is_written = self.scribe.stop(STOP_WITHIN_S)
+        self.restoring.stop(TICK_S)  # it may wait for the hub, and is done again
+        is_idle = self.freeing.stop(STOP_WITHIN_S)
+        is_written = self.scribe.stop(STOP_WITHIN_S) and is_idle
         if is_written:  # else the card hangs in the scribe's hands, and to ask or close the records would hang as well
             self._hand_over(STOP_WITHIN_S)
         self.link.stop(STOP_WITHIN_S)
+        if self.film is not None:
+            self.film.stop()
         if is_written:
             self.records.stop_cleanly()
             self.records.close()
@@ -240,6 +236,9 @@ class Desk:
         os.close(self._held)
         self.supervisor.say("stopped: the recording is closed" if is_written else "stopped: the card hangs")
         log.info("stopped")
+
+    def _door(self) -> Door | None:
+        return None if self.identity is None else door_of(self.settings.storage_path)
 
     def sitting_name(self) -> str:
         """The sitting that is on, '' for none: for the log, from any thread."""
@@ -280,14 +279,6 @@ class Desk:
             sha256 = wire.sha256_hex(jpeg) if jpeg is not None else None
             self._put(bodies.alert_body(change, sitting, self.maker, sha256), self.clock.now(), jpeg)
 
-    def _take_press(self, press: Press) -> None:
-        self._presses.append(press)
-
-    def _take_command(self, command: Command) -> None:
-        if command.expires_utc_ms < self.clock.now().utc_ms and self.clock.is_ok():
-            return
-        self._judged[command.alert] = command.name
-
     # --- the tick ---------------------------------------------------------------------------------------------------
 
     def _try_tick(self, now: Instant) -> None:
@@ -308,24 +299,13 @@ class Desk:
             self.link.start()
         self.sitting.follow(now, self.clock.is_ok())
         self.diary.follow(self.sitting.current)
-        while self._presses:
-            self._pressed(self._presses.popleft(), now)
+        self.attending.step(now, self.sitting, self.sight)
         self.local.step(now, self.sitting.current)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
             self.equipment.read(now, seen, progress)
             self._follow_pace(now, seen)
         self._show(now, seen, progress)
-
-    def _pressed(self, press: Press, now: Instant) -> None:
-        """A long press asks for help. A short one says that somebody has come: help ends, and the lamp no longer points
-        at what stands now; a proctor's later word still counts."""
-        if press == "long" or self.sitting.help is not None:
-            self.sitting.press(now)
-        if press == "short":
-            log.info("attended: the button was pressed")
-            for alert in bodies.standing_alerts(self.sight.standing(), None, self.records.boot):
-                self._judged[alert.alert] = CommandKind.DISMISS_ALERT
 
     def _is_due(self, what: str, now: Instant, every_ms: int) -> bool:
         if now.up_ms < self._due.get(what, 0):
@@ -346,7 +326,7 @@ class Desk:
         alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
         sitting, away = self.sitting.current, self.link.disconnected_since
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
-        state = desk_state(sitting, seen, alerts, self._judged, self.equipment.standing(), hub_away_s)
+        state = desk_state(sitting, seen, alerts, self.attending.judged, self.equipment.standing(), hub_away_s)
         state = msgspec.structs.replace(state, is_drill=self.drill.is_on)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         self.drill.shown(self.panel.lamp())
@@ -360,9 +340,10 @@ class Desk:
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
             self._due["heartbeat"] = now.up_ms + HEARTBEAT_EVERY_MS
-            beat = msgspec.structs.replace(
-                self._heartbeat(now, alerts, seen, progress), clock=self.local.time.quality()
-            )
+            beat = self._heartbeat(now, alerts, seen, progress)
+            film = uploading.heartbeat_fields(self.film)
+            beat = msgspec.structs.replace(beat, clock=self.local.time.quality(), **film)
+            self.local.film_trouble = uploading.trouble_of(self.film)
             self.link.publish_heartbeat(beat)
             self.local.tell(beat, self.link, self.records, sitting, seen, progress)
 
@@ -389,7 +370,7 @@ class Desk:
             is_clock_ok=self.clock.is_ok(),
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,
-            free_bytes=host.free_bytes(self.segments_folder),
+            free_bytes=self.freeing.free_bytes,
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
             head=self.scribe.head,

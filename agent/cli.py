@@ -51,7 +51,7 @@ def run() -> None:
         sitting=lambda: "" if desk is None else desk.sitting_name(),
     )
     # OpenCV, PyAV and the model are loaded only where they are needed: `--help` and a wrong setting answer at once
-    from agent import enrolling, retiring
+    from agent import enrolling, retiring, uploading
     from agent.app import Desk
 
     stopping = threading.Event()
@@ -64,7 +64,8 @@ def run() -> None:
             return
         desk = made = Desk(settings) if enrolled is None else Desk(enrolled.settings, enrolled.identity)
     made.stopping = stopping
-    with enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant, made.local.take_refusal):
+    renewing = enrolling.renewing(enrolled, made.clock, made.broker_trouble, made.take_grant, made.local.take_refusal)
+    with renewing, uploading.sending(enrolled, made):
         made.run()
 
 

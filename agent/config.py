@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     record_bitrate_bps: Annotated[int, Meta(ge=100_000, le=20_000_000)] = 1_500_000
     segment_s: Annotated[int, Meta(ge=2, le=600)] = 10
     storage_low_bytes: Annotated[int, Meta(ge=0)] = 2_000_000_000
+    upload_bytes_per_s: Annotated[int, Meta(ge=0)] = 2_000_000
     panel: Annotated[str, Meta(pattern="^(gpio|mock)$")] = "mock"
     lamp_red_pin: Pin = 17
     lamp_green_pin: Pin = 27

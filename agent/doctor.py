@@ -295,13 +295,14 @@ def _records(case: Case) -> Line:
     if not (folder / "records.db").exists():
         return Line("records", "PASS", "none yet")
     try:
-        count, faults = faults_of_chain(folder, case.identity.unit or case.settings.unit)
+        count, faults, anew = faults_of_chain(folder, case.identity.unit or case.settings.unit)
     except RecordsProblem as problem:
         return Line("records", "FAIL", f"{problem}; as root? else keep the card aside for an expert")
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         return Line("records", "FAIL", f"{faults[0]}{more}: keep the card aside, use another")
-    return Line("records", "PASS", f"the newest {count} records are in order, whole and signed by this unit")
+    words = f"the newest {count} records are in order, whole and signed by this unit"
+    return Line("records", "PASS", f"{words}; {anew[-1]}" if anew else words)
 
 
 CHECKS: dict[str, Callable[[Case], Line]] = {

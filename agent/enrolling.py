@@ -25,9 +25,9 @@ from agent import host, wire_door
 from agent.config import BadSetting, Settings
 from agent.devices import open_panel
 from agent.enrolling_status import forget, now_of, telling
-from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem
+from agent.identity import HubPlace, Identity, IdentityFolder, IdentityProblem, hub_of
 from agent.local import run_folder
-from agent.messaging.enrol import DoorProblem, Enroller, Machine, Rhythm, fetch_root
+from agent.messaging.enrol import Door, DoorProblem, Enroller, Machine, Rhythm, fetch_root
 from agent.messaging.tls import Tls
 from agent.supervision import Loop, Supervisor
 from agent.unit_key import load_key
@@ -91,6 +91,13 @@ def tls_of(identity: Identity | None) -> Tls | None:
     if identity is None:
         return None
     return Tls(authority=identity.authorities, certificate=identity.certificate, key=identity.key)
+
+
+def door_of(storage: Path) -> Door | None:
+    """The door of the hub that this desk is enrolled with; None when it cannot be told where it is. Raises DoorProblem
+    when the kept roots cannot be read, OSError or ValueError when the key cannot."""
+    found = hub_of(storage)
+    return None if found is None else Door(*found, load_key(storage / "unit.key", may_make=False))
 
 
 def machine() -> Machine:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from agent import host, wire
 from agent.core import bodies, faults
+from agent.freeing import Freeing
 from agent.messaging.link import Link
 from agent.recording.recorder import Progress
 from agent.records import Records
@@ -32,12 +32,12 @@ class Equipment:
         sitting: SittingKeeper,
         link: Callable[[], Link],
         put: Callable[[wire.Body, Instant], None],
+        freeing: Freeing,
         *,
-        folder: Path,
         low_bytes: int,
     ) -> None:
         self._clock, self._records, self._sitting, self._link, self._put = clock, records, sitting, link, put
-        self._folder = folder
+        self._freeing = freeing
         self._board = faults.FaultBoard()
         self._limits = faults.Limits(free_bytes=low_bytes)
         self._camera_up_ms: int | None = None
@@ -82,7 +82,8 @@ class Equipment:
             analysis_since_up_ms=wanted_up_ms,
             observations_in_window=seen.observations_in_window,
             vision_trouble=seen.vision_trouble,
-            free_bytes=host.free_bytes(self._folder),
+            free_bytes=self._freeing.free_bytes,
+            space=self._freeing.look,
             storage_trouble=progress.trouble if progress.trouble != "encoder" else None,
             records_trouble=self._records.trouble,
             sync_ms_worst=progress.sync_ms_worst,

@@ -16,6 +16,7 @@ _TIME_ERROR = 5
 """adjtimex(2): the kernel's clock is not synchronised."""
 _TIMEX_BYTES = 208
 _NS_PER_MS = 1_000_000
+_ONE_MOMENT_NS, _TRIES = 2_000_000, 5
 
 
 class Clock:
@@ -30,11 +31,23 @@ class Clock:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def now(self) -> Instant:
-        return Instant(utc_ms=time.time_ns() // _NS_PER_MS, up_ms=self.up_ns() // _NS_PER_MS)
+        utc_ns, up_ns = self._both_ns()
+        return Instant(utc_ms=utc_ns // _NS_PER_MS, up_ms=up_ns // _NS_PER_MS)
 
     def utc_ms_at(self, up_ns: int) -> int:
-        """The wall clock's reading, by its present setting, at a past boot-time instant."""
-        return (time.time_ns() - (self.up_ns() - up_ns)) // _NS_PER_MS
+        """The wall clock's reading, by its present setting, at a past boot-time instant; 0 for what that would put
+        before 1970, as the first minutes of a machine whose clock begins there: no name and no record takes less."""
+        utc_ns, now_ns = self._both_ns()
+        return max(0, utc_ns - (now_ns - up_ns)) // _NS_PER_MS
+
+    def _both_ns(self) -> tuple[int, int]:
+        """(wall clock, boot time) of one moment: a process that was put aside between two readings would see a wall
+        clock that was set."""
+        for _ in range(_TRIES):
+            before_ns, utc_ns, after_ns = self.up_ns(), time.time_ns(), self.up_ns()
+            if after_ns - before_ns <= _ONE_MOMENT_NS:
+                break
+        return utc_ns, after_ns
 
     def is_ok(self) -> bool:
         """Whether the wall clock may be believed: the kernel calls it synchronised (NTP), or it is vouched for."""

@@ -247,6 +247,17 @@ class IdentityFolder:
         return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
+def hub_of(storage: Path) -> tuple[HubPlace, str] | None:
+    """Where the hub's door is and the roots that are trusted (PEM), read only, so that any thread may ask; None when
+    one of them is not there or cannot be read."""
+    folder = storage / "identity"
+    try:
+        place = msgspec.json.decode((folder / "hub.json").read_bytes(), type=HubPlace)
+        return place, (folder / "authorities.pem").read_text()
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def has_hub(storage: Path) -> bool:
     """Whether a hub was set up here, or the desk is enrolled; makes nothing. A folder that may not be looked into
     counts: a desk that took itself for one without a hub would speak in the clear."""

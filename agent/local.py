@@ -103,6 +103,7 @@ class LocalDesk:
         self._worst_due_up_ms = 0
         self._newest: LocalStatus | None = None
         self._door_refusal = ""
+        self.film_trouble = ""
         self._socket: socket.socket | None = None
         self._writer = threading.Thread(target=self._write_newest, name="local-status", daemon=True)
         self._ear = threading.Thread(target=self._listen, name="local-socket", daemon=True)
@@ -173,6 +174,7 @@ class LocalDesk:
             python=platform.python_version(),
             drill=self.drill.now,
             door_refusal=self._door_refusal,
+            film_trouble=self.film_trouble,
             camera_trouble=seen.camera_trouble or "",
             vision_trouble=seen.vision_trouble or "",
             recording_trouble=progress.trouble or "",

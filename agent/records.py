@@ -5,26 +5,28 @@ cannot be written the record is sealed as not durable, kept in memory and delive
 tries again to bring the kept ones to the card, in their order. One lock, one connection: every method may be called
 from any thread.
 
-Files in the folder: `records.db`, `unit.key` (the Ed25519 key, never in the database) and `unit.boot` (the counter
-of agent starts; beside the key, so that a lost database can never make a (unit, boot, seq) come twice).
+Files in the folder: `records.db`, `unit.key` (the Ed25519 key, never in the database), `unit.boot` (the counter of
+agent starts; beside the key, so that a lost database can never make a (unit, boot, seq) come twice) and `unit.plan`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from cryptography.hazmat.primitives import serialization
 from sqlite_utils import Database
 
+from agent import plan_file, unit_key, wire
 from agent import records_sql as sql
-from agent import unit_key, wire
-from agent.card import CardDatabase, Work
+from agent.card import Work
 from agent.core import chain, plans
 from agent.core.delivery import Item
+from agent.core.segments import parse_name
+from agent.records_past import ChainDatabase
+from agent.records_rows import Kept, Segment, forget, insert, segment_of
 
 _START: tuple[int, int] = (0, 0)
 _END: tuple[int, int] = (2**62, 0)
@@ -41,21 +43,7 @@ class Previous(NamedTuple):
     is_clean: bool
 
 
-class Segment(NamedTuple):
-    """One row of the segment list. `state` is `kept`, `uploaded` (the hub has confirmed it) or `freed`."""
-
-    closed: wire.SegmentClosed
-    state: str
-    boot: int
-    seq: int
-
-
-class _Kept(NamedTuple):
-    record: wire.Record
-    still: bytes | None
-
-
-class Records(CardDatabase):
+class Records(ChainDatabase):
     """The open database of one unit."""
 
     def __init__(self, folder: Path, unit: str) -> None:
@@ -68,14 +56,15 @@ class Records(CardDatabase):
         self._folder = folder
         self._unit = unit
         path = folder / "records.db"
+        is_missing = not path.exists()
         try:
-            self._key = unit_key.load_key(folder / "unit.key", may_make=not path.exists())
+            self._key = unit_key.load_key(folder / "unit.key", may_make=is_missing)
             counted = unit_key.read_boot(folder / "unit.boot")
             super().__init__(path, sql.SCHEMA, sql.SCHEMA_VERSION, sql.TABLES)
         except ValueError as error:
             raise RecordsError(str(error)) from None
         self._sign = self._key.sign
-        self._kept: dict[tuple[int, int], _Kept] = {}
+        self._kept: dict[tuple[int, int], Kept] = {}
         self._done: set[Item] = set()
         self._seq = 0
         self._head: tuple[int, int, str] | None = None
@@ -85,6 +74,7 @@ class Records(CardDatabase):
         self._refused_rules: tuple[str, ...] = ()
         self._sitting = ""
         with self._reading() as db:
+            is_lost = is_missing or db is None or self.damaged is not None
             if db is not None:
                 clean_boot, self._sitting = db.execute("SELECT clean_boot, sitting FROM desk").fetchone()
                 self._load_plan(db)
@@ -94,6 +84,11 @@ class Records(CardDatabase):
         last = max(counted, self._head[0] if self._head else 0)
         self.previous = Previous(last, last > 0 and clean_boot == last)
         self.boot = self._raise_boot(last)
+        self.is_chain_new = is_lost and counted > 0
+        if self.is_chain_new:
+            self._head = None
+            if self._plan is None and (payload := plan_file.kept(folder)) is not None:
+                self.save_plan(payload)
 
     def _load_plan(self, db: Database) -> None:
         for (body,) in db.execute("SELECT body FROM plan"):
@@ -143,17 +138,17 @@ class Records(CardDatabase):
             raise ValueError("the still is not the one whose hash the body carries")
         with self._lock:
             kept = self._sealed(body, now, is_clock_ok, still, is_durable=True)
-            if not self._write(lambda db: _insert(db, kept)):
+            if not self._write(lambda db: insert(db, kept)):
                 kept = self._sealed(body, now, is_clock_ok, still, is_durable=False)
                 self._kept[self.boot, self._seq + 1] = kept
-                self._waiting.append(lambda db: _insert(db, kept))
+                self._waiting.append(lambda db: insert(db, kept))
             self._seq += 1
             self._head = (self.boot, self._seq, kept.record.hash)
             return kept.record
 
     def _sealed(
         self, body: wire.Body, now: wire.Instant, is_clock_ok: bool, still: bytes | None, *, is_durable: bool
-    ) -> _Kept:
+    ) -> Kept:
         record = wire.seal(
             body,
             unit=self._unit,
@@ -168,7 +163,7 @@ class Records(CardDatabase):
         wire.decode_up("record", wire.encode(record))
         if still is not None:
             wire.encode(chain.still_of(record.header, still))
-        return _Kept(record, still)
+        return Kept(record, still)
 
     # --- delivery ---------------------------------------------------------------------------------------------------
 
@@ -225,7 +220,7 @@ class Records(CardDatabase):
     def receipt(self, receipt: wire.Receipt, now: wire.Instant) -> None:
         """Take what the hub has committed out of the spool; unknown names are ignored."""
         with self._lock:
-            if not self._write_or_wait(lambda db: _forget(db, receipt, now.utc_ms)):
+            if not self._write_or_wait(lambda db: forget(db, receipt, now.utc_ms)):
                 named = {Item(boot, seq, False) for boot, seq in receipt.records}
                 named.update(self._stills_named(receipt.stills))
                 self._done |= named.intersection(self.pending(10**9))
@@ -246,12 +241,6 @@ class Records(CardDatabase):
             return int(waiting) - sum(not item.is_still for item in self._done)
 
     # --- what a start has to know -----------------------------------------------------------------------------------
-
-    @property
-    def public_key(self) -> str:
-        """The unit's Ed25519 public key, 64 hex digits."""
-        raw = self._key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return raw.hex()
 
     def head(self) -> wire.Head | None:
         """The signed end of the chain; None before the very first record."""
@@ -276,12 +265,17 @@ class Records(CardDatabase):
             self._write_or_wait(
                 lambda db: db.execute("INSERT OR REPLACE INTO plan (id, number, body) VALUES (1, ?, ?)", row)
             )
+            plan_file.keep(self._folder, payload)
             return True
 
     def plan_refusals(self) -> tuple[str, ...]:
         """What of the hub's newest plan is not followed: all of it, or rules of the one that is."""
         whole = () if self._refusal is None else (self._refusal.told(self._plan),)
         return whole + self._refused_rules
+
+    def is_plan_refused(self) -> bool:
+        """Whether the hub's newest plan could not be read as a whole."""
+        return self._refusal is not None
 
     def plan(self) -> wire.Plan | None:
         """The newest plan, None before the first."""
@@ -300,19 +294,32 @@ class Records(CardDatabase):
     def segments(self, sitting: str | None = None, state: str | None = None) -> list[Segment]:
         """The segment list, oldest first; of one sitting, in one state, if given."""
         with self._lock:
-            return [_segment_of(row) for row in self._rows(sql.SEGMENTS, (sitting, state))]
+            return [segment_of(row) for row in self._rows(sql.SEGMENTS, (sitting, state))]
 
     def recorded(self, sitting: str) -> tuple[int, wire.Instant | None]:
         """Milliseconds in the sitting's segments, and where its last one ends (None: it has none)."""
         with self._lock:
             length_ms, last = 0, None
             for began_up_ms, ended_utc_ms, ended_up_ms in self._rows(
-                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY boot, seq",
+                "SELECT began_up_ms, ended_utc_ms, ended_up_ms FROM segments WHERE sitting = ? ORDER BY name",
                 (sitting,),
             ):
                 length_ms += ended_up_ms - began_up_ms
                 last = wire.Instant(ended_utc_ms, ended_up_ms)
             return length_ms, last
+
+    def os_boot_of(self, sitting: str) -> str:
+        """The machine's boot in which the sitting's last segment was recorded, by the start that its name tells; ''
+        when that is not known."""
+        with self._lock:
+            for (name,) in self._rows(
+                "SELECT name FROM segments WHERE sitting = ? ORDER BY name DESC LIMIT 1", (sitting,)
+            ):
+                parsed = parse_name(name)
+                for record in self._records("boot = ? AND kind = 'restart'", (parsed[0].boot if parsed else 0,)):
+                    if isinstance(record.body, wire.Restart):
+                        return record.body.os_boot
+            return ""
 
     def unfinished(self) -> list[wire.Alert | wire.Fault]:
         """Alerts and faults whose newest record does not clear them, oldest first: a killed run leaves them so."""
@@ -324,12 +331,25 @@ class Records(CardDatabase):
                     newest[body.alert if isinstance(body, wire.Alert) else f"fault {body.fault}"] = body
             return [body for body in newest.values() if body.state != "cleared"]
 
+    def segment_states(self) -> dict[str, str]:
+        """The state of each segment by its name."""
+        with self._lock:
+            return dict(self._rows("SELECT name, state FROM segments"))
+
     def set_segment_state(self, name: str, state: str) -> None:
         """Move a segment on: `kept` -> `uploaded` -> `freed`."""
+        self.set_segment_states([name], state)
+
+    def set_segment_states(self, names: Sequence[str], state: str) -> None:
+        """Move these segments on, in one write."""
         if state not in ("kept", "uploaded", "freed"):
             raise ValueError(f"no segment is {state!r}")
-        with self._lock:
-            self._write_or_wait(lambda db: db.execute("UPDATE segments SET state = ? WHERE name = ?", (state, name)))
+        rows = [(state, name) for name in names]
+        if rows:
+            with self._lock:
+                self._write_or_wait(
+                    lambda db: db.conn.executemany("UPDATE segments SET state = ? WHERE name = ?", rows)
+                )
 
     def stop_cleanly(self) -> None:
         """Note that this run ended in order: the last write before `close`."""
@@ -341,55 +361,3 @@ class Records(CardDatabase):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def verify(self) -> list[str]:
-        """Walk the chain on the card: a line for each record that is changed, missing or out of its place; [] is
-        whole."""
-        with self._lock:
-            rows = self._rows("SELECT boot, seq, header, body, signature, hash FROM records ORDER BY boot, seq", ())
-            return chain.faults_of(rows, self._unit, self.public_key)
-
-
-# --- rows -----------------------------------------------------------------------------------------------------------
-
-
-def _segment_of(row: tuple[Any, ...]) -> Segment:
-    boot, seq, state, sitting, name, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, *sizes, is_cut = row
-    frames, size_bytes, sha256 = sizes
-    closed = wire.SegmentClosed(
-        sitting=sitting,
-        name=name,
-        began=wire.Instant(began_utc_ms, began_up_ms),
-        ended=wire.Instant(ended_utc_ms, ended_up_ms),
-        frames=frames,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        is_cut=bool(is_cut),
-    )
-    return Segment(closed, state, boot, seq)
-
-
-def _insert(db: Database, kept: _Kept) -> None:
-    record, header = kept.record, kept.record.header
-    key = (header.boot, header.seq)
-    texts = (header.kind, record.header_text, record.body_text, record.signature, record.hash)
-    db.execute(sql.ADD_RECORD, (*key, *texts, int(header.is_durable)))
-    if kept.still is not None:
-        at = (header.utc_ms, header.up_ms)
-        db.execute(sql.ADD_STILL, (*key, wire.sha256_hex(kept.still), *at, kept.still))
-    body = record.body
-    if isinstance(body, wire.SegmentClosed):
-        sizes = (body.frames, body.size_bytes, body.sha256, int(body.is_cut))
-        db.execute(sql.ADD_SEGMENT, (body.name, *key, body.sitting, *body.began, *body.ended, *sizes))
-
-
-def _forget(db: Database, receipt: wire.Receipt, utc_ms: int) -> None:
-    for boot, seq in receipt.records:
-        db.execute(
-            "UPDATE records SET receipted_utc_ms = ? WHERE boot = ? AND seq = ? AND receipted_utc_ms IS NULL",
-            (utc_ms, boot, seq),
-        )
-    for sha256 in receipt.stills:
-        db.execute(
-            "UPDATE stills SET receipted_utc_ms = ? WHERE sha256 = ? AND receipted_utc_ms IS NULL", (utc_ms, sha256)
-        )

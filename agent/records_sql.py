@@ -90,3 +90,20 @@ SELECT boot, seq, state, sitting, name, began_utc_ms, began_up_ms, ended_utc_ms,
     sha256, is_cut
 FROM segments WHERE sitting = coalesce(?, sitting) AND state = coalesce(?, state) ORDER BY boot, seq
 """
+
+CHAIN = "SELECT boot, seq, header, body, signature, hash FROM records ORDER BY boot, seq"
+CHAIN_BEGUN = """
+SELECT max(boot) FROM records WHERE kind = 'restart' AND json_extract(body, '$.is_chain_new') = 1
+"""
+RESTORE_RECORD = """
+INSERT INTO records (boot, seq, kind, header, body, signature, hash, is_durable, receipted_utc_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+MARK_DELIVERED = """
+UPDATE records SET receipted_utc_ms = ? WHERE boot = ? AND seq = ? AND hash = ? AND receipted_utc_ms IS NULL
+"""
+RESTORE_SEGMENT = """
+INSERT INTO segments (name, boot, seq, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames,
+    size_bytes, sha256, is_cut, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+MARK_UPLOADED = "UPDATE segments SET state = 'uploaded' WHERE name = ? AND sha256 = ? AND state = 'kept'"

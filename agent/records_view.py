@@ -110,9 +110,9 @@ def kept_plan(folder: Path) -> wire.Plan | None:
         raise RecordsProblem(f"the plan on the card is of another version: {error}") from None
 
 
-def faults_of_chain(folder: Path, unit: str) -> tuple[int, list[str]]:
-    """(how many records were looked at, a line for each fault): the database file itself, then the newest records'
-    order, hashes and signatures. Raises RecordsProblem."""
+def faults_of_chain(folder: Path, unit: str) -> tuple[int, list[str], list[str]]:
+    """(how many records were looked at, a line for each fault, a line for each new beginning of the chain): the
+    database file itself, then the newest records' order, hashes and signatures. Raises RecordsProblem."""
     with _reading(folder) as db:
         faults = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
         rows = db.execute(
@@ -123,7 +123,7 @@ def faults_of_chain(folder: Path, unit: str) -> tuple[int, list[str]]:
     if len(rows) > QUICK_RECORDS:  # the first one follows on what was not read
         first = f"record {rows[0][0]}/{rows[0][1]}: "
         found = [line for line in found if not line.startswith(first)]
-    return len(rows), faults + found
+    return len(rows), faults + found, chain.beginnings_in(row for row in rows if "is_chain_new" in row[3])
 
 
 def _public_key(folder: Path) -> str:

@@ -23,6 +23,9 @@ FIRST_SEGMENT_MS = 1_500
 """The first segment of a run is a short one: when it is closed, the gap before it is known and told."""
 
 
+TAKEN_UP_AGAIN = "the sitting was ended here and taken up again: the wall clock was set, or the plan changed"
+
+
 class Recording(Protocol):
     """What is needed of the recorder."""
 
@@ -53,6 +56,9 @@ class Memory(Protocol):
     def recorded(self, sitting: str) -> tuple[int, Instant | None]:
         """Milliseconds in the sitting's segments, and where the last one ends."""
 
+    def os_boot_of(self, sitting: str) -> str:
+        """The machine's boot in which the sitting's last segment was recorded; '' when that is not known."""
+
 
 def seat_in(plan: Plan | None, current: PlannedSitting | None, sitting: str) -> str:
     """The seat that this desk has in `sitting`, '' when the plan does not know it any more."""
@@ -63,7 +69,7 @@ def seat_in(plan: Plan | None, current: PlannedSitting | None, sitting: str) -> 
 class SittingKeeper:
     """`remember` has the name of the sitting being recorded ('' for none) kept for the next run, and must not wait for
     the card; `now_of` gives both clocks at a boot-time instant in nanoseconds; `was_clean`: the last run ended in
-    order."""
+    order; `os_boot` names this boot of the machine."""
 
     def __init__(
         self,
@@ -77,7 +83,9 @@ class SittingKeeper:
         maker: bodies.Maker,
         *,
         was_clean: bool,
+        os_boot: str = "",
     ) -> None:
+        self._os_boot = os_boot
         self._recording, self._judging, self._memory, self._remember = recording, judging, memory, remember
         self._put, self._put_changes, self._now_of, self._maker = put, put_changes, now_of, maker
         self._was_clean = was_clean
@@ -91,6 +99,9 @@ class SittingKeeper:
         self._recorded_ms = 0
         self._open_since_up_ms: int | None = None
         self._recorded_until: Instant | None = None
+        self._is_same_boot = False
+        self._begun_here: set[str] = set()
+        self._taken_up_again = ""
         self._is_first_segment = False
         self._is_cut_due = False
         self._next_alert = 1
@@ -172,6 +183,9 @@ class SittingKeeper:
             self._judging.judge_by(sitting.rules, self._next_alert, is_new_view=False)
             return
         self._recorded_ms, self._recorded_until = self._memory.recorded(sitting.sitting)
+        self._is_same_boot = bool(self._os_boot) and self._memory.os_boot_of(sitting.sitting) == self._os_boot
+        self._taken_up_again = TAKEN_UP_AGAIN if sitting.sitting in self._begun_here else ""
+        self._begun_here.add(sitting.sitting)
         self._open_since_up_ms, self._is_first_segment, self._is_cut_due = now.up_ms, True, True
         self.since_up_ms, self._resumed = now.up_ms, sitting.sitting
         self._remember(sitting.sitting)
@@ -218,6 +232,8 @@ class SittingKeeper:
             begin,
             was_clean=self._was_clean,
             is_clock_ok=self._is_clock_trusted,
+            is_same_boot=self._is_same_boot,
+            detail=self._taken_up_again,
         )
         self._was_clean = True
         if gap is not None:

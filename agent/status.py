@@ -131,6 +131,12 @@ def _link_rows(status: LocalStatus, now: Instant) -> Iterator[tuple[str, str, st
     if link.refused:
         yield "refused", f"{link.refused} by the broker, the newest: {link.refusal}", "bad"
     yield "spool", f"{beat.spool} records wait for the hub's receipt", ""
+    if beat.waiting_segments is not None:
+        rate = f", {beat.upload_bytes_per_s / 1e6:.1f} MB/s" if beat.upload_bytes_per_s else ""
+        size = f"{(beat.waiting_bytes or 0) / 1e6:.0f} MB"
+        words = f"{beat.waiting_segments} segments wait to be sent to the hub, {size}{rate}"
+        trouble = f"; {status.film_trouble}" if status.film_trouble else ""
+        yield "film", words + trouble, "bad" if trouble else ""
     clock = beat.clock
     words = "kept by a time server or vouched for" if beat.is_clock_ok else "nothing sets it"
     if clock is not None and clock.offset_ms is not None:

@@ -10,13 +10,15 @@ still renew it, and one whose clock is wrong too.
     POST /door/v1/state         StateRequest -> EnrolmentState        what became of the newest request of this key
     POST /door/v1/renewals      RenewalRequest -> EnrolmentState      by the key of an enrolled unit; safe to repeat
     POST /door/v1/segments      SegmentOffer -> SegmentState          by an enrolled unit: send it, and from where?
-    POST /door/v1/segments/data?unit=&boot=&seq=&offset=    bytes of the file -> SegmentState    safe to repeat
+    POST /door/v1/segments/data?unit=&boot=&seq=&offset=&size_bytes=&sha256=    bytes of the file -> SegmentState
     POST /door/v1/records       RecordsRequest -> RecordsPage         a unit's own records, for a card that lost them
 
 A segment is sent in pieces, each at the offset at which the hub has its beginning: what the hub's disk holds of an
-unfinished one is its state, so both sides may die at any byte. The signature of a piece covers path, query and bytes.
-The last piece makes the hub check size and SHA-256 against the record (unit, boot, seq), and only `confirmed` says
-that the film is on the hub's storage for good.
+unfinished one is its state, so both sides may die at any byte, and every request may be repeated. The query of a piece
+says how many bytes follow and their SHA-256; its signature covers path and query, as of a request without a body: so
+the hub knows who sends before it reads a megabyte, and the bytes are bound all the same. The last piece makes the hub
+check size and SHA-256 against the record (unit, boot, seq), and only `confirmed` says that the film is on the hub's
+storage for good.
 
 A refusal is a 4xx or 5xx with a Trouble: `words` is one sentence for a person, `code` never changes its meaning.
 """
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -134,7 +136,8 @@ class Trouble(Struct, frozen=True, kw_only=True):
     """Why a request was refused. `code` is one of: bad_request, bad_signature, too_large, not_found, not_enrolled,
     revoked, too_many, hub_unwell; and of a segment: record_missing (send the record first), other_segment (the record
     of that name says something else), wrong_offset (ask again from where), too_long (more bytes than announced),
-    wrong_hash (what came is not what the record says; it was dropped, begin anew), hub_full."""
+    wrong_hash (what came is not what the record says; it was dropped, begin anew), hub_full. `too_many` for a segment:
+    so many desks send film just now, ask again in some seconds."""
 
     code: Label
     words: Text
@@ -142,7 +145,8 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
 
 class SegmentOffer(Struct, frozen=True, kw_only=True):
-    """A unit has the file that its record (boot, seq) names, and would send it."""
+    """A unit has the file that its record (boot, seq) names, and would send it. `is_urgent`: it belongs to an incident,
+    or somebody at the hub waits for it."""
 
     unit: UnitName
     public_key: Hex64
@@ -151,7 +155,19 @@ class SegmentOffer(Struct, frozen=True, kw_only=True):
     name: Label
     size_bytes: Count
     sha256: Hex64
+    is_urgent: bool = False
     v: int = 1
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """Some bytes of a segment's file, as the query names them: `size_bytes` of them from `offset` on."""
+
+    unit: UnitName
+    boot: Count
+    seq: Count
+    offset: Count
+    size_bytes: Annotated[int, Meta(ge=1, le=MAX_PIECE_BYTES)]
+    sha256: Hex64
 
 
 class SegmentState(Struct, frozen=True, kw_only=True):
@@ -191,9 +207,17 @@ class RecordsPage(Struct, frozen=True, kw_only=True):
     v: int = 1
 
 
-def data_path(unit: str, boot: int, seq: int, offset: int) -> str:
-    """Path and query of one piece of a segment, as they are signed and sent."""
-    return f"{DATA_PATH}?unit={unit}&boot={boot}&seq={seq}&offset={offset}"
+def data_path(piece: Piece) -> str:
+    """Path and query of one piece of a segment, as they are sent, and signed with an empty body."""
+    return f"{DATA_PATH}?{'&'.join(f'{name}={value}' for name, value in msgspec.structs.asdict(piece).items())}"
+
+
+def piece_in(query: Mapping[str, str]) -> Piece:
+    """The piece that a query names. Raises BadMessage."""
+    try:
+        return msgspec.convert(dict(query), Piece, strict=False)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadMessage(str(error)[:300]) from None
 
 
 def signed_bytes(path: str, body: bytes) -> bytes:

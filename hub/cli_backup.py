@@ -1,4 +1,4 @@
-"""`ems-hub backup` and `ems-hub restore`."""
+"""`ems-hub backup`, `ems-hub restore` and `ems-hub rebuild`."""
 
 from __future__ import annotations
 
@@ -74,8 +74,68 @@ def restore(folder: Path) -> None:
     for line in lines:
         click.echo(f"film: {line}", err=True)
     if lines:
-        click.echo("`ems-hub check --repair` says so in the store, and asks the desks for it", err=True)
+        click.echo(
+            "`ems-hub rebuild --fill` brings what the journal beside the film has of the time after the backup; then "
+            "`ems-hub check --repair` asks the desks for film that is gone",
+            err=True,
+        )
         sys.exit(3)
+
+
+@click.command()
+@click.option("--fill", is_flag=True, help="Into a store that is there: what it has not got.")
+def rebuild(fill: bool) -> None:
+    """Make the store anew from the journal beside the film, when the database is lost. Exit code 3 when something could
+    not be put back.
+
+    People, verdicts, comments and pictures of alerts are not in the journal: with a backup, `restore` it first, then
+    `rebuild --fill` brings what came after it."""
+    settings = read_settings()
+    from hub.evidence import pairing
+    from hub.evidence import rebuild as rebuilding
+    from hub.evidence.storage import StorageProblem, open_storage
+
+    is_there = settings.database_path.exists()
+    if is_there and not fill:
+        fail(f"there is a store at {settings.database_path}: stop the hub and move it away, or add to it with --fill")
+    if fill and not is_there:
+        fail(f"there is no store at {settings.database_path}: leave --fill out")
+    try:
+        storage = open_storage(settings)
+        label = storage.label()
+        with opened(settings) as store:
+            actor = actor_here()
+            done = rebuilding.rebuild(
+                settings, store, storage, actor, now_utc_ms(), is_filling=fill, tell=_tell_records
+            )
+        if not fill and label is not None:
+            pairing.adopt(settings, label)
+    except (rebuilding.CannotRebuild, StorageProblem, OSError) as problem:
+        if not is_there:
+            _remove_empty(settings.database_path)
+        fail(f"not rebuilt: {problem}")
+    click.echo(f"units: {done.units}, records: {done.records} put back, {done.known} were there")
+    click.echo(f"audit log: {done.audit} entries, countersigned minutes: {done.minutes}")
+    click.echo(f"film: {done.files} files, {done.stored} segments stored by them, {done.purged} purged by rule before")
+    if not fill:
+        click.echo("nobody has an account yet: `ems-hub user add NAME --role admin`")
+    for hold in done.holds:
+        click.echo(f"held again: {hold}")
+    for line, count in done.troubles.items():
+        click.echo(f"{line}{f' ({count} times)' if count > 1 else ''}", err=True)
+    if done.troubles:
+        sys.exit(3)
+
+
+def _remove_empty(database: Path) -> None:
+    """What was made before it turned out that there is nothing to put in it."""
+    for path in database.parent.glob(f"{database.name}*"):
+        if path.name != f"{database.name}.storage.json":
+            path.unlink(missing_ok=True)
+
+
+def _tell_records(done: int) -> None:
+    click.echo(f"{done} records", err=True)
 
 
 def _day(utc_ms: int) -> str:

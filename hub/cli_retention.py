@@ -207,10 +207,14 @@ def _wait(store: Store, job_id: int) -> None:
 @retention_group.command("daily")
 def daily() -> None:
     """What the timer does: make the day's plan; apply it only where EMS_RETENTION_AUTO is true."""
+    from hub import purge_jobs
     from hub.store import purging
 
     settings = read_settings()
     with opened(settings) as store:
+        if purging.garbage_left(store):
+            with store.write() as connection:
+                purge_jobs.ask_to_sweep(connection, BY_TIMER, now_utc_ms())
         for purge, _, _ in purging.newest(store):
             if purge.ended_utc_ms is None:  # the storage failed then: what was begun is brought to its end
                 _ask(store, purge.plan_id, BY_TIMER)

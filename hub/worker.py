@@ -28,6 +28,7 @@ from hub.config import Settings
 from hub.enrolment import AuthorityProblem, CaFolder
 from hub.evidence import pairing
 from hub.evidence.countersigning import Countersigner
+from hub.evidence.journal import JournalThread
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
@@ -46,6 +47,7 @@ DOERS: dict[str, Doer] = {
     bundle_jobs.BUNDLE: bundle_jobs.build,
     purge_jobs.PLAN: purge_jobs.plan,
     purge_jobs.PURGE: purge_jobs.purge,
+    purge_jobs.SWEEP: purge_jobs.sweep,
 }
 """How each kind of job is done."""
 MOST_AT_ONCE = 50
@@ -96,14 +98,17 @@ class Worker:
         service = Service()
         jobs = JobRunner(self._settings, self._store, self._now_utc_ms, DOERS)
         jobs.start()
+        journal = JournalThread(self._settings, self._store, self._now_utc_ms)
+        journal.start()
         service.ready()
         while not stop.is_set():
             self.turn()
-            service.say(self._trouble or self._clock or "well")
+            service.say(self._trouble or journal.trouble or self._clock or "well")
             service.ping_if_due()
             stop.wait(POLL_S)
         service.stopping()
         jobs.stop()
+        journal.stop()
 
     def turn(self) -> None:
         """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""

@@ -70,6 +70,19 @@ GOLDEN = (
             sha256="cd" * 32,
         ),
     ),
+    Golden(
+        "segment-offer-urgent.json",
+        wire_door.SegmentOffer(
+            unit=UNIT,
+            public_key=PUBLIC_KEY,
+            boot=7,
+            seq=43,
+            name="b000007-000004-u3610000-t1760000010000-smaths-1.ts",
+            size_bytes=1_875_001,
+            sha256="ce" * 32,
+            is_urgent=True,
+        ),
+    ),
     Golden("segment-wanted.json", wire_door.SegmentState(state="wanted", offset=1_048_576)),
     Golden("segment-confirmed.json", wire_door.SegmentState(state="confirmed", offset=1_875_000)),
     Golden("segment-purged.json", wire_door.SegmentState(state="purged")),
@@ -88,3 +101,5 @@ GOLDEN = (
 )
 SIGNED_PATH = wire_door.STATE_PATH
 SIGNATURE = wire_door.sign(SIGNED_PATH, wire_door.encode(GOLDEN[2].value), KEY.sign)
+PIECE = wire_door.Piece(unit=UNIT, boot=7, seq=42, offset=1_048_576, size_bytes=826_424, sha256="ef" * 32)
+PIECE_PATH = f"/door/v1/segments/data?unit={UNIT}&boot=7&seq=42&offset=1048576&size_bytes=826424&sha256=" + "ef" * 32

@@ -10,6 +10,8 @@ command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>
 command -v systemd-analyze >/dev/null 2>&1 || need="$need systemd"
 command -v openssl >/dev/null 2>&1 || need="$need openssl"
 command -v mkfs.ext4 >/dev/null 2>&1 || need="$need e2fsprogs"
+command -v fusermount3 >/dev/null 2>&1 || need="$need fuse3"
+command -v mkfs.btrfs >/dev/null 2>&1 || need="$need btrfs-progs"
 command -v ip >/dev/null 2>&1 || need="$need iproute2"
 command -v chronyd >/dev/null 2>&1 || need="$need chrony"
 command -v systemd-analyze >/dev/null 2>&1 || need="$need systemd"

@@ -76,6 +76,22 @@ def test_every_service_is_locked_down(units: Path, name: str) -> None:
     assert float(found[1]) <= EXPOSURE_AT_MOST
 
 
+def test_the_worker_is_locked_down_with_its_network_for_s3_too(units: Path, tmp_path: Path) -> None:
+    """The drop-in opens addresses that are named, and the count stays at most 2.0."""
+    for name in ("ems-hub-worker.service", "ems-hub-worker.service.d/s3.conf"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        source = units / name if (units / name).exists() else FOLDER / name
+        target.write_text(source.read_text().replace("#IPAddressAllow", "IPAddressAllow"))
+    done = run(tmp_path, "security", "--offline=yes", "--no-pager", str(tmp_path / "ems-hub-worker.service"))
+    found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found, done.stderr
+    plain = run(units, "security", "--offline=yes", "--no-pager", str(units / "ems-hub-worker.service"))
+    before = re.search(r"exposure level for \S+: ([\d.]+)", plain.stdout)
+    assert before
+    assert float(before[1]) < float(found[1]) <= EXPOSURE_AT_MOST
+
+
 def settings_of(path: Path) -> dict[str, list[str]]:
     """Every assignment of a unit, in order, by name."""
     found: dict[str, list[str]] = {}

@@ -32,7 +32,15 @@ class Maker(Struct, frozen=True, kw_only=True):
     model_sha256: str
 
 
-def restart_body(os_boot: str, previous_boot: int, is_clean: bool, maker: Maker, models: Mapping[str, str]) -> Restart:
+def restart_body(
+    os_boot: str,
+    previous_boot: int,
+    is_clean: bool,
+    maker: Maker,
+    models: Mapping[str, str],
+    *,
+    is_chain_new: bool = False,
+) -> Restart:
     """The agent started; `models` gives the SHA-256 of each model by its name."""
     return Restart(
         os_boot=os_boot,
@@ -41,6 +49,7 @@ def restart_body(os_boot: str, previous_boot: int, is_clean: bool, maker: Maker,
         software=maker.software,
         model_sha256=maker.model_sha256,
         models=tuple(ModelFile(name=name, sha256=sha256) for name, sha256 in models.items()),
+        is_chain_new=is_chain_new,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from agent.core.space import Look, why_low
 from agent.wire import FaultKind, Instant
 
 
@@ -176,6 +177,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     """Observations made in the last `Limits.analysis_window_ms`."""
     vision_trouble: str | None = None
     free_bytes: int | None = None
+    space: Look | None = None
     storage_trouble: str | None = None
     records_trouble: str | None = None
     sync_ms_worst: float | None = None
@@ -221,7 +223,8 @@ def _recording_stopped(readings: Readings, limits: Limits) -> Told:
     quiet_ms = _quiet_ms(readings.up_ms, readings.sitting_since_up_ms, readings.last_written_up_ms)
     if quiet_ms <= limits.written_age_ms:
         return None
-    causes = [readings.recording_trouble, _camera_lost(readings, limits), _storage_failed(readings, limits)]
+    trouble = None if readings.recording_trouble is None else _in_words(readings.recording_trouble)
+    causes = [trouble, _camera_lost(readings, limits), _storage_failed(readings, limits)]
     cause = next((f": {cause}" for cause in causes if isinstance(cause, str)), "")
     return f"nothing recorded for {quiet_ms / 1000:.1f} s{cause}"
 
@@ -241,7 +244,7 @@ def _analysis_stopped(readings: Readings, limits: Limits) -> Told:
 def _storage_low(readings: Readings, limits: Limits) -> Told:
     if readings.free_bytes is None:
         return _CANNOT_TELL
-    return f"{readings.free_bytes / 1e9:.1f} GB free" if readings.free_bytes < limits.free_bytes else None
+    return why_low(readings.free_bytes, readings.space) if readings.free_bytes < limits.free_bytes else None
 
 
 def _storage_slow(readings: Readings, limits: Limits) -> Told:
@@ -249,8 +252,23 @@ def _storage_slow(readings: Readings, limits: Limits) -> Told:
     return f"a sync took {worst_ms:.0f} ms" if worst_ms is not None and worst_ms > limits.sync_ms else None
 
 
+DISK_TROUBLES = {
+    "full": "the card is full",
+    "read-only": "the card can be read but not written",
+    "gone": "the card is gone: taken out, unmounted, or its folder removed",
+    "io": "the card answers with errors",
+    "encoder": "the encoder failed",
+}
+"""The recorder's words for its troubles, for people; any other text stands for itself."""
+
+
+def _in_words(trouble: str) -> str:
+    return DISK_TROUBLES.get(trouble, trouble)
+
+
 def _storage_failed(readings: Readings, limits: Limits) -> Told:
-    troubles = [text for text in (readings.storage_trouble, readings.records_trouble) if text is not None]
+    found = (readings.storage_trouble, readings.records_trouble)
+    troubles = [_in_words(text) for text in found if text is not None]
     return "; ".join(dict.fromkeys(troubles)) if troubles else None
 
 

@@ -53,7 +53,7 @@ class DrillNow(Struct, frozen=True, kw_only=True):
 class LocalStatus(Struct, frozen=True, kw_only=True):
     """The file `status.json`. `sync_ms_worst` is of the last ten seconds, `sync_ms_p99` the 99th percentile of these
     worsts over the last hour. `door_refusal`: why the hub's door renews no certificate of
-    this unit, when it was revoked there. Nothing secret may ever be a field of this."""
+    this unit, when it was revoked there. `film_trouble`: why film waits. Nothing secret may ever be a field of this."""
 
     unit: str
     pid: int
@@ -76,6 +76,7 @@ class LocalStatus(Struct, frozen=True, kw_only=True):
     python: str = ""
     drill: DrillNow | None = None
     door_refusal: Text = ""
+    film_trouble: Text = ""
     is_stopped: bool = False
 
 

@@ -29,6 +29,8 @@ def current(
     trusted it goes on at once, whatever the wall clock says, as long as the plan still has it and it has not run for
     its whole length since `resumed_up_ms` (when the desk took it up in this boot; None: no such limit): by then
     it is over in any case. In all other cases the wall clock decides, trusted or not: it is the only one there is.
+    But for one: set back to before the start of the sitting that is being recorded, it does not stop the recording
+    while that has not run for its whole length and no other sitting is on.
     """
     if plan is None:
         return None
@@ -40,6 +42,9 @@ def current(
         # a clock that runs late would begin the finished sitting a second time
         sittings = tuple(sitting for sitting in sittings if sitting.sitting != resumed)
     started = [sitting for sitting in sittings if sitting.start_utc_ms <= now.utc_ms < sitting.end_utc_ms]
+    if not started and resumed_up_ms is not None:
+        running = (sitting for sitting in sittings if sitting.sitting == resumed and now.utc_ms < sitting.start_utc_ms)
+        return next((sitting for sitting in running if _may_go_on(sitting, now, resumed_up_ms)), None)
     return max(reversed(started), key=lambda sitting: sitting.start_utc_ms, default=None)
 
 

@@ -89,6 +89,8 @@ class Timeline:
         looks, self._looks = self._looks, 0
         if self._began is None or not spans:
             return []
+        # by boot time: a wall clock set in the middle must not stretch a minute, or end it before it began
+        ended = Instant(self._began.utc_ms + ended.up_ms - self._began.up_ms, ended.up_ms)
         return [
             Observed(sitting=self._sitting, began=self._began, ended=ended, looks=looks, spans=tuple(spans)),
         ]

@@ -123,12 +123,20 @@ class Door:
 
     def ask(self, path: str, message: Struct) -> EnrolmentState:
         """Raises DoorProblem."""
-        body = wire_door.encode(message)
-        signature = {wire_door.SIGNATURE_HEADER: wire_door.sign(path, body, self._key.sign)}
-        answer: EnrolmentState = _decoded(
-            self.place, EnrolmentState, _call(self.place, self._context, "POST", path, body, signature)
-        )
+        answer: EnrolmentState = self.post(path, message, EnrolmentState)
         return answer
+
+    def post(self, path: str, message: Struct, answer: type[Any]) -> Any:
+        """A signed message; what comes back is of the kind `answer`. Raises DoorProblem."""
+        body = wire_door.encode(message)
+        return self.send(answer, path, body, signed=body)
+
+    def send(self, kind: type[Any], path: str, body: bytes, *, signed: bytes, within_s: float = ANSWER_WITHIN_S) -> Any:
+        """The hub's answer, of this kind, to `body`; `signed` is what the signature covers besides the path. Raises
+        DoorProblem."""
+        signature = {wire_door.SIGNATURE_HEADER: wire_door.sign(path, signed, self._key.sign)}
+        answer = _call(self.place, self._context, "POST", path, body, signature, within_s)
+        return _decoded(self.place, kind, answer)
 
 
 def _call(
@@ -138,9 +146,10 @@ def _call(
     path: str,
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
+    within_s: float = ANSWER_WITHIN_S,
 ) -> bytes:
     with _in_words(place):
-        line = http.client.HTTPSConnection(place.hub, place.door_port, timeout=ANSWER_WITHIN_S, context=context)
+        line = http.client.HTTPSConnection(place.hub, place.door_port, timeout=within_s, context=context)
         try:
             line.request(method, path, body, headers or {})
             response = line.getresponse()

@@ -3,7 +3,7 @@
 The order of failure, designed first. Whoever is killed between two steps leaves:
   1. open NAME.ts.part, fsync the folder     -> an empty .part: repair sets it aside
   2. write whole pictures, fdatasync ~0.3 s  -> a .part: repair cuts it to its last whole packet, at most ~0.3 s short
-  3. fsync the file                          -> the same, nothing lost
+  3. give back spare room, fsync the file    -> the same, nothing lost
   4. rename to NAME.ts                       -> the file is whole under either name
   5. fsync the folder                        -> the file is whole under its last name
   6. report it                               -> a .ts without a record: whoever keeps the records finds it by
@@ -14,9 +14,11 @@ So a name that ends in .ts was synced whole before it got that name, and nothing
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,21 @@ from av.container import OutputContainer
 
 from agent.core.segments import CLOCK_HZ, OPEN, WHOLE, ClosedSegment, SegmentName, closed_segment, end_ms
 from agent.recording.encoder import EncodedPacket
+
+ROOM_BYTES = 512 * 1024
+"""Set aside for the open segment at a time, less than three seconds at the usual rate. Each sync of a file that grows
+into new room writes the disk's own lists anew; with room set aside 7 % less is written in all (`tests.bench
+recording`)."""
+_KEEP_SIZE = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def set_aside(descriptor: int, offset: int, length: int) -> None:
+    """Have the disk reserve room behind the end of a file, which does not become longer by it: fallocate(2), which
+    Python's posix_fallocate cannot do. Raises OSError."""
+    if _libc.fallocate64(descriptor, _KEEP_SIZE, ctypes.c_int64(offset), ctypes.c_int64(length)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def sync_folder(folder: Path) -> None:
@@ -80,7 +97,7 @@ class SegmentFile:
         """`first_up_ns` is the capture instant of the first picture: time stamps in the file count from it."""
         self.name = name
         self.first_up_ns = self.last_up_ns = self.synced_up_ns = first_up_ns
-        self.frames = self.size_bytes = 0
+        self.frames = self.size_bytes = self._room_bytes = 0
         self._folder = folder
         self._path = folder / name.text(OPEN)
         self._picture_ns = round(1e9 / fps)
@@ -159,13 +176,23 @@ class SegmentFile:
         return None
 
     def _append(self, data: bytes) -> None:
+        if self.size_bytes + len(data) > self._room_bytes:
+            self._make_room()
         left = memoryview(data)
         while left:
             left = left[os.write(self._descriptor, left) :]
         self._sha256.update(data)
         self.size_bytes += len(data)
 
+    def _make_room(self) -> None:
+        try:
+            set_aside(self._descriptor, self._room_bytes, ROOM_BYTES)
+            self._room_bytes += ROOM_BYTES
+        except OSError:  # it only spares writing: a full disk is met when it refuses the film itself
+            self._room_bytes = sys.maxsize
+
     def _finish(self, next_up_ns: int | None) -> ClosedSegment:
+        os.ftruncate(self._descriptor, self.size_bytes)
         self._is_doubtful = True
         os.fsync(self._descriptor)
         self._is_doubtful = False

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from agent.core.segments import ClosedSegment, SegmentName
 from agent.recording.encoder import EncodedPacket
+from agent.recording.place import Place
 from agent.recording.reports import RETRY_NS, Drops, Reports
 from agent.recording.segments import SegmentFile, kind_of, make_folder
 from agent.wire import GapCause
@@ -70,6 +71,7 @@ class Writing:
         on_gap: Callable[[int, int, GapCause], None],
     ) -> None:
         self._recording = recording
+        self._place = Place(recording.folder)
         self._clock = clock
         self._to_utc = to_utc
         self._reports = Reports(on_closed, on_gap)
@@ -217,6 +219,7 @@ class Writing:
         )
         try:
             with self._timed():
+                self._place.check()
                 make_folder(self._recording.folder)
                 self._check_space()
                 self._file = SegmentFile(self._recording.folder, name, self._recording.size, self._recording.fps, up_ns)
@@ -275,14 +278,16 @@ class Writing:
         try:
             with self._timed():
                 act(file)
-        except OSError as error:
+        except OSError as refused:
+            error = self._unmounted() or refused
             self._file = None
             kept = file.keep()
             if kept is not None:
                 self._reports.closed(kept)
                 gap_ns = file.last_up_ns + self._picture_ns if file.frames else file.first_up_ns
             else:
-                gap_ns = file.first_up_ns if kind_of(error) == "gone" else file.synced_up_ns
+                is_removed = error.errno == errno.ENOENT  # else what was synced is still on the disk, wherever it is
+                gap_ns = file.first_up_ns if is_removed else file.synced_up_ns
                 self._reports.left_open(file.path)
             self._fail(error, gap_ns)
             return False
@@ -304,7 +309,15 @@ class Writing:
         if self._gap is None:
             self._gap = OpenGap(began_up_ns, cause)
 
+    def _unmounted(self) -> OSError | None:
+        try:
+            self._place.check()
+        except OSError as error:
+            return error
+        return None
+
     def _check_space(self) -> None:
+        self._place.check()
         space = os.statvfs(self._recording.folder)
         if space.f_bavail * space.f_frsize < self._recording.reserve_bytes:
             raise OSError(errno.ENOSPC, "less is free than is reserved for the records", str(self._recording.folder))

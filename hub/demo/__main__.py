@@ -144,10 +144,13 @@ def _say_start(console: Console, made: Centre, log_ins: list[tuple[str, str]]) -
 
 def _says_how(made: Centre) -> str:
     if made.broker.is_trusted:
-        return "broker: mosquitto over TLS, desks enrolled with certificates (approved here by make run itself)"
+        return (
+            "broker: mosquitto over TLS, desks enrolled with certificates (approved here by make run itself); film of "
+            "incidents goes to the hub at once"
+        )
     return (
-        f"broker: {made.broker.name}, without encryption and without enrolment, on this machine only (with mosquitto "
-        "installed, desks enrol and speak TLS)"
+        f"broker: {made.broker.name}, without encryption and without enrolment, on this machine only: film stays on "
+        "the desks (with mosquitto installed, desks enrol, speak TLS and send their film)"
     )
 
 

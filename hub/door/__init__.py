@@ -1,4 +1,4 @@
-"""What desks call over HTTPS: enrolment and the renewal of certificates. The language is `agent.wire_door`.
+"""What desks call over HTTPS: enrolment, the renewal of certificates, and film. The language is `agent.wire_door`.
 
 The door decides nothing and signs nothing: it keeps requests in the store, where people approve them and the worker
 makes the certificates, and answers what has become of them. It answers in JSON only; every refusal is a Trouble.
@@ -10,25 +10,26 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from msgspec import Struct
-from werkzeug.exceptions import HTTPException
 
-from agent import wire, wire_door
-from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest, Trouble
+from agent import wire_door
+from agent.wire_door import EnrolmentRequest, EnrolmentState, Grant, RenewalRequest, StateRequest
 from hub.config import Settings
+from hub.door.answers import Refused, address, answer, answer_errors, kept, refusal_of, signed
+from hub.door.records import RECORDS_PER_ADDRESS, Records
+from hub.door.uploads import Uploads
 from hub.enrolment import CaFolder
+from hub.evidence.storage import open_storage
 from hub.live import LiveFolder
 from hub.store import Store, enrolling, planning
-from hub.store.enrolling import CannotEnrol, NotEnrolled, Request, Revoked, TooMany
+from hub.store.enrolling import Request, Revoked
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
 ENROLMENTS_PER_ADDRESS = "60 per minute"
 """A desk asks once and then follows its request; a room of desks behind one address must still get through."""
 RENEWALS_PER_ADDRESS, STATES_PER_ADDRESS = "60 per minute", "1200 per minute"
@@ -38,42 +39,37 @@ HEARD_AGAIN_AFTER_MS = 10_000
 WORKER_SILENT_MS = 15_000
 """The worker says something every second; a certificate that is being made waits for it."""
 
-_CODES = {
-    HTTPStatus.BAD_REQUEST: ("bad_request", "the request is not understood"),
-    HTTPStatus.NOT_FOUND: ("not_found", "the door has nothing at this path"),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("bad_request", "this path wants another method"),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        "too_large",
-        f"a request has at most {wire_door.MAX_BODY_BYTES} bytes",
-    ),
-    HTTPStatus.TOO_MANY_REQUESTS: ("too_many", "too many requests from this address: ask again in a minute"),
-}
+
+OFFERS_PER_ADDRESS, PIECES_PER_ADDRESS = "2400 per minute", "24000 per minute"
+"""A room behind one address: sixty desks with a segment each every other second, and pieces at 400 MB/s."""
 
 
-class _Refused(Exception):
-    def __init__(self, status: HTTPStatus, code: str, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.trouble = Trouble(code=code, words=words[:2000])
-
-
-def create_app(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Flask:
-    """The door's application."""
+def create_app(
+    settings: Settings, store: Store, now_utc_ms: Callable[[], int], uploads: Uploads | None = None
+) -> Flask:
+    """The door's application; `uploads` when somebody else tidies behind it."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire_door.MAX_BODY_BYTES
     door = _Door(settings, store, now_utc_ms)
+    film = uploads or uploads_of(settings, store, now_utc_ms)
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", default_limits=[])
     app.add_url_rule(wire_door.AUTHORITY_PATH, "authority", door.authority, methods=["GET"])
     for path, name, view in (
         (wire_door.ENROLMENTS_PATH, "enrolments", limiter.limit(ENROLMENTS_PER_ADDRESS)(door.enrol)),
         (wire_door.STATE_PATH, "state", limiter.limit(STATES_PER_ADDRESS)(door.state)),
         (wire_door.RENEWALS_PATH, "renewals", limiter.limit(RENEWALS_PER_ADDRESS)(door.renew)),
+        (wire_door.SEGMENTS_PATH, "segments", limiter.limit(OFFERS_PER_ADDRESS)(film.offer)),
+        (wire_door.DATA_PATH, "data", limiter.limit(PIECES_PER_ADDRESS)(film.take)),
+        (wire_door.RECORDS_PATH, "records", limiter.limit(RECORDS_PER_ADDRESS)(Records(store).page)),
     ):
         app.add_url_rule(path, name, view, methods=["POST"])
-    app.register_error_handler(_Refused, _when_refused)
-    app.register_error_handler(HTTPException, _when_http)
-    app.register_error_handler(Exception, _when_unwell)
+    answer_errors(app)
     return app
+
+
+def uploads_of(settings: Settings, store: Store, now_utc_ms: Callable[[], int]) -> Uploads:
+    """What takes film, into the storage of these settings."""
+    return Uploads(settings, store, open_storage(settings), now_utc_ms)
 
 
 class _Door:
@@ -86,21 +82,21 @@ class _Door:
 
     def authority(self) -> Response:
         name = next((part.strip() for part in self._settings.hub_names.split(",") if part.strip()), "")
-        return _answer(wire_door.Authority(authorities=self._authorities(), hub=name[:200]))
+        return answer(wire_door.Authority(authorities=self._authorities(), hub=name[:200]))
 
     def enrol(self) -> Response:
-        asked = _signed(EnrolmentRequest)
+        asked = signed(EnrolmentRequest)
         with self._store.write() as connection:
             wishes = {"wanted": asked.wanted, "replaces": asked.replaces}
-            found = _kept(lambda: enrolling.ask(connection, **self._told(asked), **wishes))
+            found = kept(lambda: enrolling.ask(connection, **self._told(asked), **wishes))
         return self._state_of(found)
 
     def renew(self) -> Response:
-        asked = _signed(RenewalRequest)
+        asked = signed(RenewalRequest)
         with self._store.read() as connection:  # a stranger must not take the turn to write from ingest
-            _kept(lambda: enrolling.check_enrolled(connection, asked.unit, asked.public_key))
+            kept(lambda: enrolling.check_enrolled(connection, asked.unit, asked.public_key))
         with self._store.write() as connection:
-            found = _kept(lambda: enrolling.ask_renewal(connection, unit=asked.unit, **self._told(asked)))
+            found = kept(lambda: enrolling.ask_renewal(connection, unit=asked.unit, **self._told(asked)))
         return self._state_of(found)
 
     def _told(self, asked: EnrolmentRequest | RenewalRequest) -> dict[str, Any]:
@@ -111,17 +107,17 @@ class _Door:
             "serial": asked.serial,
             "model": asked.model,
             "software": asked.software,
-            "address": _address(),
+            "address": address(),
             "now_utc_ms": self._now_utc_ms(),
         }
 
     def state(self) -> Response:
-        asked = _signed(StateRequest)
+        asked = signed(StateRequest)
         with self._store.read() as connection:
             known = enrolling.unit_of(connection, asked.public_key)
             found = enrolling.newest(connection, asked.public_key)
         if known is not None and known.is_revoked:
-            raise _of(Revoked(enrolling.revoked_words(known.unit)))
+            raise refusal_of(Revoked(enrolling.revoked_words(known.unit)))
         self._hear(found)
         return self._state_of(found)
 
@@ -136,13 +132,13 @@ class _Door:
     def _state_of(self, found: Request | None) -> Response:
         now = self._now_utc_ms()
         if found is None:
-            return _answer(EnrolmentState(state="unknown", hub_utc_ms=now))
+            return answer(EnrolmentState(state="unknown", hub_utc_ms=now))
         is_news = found.state in ("granted", "rejected") or request.path != wire_door.STATE_PATH
         level = logging.INFO if is_news else logging.DEBUG  # who waits asks every few seconds
-        log.log(level, "%s: %s %s, from %s", found.unit or found.code, found.kind, found.state, _address())
+        log.log(level, "%s: %s %s, from %s", found.unit or found.code, found.kind, found.state, address())
         reason = self._what_keeps_it(now) if found.state == "approved" else found.reason
         grant = self._grant(found) if found.state == "granted" else None
-        return _answer(
+        return answer(
             EnrolmentState(state=found.state, code=found.code, reason=reason[:2000], grant=grant, hub_utc_ms=now)
         )
 
@@ -172,73 +168,6 @@ class _Door:
             return self._ca.authorities.read_text()
         except (OSError, ValueError):
             log.error("%s cannot be read: run `ems-hub init`", self._ca.authorities)
-            raise _Refused(
+            raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, "hub_unwell", "the hub has no authority yet: run `ems-hub init` there"
             ) from None
-
-
-def _signed(kind: type[Any]) -> Any:
-    """The request's body as a message of this kind, signed by the key that it names."""
-    if request.content_length is None:  # a body without an end would be read up to the limit, and cut
-        raise _Refused(HTTPStatus.LENGTH_REQUIRED, "bad_request", "a request must say its length")
-    body = request.get_data()
-    try:
-        message = wire_door.decode(kind, body)
-    except wire.BadMessage as error:
-        raise _Refused(HTTPStatus.BAD_REQUEST, "bad_request", f"the request is not understood: {error}") from None
-    signature = request.headers.get(wire_door.SIGNATURE_HEADER, "")
-    if not wire_door.is_signed_by(message.public_key, request.path, body, signature):
-        raise _Refused(
-            HTTPStatus.FORBIDDEN, "bad_signature", "the request is not signed by the key that it names, for this path"
-        )
-    return message
-
-
-def _kept(ask: Callable[[], Answer]) -> Answer:
-    try:
-        return ask()
-    except CannotEnrol as cannot:
-        raise _of(cannot) from None
-
-
-def _of(cannot: CannotEnrol) -> _Refused:
-    status, code = HTTPStatus.BAD_REQUEST, "bad_request"
-    if isinstance(cannot, Revoked):
-        status, code = HTTPStatus.FORBIDDEN, "revoked"
-    elif isinstance(cannot, NotEnrolled):
-        status, code = HTTPStatus.FORBIDDEN, "not_enrolled"
-    elif isinstance(cannot, TooMany):
-        status, code = HTTPStatus.TOO_MANY_REQUESTS, "too_many"
-    return _Refused(status, code, str(cannot))
-
-
-def _address() -> str:
-    return (request.remote_addr or "")[:200]
-
-
-def _answer(message: Struct, status: int = HTTPStatus.OK) -> Response:
-    return Response(
-        wire_door.encode(message), status, headers={"Cache-Control": "no-store"}, content_type="application/json"
-    )
-
-
-def _refusal(status: int, trouble: Trouble) -> Response:
-    known = request.path if request.path.startswith("/door/") else "another path"
-    log.warning("%s refused: %d %s, from %s", known[:40], status, trouble.code, _address())
-    return _answer(trouble, status)
-
-
-def _when_refused(refused: _Refused) -> Response:
-    return _refusal(refused.status, refused.trouble)
-
-
-def _when_http(error: HTTPException) -> Response:
-    status = HTTPStatus(error.code or 500)
-    code, words = _CODES.get(status, ("bad_request" if status < 500 else "hub_unwell", error.name))
-    return _refusal(status, Trouble(code=code, words=words))
-
-
-def _when_unwell(error: Exception) -> Response:
-    log.error("a request failed", exc_info=error)
-    trouble = Trouble(code="hub_unwell", words="the hub cannot do that now: its log says why; ask again later")
-    return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, trouble)

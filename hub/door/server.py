@@ -21,18 +21,21 @@ from agent import wire_door
 from agent.wire_door import Trouble
 from hub.arbiter import WatchedArbiter, cannot_listen
 from hub.config import Settings
-from hub.door import create_app
+from hub.door import create_app, uploads_of
 from hub.door.announce import announce
+from hub.door.uploads import Sweeper
 from hub.enrolment import CaFolder
+from hub.evidence.storage import StorageProblem, open_storage
 from hub.store import Store, StoreProblem
 from hub.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
-THREADS = 32
+THREADS = 48
+"""Twice the desks that may send film at a time."""
 MOST_CONNECTIONS = 512
 MOST_OF_ONE_ADDRESS = 16
-"""Open at once, half the threads: a desk makes one short request and goes, and asks again when it is refused."""
+"""Open at once, a third of the threads: a desk makes one request and goes, and asks again when it is refused."""
 HANDSHAKE_WITHIN_S = 5.0
 LIFE_S = 15.0
 """Both from the accept on, whatever comes meanwhile."""
@@ -40,12 +43,33 @@ READ_WITHIN_S = 5.0
 """A desk's whole request is one packet or two; who is slower than this holds a thread for nothing."""
 MOST_READS = 24
 """Of one connection: a request at its largest comes in three. Who sends byte by byte is cut off."""
+LEAST_BYTES_PER_S = 16_384
+"""Of a piece of film, sent by a unit that has signed for it: who is slower sends smaller pieces, or is cut off."""
+PIECE_READ_WITHIN_S = 8.0
+ANSWER_WITHIN_S = 120.0
+"""From the last byte of a piece on: a storage may take its time, and nobody outside can draw that out."""
+LINGER_S = 1.0
+LINGER_BYTES = 65_536
 
 
 class _Line(ssl.SSLSocket):
     """A connection that cannot be drawn out for ever: gunicorn's threads wait for slow callers without end."""
 
     _reads = 0
+    _is_known = False
+    until_ns: int | None = None
+    """When it is cut off, by perf_counter_ns; None: by its age."""
+
+    def expect(self, size_bytes: int) -> None:
+        """A known unit sends so many bytes more: they may come in as many reads as the link makes of them, within the
+        time that its slowest allows."""
+        self._is_known = True
+        self.settimeout(PIECE_READ_WITHIN_S)
+        self.until_ns = time.perf_counter_ns() + round((LIFE_S + size_bytes / LEAST_BYTES_PER_S) * 1e9)
+
+    def has_come(self) -> None:
+        """All of it; what takes time now is ours."""
+        self.until_ns = time.perf_counter_ns() + round(ANSWER_WITHIN_S * 1e9)
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -58,7 +82,7 @@ class _Line(ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         self._reads += 1
-        if self._reads > MOST_READS:
+        if self._reads > MOST_READS and not self._is_known:
             raise ConnectionResetError(errno.ECONNRESET, "too slow")
         try:
             return super().recv(buflen, flags)
@@ -84,6 +108,9 @@ class _Connection(TConn):  # type: ignore[misc]
 
     def is_over(self) -> bool:
         """Whether it has had its time; the parser is there once TLS is."""
+        until_ns: int | None = getattr(self.sock, "until_ns", None)
+        if until_ns is not None:
+            return time.perf_counter_ns() > until_ns
         age_s = (time.perf_counter_ns() - self._since_ns) / 1e9
         return age_s > (HANDSHAKE_WITHIN_S if self.parser is None else LIFE_S)
 
@@ -92,9 +119,23 @@ class _Connection(TConn):  # type: ignore[misc]
         with contextlib.suppress(OSError, ValueError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # past TLS, whose state is the thread's
 
+    def linger(self) -> None:
+        """Let the answer to a request that was refused unread arrive, on the thread that gave it: gunicorn would do so
+        on the one that accepts, and whoever does not hang up would stop that."""
+        deadline_ns = time.perf_counter_ns() + round(LINGER_S * 1e9)
+        left_bytes = LINGER_BYTES
+        with contextlib.suppress(OSError, ValueError):
+            self.sock.shutdown(socket.SHUT_WR)
+            while left_bytes > 0 and (left_ns := deadline_ns - time.perf_counter_ns()) > 0:
+                self.sock.settimeout(left_ns / 1e9)
+                data = self.sock.recv(4096)
+                if not data:
+                    return
+                left_bytes -= len(data)
+
     def close(self, graceful: bool = False) -> None:
         self._worker.release(self)
-        super().close(graceful)
+        super().close()
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
@@ -122,6 +163,12 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self._open.add(connection)
         self._of_address[client[0]] += 1
         self.enqueue_req(connection)
+
+    def handle(self, conn: _Connection) -> Any:
+        result = super().handle(conn)
+        if result is False:
+            conn.linger()
+        return result
 
     def release(self, connection: _Connection) -> None:
         if connection in self._open:
@@ -153,7 +200,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, now_utc_ms: Callable[[], int]) -> None:
         self._settings = settings
         self._now_utc_ms = now_utc_ms
-        self._end_announcing: Callable[[], None] = lambda: None
+        self._at_end = contextlib.ExitStack()
         super().__init__()
 
     def load_config(self) -> None:
@@ -175,7 +222,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "keyfile": str(folder.server_key),
             "ssl_context": ServerTls(folder, _Context).for_gunicorn,
             "when_ready": lambda arbiter: log.info("the door is at https://%s", ", ".join(arbiter.cfg.bind)),
-            "worker_exit": lambda _arbiter, _worker: self._end_announcing(),
+            "worker_exit": lambda _arbiter, _worker: self._at_end.close(),
         }
         for name, value in options.items():
             if name in self.cfg.settings:
@@ -191,8 +238,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         # In the worker, after the fork: neither SQLite connections nor threads survive one.
         if self._settings.mdns:
-            self._end_announcing = announce(self._settings)
-        return create_app(self._settings, Store(self._settings.database_path), self._now_utc_ms)
+            self._at_end.callback(announce(self._settings))
+        store = Store(self._settings.database_path)
+        uploads = uploads_of(self._settings, store, self._now_utc_ms)
+        sweeper = Sweeper(uploads)
+        sweeper.start()
+        self._at_end.callback(sweeper.stop)
+        return create_app(self._settings, store, self._now_utc_ms, uploads)
 
 
 def serve(settings: Settings, now_utc_ms: Callable[[], int]) -> int:
@@ -211,7 +263,8 @@ def serve(settings: Settings, now_utc_ms: Callable[[], int]) -> int:
 def _problem(settings: Settings) -> str:
     try:
         Store(settings.database_path).close()
-    except StoreProblem as error:
+        open_storage(settings)
+    except (StoreProblem, StorageProblem) as error:
         return str(error)
     try:
         ServerTls(CaFolder(settings.ca_path)).context()

@@ -25,7 +25,8 @@ from hub.config import Settings
 from hub.core.audit import Deed
 from hub.core.ledger import Conflict, KnownUnit
 from hub.core.reconcile import SegmentRow
-from hub.evidence.storage import PIECE_BYTES, OpenStorage, StorageFull, copy_whole, make_folder, sha256_of
+from hub.evidence.files import PIECE_BYTES, copy_whole, make_folder, sha256_of
+from hub.evidence.storage import OpenStorage, StorageFull
 from hub.store import Store, audit, card, intake, taking
 from hub.store.audit import Actor
 from hub.store.taking import Fate
@@ -121,6 +122,7 @@ class Importer:
         tally = Tally()
         if not self._is_trying:
             self._note(the_card, {"state": "begun"})
+            self._clean()
         for path in the_card.databases:
             try:
                 with card.opened(path) as database:
@@ -142,6 +144,13 @@ class Importer:
     def _note(self, the_card: Card, detail: dict[str, object]) -> None:
         folder = {"folder": str(the_card.folder)}
         audit.note(self._store, self._actor, Deed.IMPORTED_CARD, "card", self._now_utc_ms(), folder | detail)
+
+    def _clean(self) -> None:
+        """Remove copies that a killed command has left; what they are of is on its card."""
+        for path in self._work.iterdir() if self._work.is_dir() else ():
+            owner = path.name.rpartition(".")[2]
+            if not (owner.isdecimal() and Path(f"/proc/{owner}").exists()):
+                path.unlink(missing_ok=True)
 
     # --- records ------------------------------------------------------------------------------------------------------
 

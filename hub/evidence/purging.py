@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -40,8 +42,8 @@ log = logging.getLogger(__name__)
 
 TURN_MS = 25
 """How long the turn to write is held, about: who waits for it meanwhile is ingest, with alerts."""
-FIRST, MOST = 200, 1_000
-"""Files of the first turn, and of the largest."""
+LEAST, FIRST, MOST = 100, 200, 1_000
+"""Files of the smallest turn, of the first, of the largest. On a busy machine smaller ones cost more than they save."""
 REST_S = 0.01
 """Between two turns, so that who waits gets his: file locks know no queue."""
 DELETED_AT_ONCE = 1_000
@@ -117,6 +119,7 @@ def _at_once(_seconds: float) -> None:
 def sweep(store: Store, storage: Storage, tell: Tell = nothing, rest: Callable[[float], object] = _at_once) -> int:
     """Delete the files that no stored segment needs any more; answers how many. The one caller of the storage's
     `delete_many`. Raises StorageProblem: what is left is deleted next time."""
+    purging.forget_needed_garbage(store)
     total, done, last = purging.garbage_left(store), 0, ""
     while names := purging.garbage(store, last, DELETED_AT_ONCE):
         tell(done, total, "deleting files")
@@ -172,7 +175,7 @@ class _Run:
                 if free:
                     purging.remove(connection, self._purge.number, free, began)
         took_ms = max(tools.now_utc_ms() - began, 1)
-        self._size = min(max(len(listed) * TURN_MS // took_ms, 20), 2 * self._size, MOST)
+        self._size = min(max(len(listed) * TURN_MS // took_ms, LEAST), 2 * self._size, MOST)
 
     def _say(self, note: str) -> None:
         now = self._tools.now_utc_ms()
@@ -183,9 +186,14 @@ class _Run:
     def certify(self, actor: Actor, *, is_complete: bool) -> Result:
         """Sign what went. Complete: the whole plan was gone through; what of it was held by then stays on no list."""
         tools, number = self._tools, self._purge.number
-        chunks = list(purging.lines(tools.store, number))
-        went = [item for chunk in chunks for item in purge_list.read_lines(chunk)]
-        now = tools.now_utc_ms()
+        went: Counter[tuple[str, str, str]] = Counter()
+        size_bytes, digest = 0, hashlib.sha256()
+        for chunk in purging.lines(tools.store, number):
+            digest.update(chunk)
+            for item in purge_list.read_lines(chunk):
+                went[item.sitting, item.unit, item.seat] += 1
+                size_bytes += item.size_bytes
+        items, now = went.total(), tools.now_utc_ms()
         statement = {
             "format": purge_list.FORMAT,
             "number": number,
@@ -195,25 +203,21 @@ class _Run:
             "began_utc_ms": self._purge.began_utc_ms,
             "ended_utc_ms": now,
             "is_complete": is_complete,
-            "items": len(went),
-            "size_bytes": sum(item.size_bytes for item in went),
-            "items_sha256": purge_list.sha256(b"".join(chunks)),
+            "items": items,
+            "size_bytes": size_bytes,
+            "items_sha256": digest.hexdigest(),
             "parts": self._told(went),
             "kept": [each._asdict() for each in self._plan.kept],
         }
         text, signature, chain_pem = purge_certificate.sealed(tools.seal, statement)
         with tools.store.write() as connection:
             purging.end(connection, actor, number, text, signature, chain_pem, now)
-        kept = self._plan.item_count - len(went)
-        log.info("purge %d ended: %d files went, %d of the plan stay", number, len(went), kept)
-        return Result(number, len(went), sum(item.size_bytes for item in went), kept, is_complete)
+        kept = self._plan.item_count - items
+        log.info("purge %d ended: %d files went, %d of the plan stay", number, items, kept)
+        return Result(number, items, size_bytes, kept, is_complete)
 
-    def _told(self, went: list[Item]) -> list[dict[str, Any]]:
+    def _told(self, went: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:
         """Each part with its reason, and how much of it went."""
-        removed: dict[tuple[str, str, str], int] = {}
-        for item in went:
-            place = (item.sitting, item.unit, item.seat)
-            removed[place] = removed.get(place, 0) + 1
         return [
             {
                 "exam": part.exam,
@@ -223,7 +227,7 @@ class _Run:
                 "why": part.why,
                 "due_utc_ms": part.due_utc_ms,
                 "planned": part.item_count,
-                "removed": removed.get((part.sitting, part.unit, part.seat), 0),
+                "removed": went[part.sitting, part.unit, part.seat],
             }
             for part in self._parts
         ]

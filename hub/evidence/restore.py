@@ -15,8 +15,9 @@ from hub.config import Settings
 from hub.core.audit import Deed
 from hub.evidence import backup, pairing, reconciling
 from hub.evidence.backup import BackupProblem, Manifest
+from hub.evidence.files import copy_whole, make_folder, sha256_of
 from hub.evidence.reconciling import Report
-from hub.evidence.storage import OpenStorage, copy_whole, make_folder, sha256_of
+from hub.evidence.storage import OpenStorage
 from hub.store import Store, audit, backing_up
 from hub.store.audit import Actor
 

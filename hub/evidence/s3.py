@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store
 
 from hub.config import Settings
-from hub.evidence.storage import LABEL_FILE, NAME, Missing, StorageFull, StorageProblem, WrongStorage, checked
+from hub.evidence.storage import JOURNAL, LABEL_FILE, NAME, Missing, StorageFull, StorageProblem, WrongStorage, checked
 
 PREFIX = "film"
 PART_BYTES = 16 << 20
@@ -119,7 +119,7 @@ class S3Storage:
         self._ask(lambda store: obstore.delete(store, [self._path(sha256) for sha256 in names]))
 
     def names(self) -> Iterator[tuple[str, int]]:
-        for path, size_bytes in self._objects():
+        for path, size_bytes in self._objects(PREFIX):
             if path.startswith(f"{PREFIX}/") and NAME.fullmatch(path.removeprefix(f"{PREFIX}/")):
                 yield path.removeprefix(f"{PREFIX}/"), size_bytes
 
@@ -133,18 +133,45 @@ class S3Storage:
         self._ask(lambda store: obstore.put(store, LABEL_FILE, label, use_multipart=False))
         self._expected_label = label
 
+    @property
+    def journal_every_s(self) -> float:
+        return 60.0
+
+    def add_to_journal(self, day: str, now_utc_ms: int, piece: bytes) -> None:
+        """An object a piece: nothing can be appended there."""
+        self._recognise()
+        path = f"{JOURNAL}/{day}/{now_utc_ms:015d}-{hashlib.sha256(piece).hexdigest()[:8]}.jsonl"
+        self._ask(lambda store: obstore.put(store, path, piece, use_multipart=len(piece) > PART_BYTES))
+
+    def journal(self) -> Iterator[bytes]:
+        for path in sorted(path for path, _ in self._objects(f"{JOURNAL}/")):
+            yield self._piece(path)
+
+    def journal_tail(self) -> bytes:
+        self._recognise()
+        days = self._ask(lambda store: obstore.list_with_delimiter(store, JOURNAL)["common_prefixes"])
+        pieces = sorted(path for path, _ in self._objects(f"{max(days)}/")) if days else []
+        return self._piece(pieces[-1]) if pieces else b""
+
+    def _piece(self, path: str) -> bytes:
+        return self._ask(lambda store: bytes(obstore.get(store, path).bytes())) or b""
+
     def strangers(self) -> Iterator[str]:
         for path, _ in self._objects():
-            if path != LABEL_FILE and not NAME.fullmatch(path.removeprefix(f"{PREFIX}/")):
+            if (
+                path != LABEL_FILE
+                and not path.startswith(f"{JOURNAL}/")
+                and not NAME.fullmatch(path.removeprefix(f"{PREFIX}/"))
+            ):
                 yield path
 
     def clean(self, now_utc_ms: int) -> int:
         """Nothing is visible there before it is whole; parts that were never completed are the bucket's own rules'."""
         return 0
 
-    def _objects(self) -> Iterator[tuple[str, int]]:
+    def _objects(self, prefix: str | None = None) -> Iterator[tuple[str, int]]:
         self._recognise()
-        pages = obstore.list(self._store(), chunk_size=PAGE_NAMES)
+        pages = obstore.list(self._store(), prefix=prefix, chunk_size=PAGE_NAMES)
         while page := self._ask(lambda _: next(pages, ())):
             for each in page:
                 yield each["path"], each["size"]
@@ -168,7 +195,7 @@ class S3Storage:
         if self.label() != self._expected_label:
             raise WrongStorage(
                 f"{self.place} is not the bucket that this hub's store belongs to: are S3_ENDPOINT and EMS_S3_BUCKET "
-                "right?"
+                "right? After it was replaced: `ems-hub check --repair --new-storage`"
             )
         self._is_recognised = True
 

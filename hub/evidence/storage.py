@@ -10,21 +10,22 @@ With a label expected, a storage without it is not used: a disk that is not moun
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from hub.config import Settings
+from hub.evidence.files import copy_whole, ends_a_line, make_folder, settle, sha256_of, sync, write_whole
 
 NAME = re.compile(r"[0-9a-f]{64}")
 LABEL_FILE = "storage.json"
+JOURNAL = "records"
+"""The folder of the journal (`hub.evidence.journal`), beside the film."""
+JOURNAL_TAIL_BYTES = 16 << 20
 LEFT_AFTER_MS = 3_600_000
 """A copy that has not got its name after an hour was left by somebody who died."""
-PIECE_BYTES = 1 << 20
 
 
 class StorageProblem(Exception):
@@ -81,6 +82,19 @@ class OpenStorage(Storage, Protocol):
 
     def set_label(self, label: bytes) -> None:
         """Label it."""
+
+    @property
+    def journal_every_s(self) -> float:
+        """How often the journal may be added to."""
+
+    def add_to_journal(self, day: str, now_utc_ms: int, piece: bytes) -> None:
+        """Append to the journal, for good; `day` as 2027-01-31."""
+
+    def journal(self) -> Iterator[bytes]:
+        """All pieces in their order."""
+
+    def journal_tail(self) -> bytes:
+        """The newest of it, whole lines or not; b'' when there is none."""
 
     def strangers(self) -> Iterator[str]:
         """Names of what lies there and is no film of ours: copies that were never completed, and files somebody put
@@ -156,7 +170,7 @@ class LocalStorage:
         path = self._path(sha256)
         try:
             path.unlink()
-            _sync(path.parent)
+            sync(path.parent)
         except FileNotFoundError:
             self._recognise()
             return False
@@ -171,7 +185,7 @@ class LocalStorage:
             for path in paths:
                 path.unlink(missing_ok=True)
             for folder in {path.parent for path in paths if path.parent.is_dir()}:
-                _sync(folder)
+                sync(folder)
         except OSError as error:
             raise _problem(error, self._folder) from None
 
@@ -205,6 +219,48 @@ class LocalStorage:
             raise _problem(error, self._folder) from None
         self._expected_label = label
 
+    @property
+    def journal_every_s(self) -> float:
+        return 5.0
+
+    def add_to_journal(self, day: str, now_utc_ms: int, piece: bytes) -> None:
+        self._recognise()
+        try:
+            path = self._folder / JOURNAL / f"{day}.jsonl"
+            is_new = not path.exists()
+            make_folder(path.parent)
+            with path.open("ab") as file:
+                if not is_new and not ends_a_line(path):
+                    piece = b"\n" + piece  # the piece before was cut off: it is one bad line
+                file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if is_new:
+                settle(path, 0o640)
+                sync(path.parent)
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+
+    def journal(self) -> Iterator[bytes]:
+        self._recognise()
+        try:
+            for path in sorted((self._folder / JOURNAL).glob("*.jsonl")):
+                yield path.read_bytes()
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+
+    def journal_tail(self) -> bytes:
+        self._recognise()
+        try:
+            paths = sorted((self._folder / JOURNAL).glob("*.jsonl"))
+            if not paths:
+                return b""
+            with paths[-1].open("rb") as file:
+                file.seek(max(paths[-1].stat().st_size - JOURNAL_TAIL_BYTES, 0))
+                return file.read()
+        except OSError as error:
+            raise _problem(error, self._folder) from None
+
     def strangers(self) -> Iterator[str]:
         for each in self._entries():
             if not _is_film(each):
@@ -231,7 +287,7 @@ class LocalStorage:
                 if len(folder.name) == 2 and folder.is_dir(follow_symlinks=False):
                     with os.scandir(folder) as found:
                         yield from found
-                elif not folder.name.startswith(LABEL_FILE):
+                elif not folder.name.startswith(LABEL_FILE) and folder.name != JOURNAL:
                     yield folder
         except OSError as error:
             raise _problem(error, self._folder) from None
@@ -240,7 +296,7 @@ class LocalStorage:
         if self._expected_label is not None and self.label() != self._expected_label:
             raise WrongStorage(
                 f"{self._folder} is not the folder that this hub's store belongs to: is its disk mounted, and is "
-                "STORAGE_PATH right?"
+                "STORAGE_PATH right? After a disk was replaced: `ems-hub check --repair --new-storage`"
             )
 
     def _path(self, sha256: str) -> Path:
@@ -254,49 +310,10 @@ def checked(sha256: str) -> str:
     return sha256
 
 
-def sha256_of(path: Path) -> str:
-    """The hash of a file, read in pieces. Raises OSError."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            found.update(piece)
-    return found.hexdigest()
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o640) -> None:
-    """Write a small file so that it is there whole or as it was before. Raises OSError."""
-    beside = _beside(path)
-    try:
-        beside.write_bytes(data)
-        _settle(beside, mode)
-        _sync(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def copy_whole(source: Path, target: Path, mode: int = 0o440) -> None:
-    """Copy a file so that the copy is complete when it has its name. Raises OSError."""
-    beside = _beside(target)
-    try:
-        shutil.copyfile(source, beside)
-        _settle(beside, mode)
-        _sync(beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(target.parent)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-
-
 def _put_in_place(source: Path, target: Path) -> None:
     """Until the file has its name, `source` stays: whatever fails can be tried again."""
-    _settle(source, 0o440, target.parent)
-    _sync(source)
+    settle(source, 0o440, target.parent)
+    sync(source)
     try:
         source.replace(target)
     except OSError as error:
@@ -304,16 +321,7 @@ def _put_in_place(source: Path, target: Path) -> None:
             raise
         copy_whole(source, target)  # another file system
         source.unlink(missing_ok=True)
-    _sync(target.parent)
-
-
-def _settle(path: Path, mode: int, folder: Path | None = None) -> None:
-    """Give it its mode, and when root does this at the terminal, the owner of the folder that it goes to: the hub's own
-    account must read it."""
-    os.chmod(path, mode)
-    if os.geteuid() == 0:
-        owner = (folder or path.parent).stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+    sync(target.parent)
 
 
 def _is_film(entry: os.DirEntry[str]) -> bool:
@@ -323,23 +331,6 @@ def _is_film(entry: os.DirEntry[str]) -> bool:
         and entry.name.startswith(folder)
         and entry.is_file(follow_symlinks=False)
     )
-
-
-def make_folder(folder: Path) -> None:
-    """Make it, and those above it, to last. Raises OSError."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o750, exist_ok=True)
-        _settle(folder, 0o750)
-        _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _problem(error: OSError, folder: Path) -> StorageProblem:

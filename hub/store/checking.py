@@ -36,12 +36,14 @@ def counts(store: Store) -> dict[str, int]:
 
 class Chain(NamedTuple):
     """One desk's records: how many, and what does not hang together (`missing`: a record's predecessor is not here;
-    it may still be on its way. `forks`: two records with one predecessor)."""
+    it may still be on its way. `forks`: two records with one predecessor. `begun_anew`: a signed restart says that the
+    card's records before it were lost and the chain begins with it, which is told and no damage)."""
 
     unit: str
     records: int
     missing: list[tuple[int, int]]
     forks: list[tuple[int, int]]
+    begun_anew: list[tuple[int, int]]
 
 
 def chains(store: Store) -> list[Chain]:
@@ -50,18 +52,31 @@ def chains(store: Store) -> list[Chain]:
         return [_chain(connection, row["unit"]) for row in QUERIES.units_all(connection)]
 
 
+class _Restarted(msgspec.Struct):
+    """What is needed of a restart's body."""
+
+    is_chain_new: bool = False
+
+
 def _chain(connection: sqlite3.Connection, unit: str) -> Chain:
     links = [
-        ((row["boot"], row["seq"]), row["hash"], msgspec.json.decode(row["header"], type=wire.Header).prev)
+        (
+            (row["boot"], row["seq"]),
+            row["hash"],
+            msgspec.json.decode(row["header"], type=wire.Header).prev,
+            row["restart"] is not None and msgspec.json.decode(row["restart"], type=_Restarted).is_chain_new,
+        )
         for row in QUERIES.chain_of_unit(connection, unit=unit)
     ]
-    known = {record_hash for _, record_hash, _ in links} | {wire.GENESIS}
+    known = {record_hash for _, record_hash, _, _ in links} | {wire.GENESIS}
     seen: set[str] = set()
-    missing, forks = [], []
-    for name, _, prev in links:
-        if prev not in known:
+    missing, forks, begun_anew = [], [], []
+    for name, _, prev, is_chain_new in links:
+        if is_chain_new and prev == wire.GENESIS:
+            begun_anew.append(name)
+        elif prev not in known:
             missing.append(name)
         elif prev in seen:
             forks.append(name)
         seen.add(prev)
-    return Chain(unit, len(links), missing, forks)
+    return Chain(unit, len(links), missing, forks, begun_anew)

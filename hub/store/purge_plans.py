@@ -17,6 +17,8 @@ from hub.store.audit import Actor
 MOST_LISTED = 50
 KEPT_FOR_MS = 30 * 86_400_000
 """So long a plan that nobody applied is kept."""
+MADE_WITHIN_MS = 3_600_000
+"""One that is not whole after this was left by somebody who died."""
 STATES_AT_ONCE = 1_000
 
 Tell = Callable[[int, int, str], None]
@@ -128,7 +130,8 @@ def _keep(
 
 def _forget_old(store: Store, now_utc_ms: int) -> None:
     with store.read() as connection:
-        old = [row["plan_id"] for row in QUERIES.old_purge_plans(connection, before=now_utc_ms - KEPT_FOR_MS)]
+        ages = {"before": now_utc_ms - KEPT_FOR_MS, "unfinished_before": now_utc_ms - MADE_WITHIN_MS}
+        old = [row["plan_id"] for row in QUERIES.old_purge_plans(connection, **ages)]
     for plan_id in old:
         with store.write() as connection:
             if QUERIES.purge_of_plan(connection, plan_id=plan_id) is None:

@@ -130,6 +130,13 @@ def garbage(store: Store, after: str, limit: int) -> list[str]:
         return [row["sha256"] for row in QUERIES.garbage_free(connection, after=after, limit=limit)]
 
 
+def forget_needed_garbage(store: Store) -> None:
+    """Rows of files that a stored segment needs: those files stay."""
+    if garbage_left(store):
+        with store.write() as connection:
+            QUERIES.drop_needed_garbage(connection)
+
+
 def garbage_left(store: Store) -> int:
     with store.read() as connection:
         return int(QUERIES.garbage_left(connection)["held"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from hub.core.reconcile import SegmentRow
 from hub.store import QUERIES, Row, Store
@@ -69,6 +71,14 @@ def adopt(connection: sqlite3.Connection, row: SegmentRow, now_utc_ms: int) -> N
     """The storage has this segment's file, checked: it is stored."""
     QUERIES.take_blob(connection, sha256=row.sha256, size_bytes=row.size_bytes, now=now_utc_ms)
     QUERIES.take_segment(connection, unit=row.unit, name=row.name, sha256=row.sha256, now=now_utc_ms)
+
+
+def take_files(connection: sqlite3.Connection, files: Sequence[tuple[str, int]], now_utc_ms: int) -> int:
+    """The storage has these files, (hash, bytes): the segments that they are of are stored. Answers how many became."""
+    things = msgspec.json.encode(files).decode()
+    count = int(QUERIES.take_many(connection, things=things, now=now_utc_ms))
+    QUERIES.take_many_blobs(connection, things=things, now=now_utc_ms)
+    return count
 
 
 def lose(connection: sqlite3.Connection, row: SegmentRow) -> None:

@@ -19,7 +19,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hub.store import QUERIES, Row, Store
+from hub.store import QUERIES, Row, Store, enrolling
 
 ATTEMPTS = 3
 
@@ -60,6 +60,16 @@ class Segment(NamedTuple):
     sha256: str
     is_stored: bool
     is_purged: bool
+
+
+def key_of(connection: sqlite3.Connection, unit: str) -> str:
+    """The public key of an enrolled unit. Raises enrolling.NotEnrolled, enrolling.Revoked."""
+    known: Row | None = QUERIES.unit_by_name(connection, unit=unit)
+    if known is None:
+        raise enrolling.NotEnrolled(f"no unit {unit} is enrolled here")
+    if known["is_revoked"]:
+        raise enrolling.Revoked(enrolling.revoked_words(unit))
+    return str(known["public_key"])
 
 
 def segment_of(connection: sqlite3.Connection, unit: str, boot: int, seq: int) -> Segment:

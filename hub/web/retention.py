@@ -29,11 +29,13 @@ PLACES_NAMED = 6
 @may(Action.SEE_RETENTION)
 def listing() -> ResponseReturnValue:
     now, zone = now_utc_ms(), parts().zone
+    is_followed = "follow" in request.args  # only what a removal changes: to add up all film takes a moment
     with parts().store.read() as connection:
-        standings = store.standings(connection, zone)
+        standings = [] if is_followed else store.standings(connection, zone)
     sums = keeping.sums(standings, now)
     return render_template(
         "retention.html",
+        is_followed=is_followed,
         exams=store.exams(parts().store),
         sums=sums,
         nothing=keeping.Sum(),

@@ -87,12 +87,12 @@ def test_a_tick_that_fails_now_and_then_ends_nothing(desk: Desk, monkeypatch: py
     """One bad reading is logged and forgotten; the next tick goes on."""
     broken = threading.Event()
 
-    def fails(_folder: Path) -> int:
+    def fails() -> float:
         broken.set()
         raise RuntimeError("a reading that nobody foresaw")
 
     with monkeypatch.context() as patch:
-        patch.setattr(host, "free_bytes", fails)
+        patch.setattr(host, "temperature_c", fails)
         assert broken.wait(30)
     wait_for(lambda: desk._failed_ticks == 0)
     assert not desk.stopping.is_set()

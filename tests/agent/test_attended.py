@@ -31,13 +31,13 @@ def test_attended_is_quiet_at_the_lamp_and_stands_at_the_hub(
 
         desk.records.save_plan(wire.encode(plan(1, threshold=1.0)))
         wait_for(lambda: shows("attention"))
-        desk._take_press("short")
+        desk.attending.take_press("short")
         wait_for(lambda: shows("recording"))
         assert desk.sight.standing()
         told: StandingAlert = wait_for(lambda: beats[-1].alerts)[0]
 
         now = desk.clock.now()
-        desk._take_command(
+        desk.attending.take_command(
             wire.Command(
                 number=1,
                 name=wire.CommandKind.CONFIRM_ALERT,
@@ -47,9 +47,9 @@ def test_attended_is_quiet_at_the_lamp_and_stands_at_the_hub(
         )
         wait_for(lambda: shows("attention"))
 
-        desk._take_press("long")
+        desk.attending.take_press("long")
         wait_for(lambda: shows("help"))
-        desk._take_press("short")
+        desk.attending.take_press("short")
         wait_for(lambda: shows("recording"))
         assert desk.sitting.help is None
 
@@ -57,8 +57,8 @@ def test_attended_is_quiet_at_the_lamp_and_stands_at_the_hub(
 def test_a_short_press_alone_asks_for_nothing(tmp_path: Path, mosquitto_broker: Broker) -> None:
     """An elbow on the button is no call for help, and quietens nothing that comes later."""
     with running(tmp_path / "desk", mosquitto_broker) as desk:
-        desk._take_press("short")
-        wait_for(lambda: not desk._presses)
+        desk.attending.take_press("short")
+        wait_for(lambda: not desk.attending._presses)
         desk.records.save_plan(wire.encode(plan(1, threshold=1.0)))
         wait_for(lambda: desk.panel.lamp().pattern == "attention")  # type: ignore[union-attr]
         assert desk.sitting.help is None

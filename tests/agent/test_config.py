@@ -39,6 +39,7 @@ WRONG = [
     ("EMS_RECORD_BITRATE_BPS", "99999"),
     ("EMS_SEGMENT_S", "1"),
     ("EMS_STORAGE_LOW_BYTES", "-1"),
+    ("EMS_UPLOAD_BYTES_PER_S", "2M"),
     ("EMS_PANEL", "lamp"),
     ("EMS_LAMP_RED_PIN", "28"),
     ("EMS_LAMP_GREEN_PIN", "GPIO17"),

@@ -71,6 +71,11 @@ def test_a_well_desk_has_no_fault_and_tells_every_kind() -> None:
         ({"free_bytes": 2 * GB - 1}, FaultKind.STORAGE_LOW, "2.0 GB free"),
         ({"sync_ms_worst": 1001.0}, FaultKind.STORAGE_SLOW, "1001 ms"),
         ({"storage_trouble": "no space left"}, FaultKind.STORAGE_FAILED, "no space left"),
+        (
+            {"storage_trouble": "gone"},
+            FaultKind.STORAGE_FAILED,
+            "the card is gone: taken out, unmounted, or its folder removed",
+        ),
         ({"records_trouble": "read-only file system"}, FaultKind.STORAGE_FAILED, "read-only file system"),
         ({"is_clock_ok": False}, FaultKind.CLOCK_UNSYNCED, "not set"),
         ({"clock_step_ms": -5000}, FaultKind.CLOCK_STEPPED, "-5.0 s"),

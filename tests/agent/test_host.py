@@ -32,6 +32,26 @@ def test_a_past_instant_is_read_on_the_wall_clock() -> None:
     assert abs(now.utc_ms - 10_000 - then_ms) < 5_000
 
 
+def test_no_instant_lies_before_1970() -> None:
+    """A machine whose clock begins there has been up for longer than its wall clock says."""
+    assert host.Clock().utc_ms_at(-(10**19)) == 0
+
+
+def test_both_clocks_are_read_in_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is put aside for a second between two readings does not see a wall clock that was set."""
+    clock = host.Clock()
+    honest = clock.now()
+    late = iter([1_000_000_000])
+    up_ns = clock.up_ns
+
+    def sometimes_late() -> int:
+        return up_ns() + next(late, 0)
+
+    monkeypatch.setattr(clock, "up_ns", sometimes_late)
+    found = clock.now()
+    assert abs((found.utc_ms - found.up_ms) - (honest.utc_ms - honest.up_ms)) < 100
+
+
 def test_a_clock_that_somebody_vouches_for_is_believed() -> None:
     """Else the kernel is asked, which answers yes or no."""
     assert host.Clock(is_trusted=True).is_ok() is True

@@ -20,6 +20,8 @@ import pytest
 from agent import wire
 from agent.core.delivery import Item
 from agent.records import Previous, Records, RecordsError
+from agent.records_rows import Restored
+from agent.unit_key import load_key
 from tests.support import wait_for
 
 UNIT = "hall.desk-01"
@@ -37,6 +39,10 @@ def fault(number: int = 1, detail: str = "") -> wire.Fault:
         raised=NOW,
         detail=detail,
     )
+
+
+def restart(*, is_chain_new: bool) -> wire.Restart:
+    return wire.Restart(os_boot="b", previous_boot=1, is_clean=False, software="test", is_chain_new=is_chain_new)
 
 
 def alert(still: bytes | None = None) -> wire.Alert:
@@ -228,6 +234,116 @@ def test_broken_database_is_put_aside_and_the_counter_still_rises(tmp_path: Path
         assert records.verify() == []
 
 
+@pytest.mark.parametrize("how", ["gone", "rubbish"])
+def test_lost_records_begin_a_new_chain_that_says_so(tmp_path: Path, how: str) -> None:
+    """The start says that it does, its record is the first of a chain, and `verify` names it without calling it
+    damage; a start that lost nothing says nothing, and one without that word is out of its place."""
+    with Records(tmp_path, UNIT) as records:
+        assert not records.is_chain_new
+        records.append(fault(), NOW, True)
+    with Records(tmp_path, UNIT) as records:
+        assert not records.is_chain_new
+        before = [records.append(fault(n), NOW, True) for n in range(3)]
+    if how == "gone":
+        (tmp_path / "records.db").unlink()
+    else:
+        (tmp_path / "records.db").write_bytes(b"\0" * 8192)
+    with Records(tmp_path, UNIT) as records:
+        assert records.is_chain_new
+        assert (records.boot, records.previous.boot) == (3, 2)
+        first = records.append(restart(is_chain_new=True), NOW, True)
+        assert first.header.prev == wire.GENESIS
+        records.append(fault(), NOW, True)
+        assert records.lost_before() == 3
+        assert records.restore([Restored(record, False) for record in before], {}, NOW)
+        # the first start's record is missing still, and that is a fault; the new chain is none
+        assert records.verify() == ["record 2/1: does not follow on the record before it"]
+        assert records.beginnings() == ["record 3/1: the chain begins anew, the records before were lost or damaged"]
+    with Records(tmp_path, UNIT) as records:
+        assert (records.is_chain_new, records.lost_before()) == (False, 3)
+
+
+def test_the_plan_outlives_the_records(tmp_path: Path) -> None:
+    """It lies beside the key too: a desk that lost its records in the middle of a sitting records on, and at the start
+    after that; a newer plan takes its place. What lies there beside whole records counts for nothing."""
+    with Records(tmp_path, UNIT) as records:
+        records.append(fault(), NOW, True)
+        records.save_plan(wire.encode(wire.Plan(number=4)))
+        records.save_plan(wire.encode(wire.Plan(number=3)))
+    (tmp_path / "records.db").unlink()
+    for _ in range(2):
+        with Records(tmp_path, UNIT) as records:
+            assert records.plan() == wire.Plan(number=4)
+    with Records(tmp_path, UNIT) as records:
+        (tmp_path / "unit.plan").write_bytes(wire.encode(wire.Plan(number=9)))
+        assert records.save_plan(wire.encode(wire.Plan(number=5)))
+        (tmp_path / "unit.plan").write_bytes(b"rubbish")
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan() == wire.Plan(number=5)
+    (tmp_path / "records.db").unlink()
+    with Records(tmp_path, UNIT) as records:
+        assert records.plan() is None
+
+
+def test_a_first_start_begins_no_new_chain(tmp_path: Path) -> None:
+    """A unit that was enrolled has its key, and never had records."""
+    load_key(tmp_path / "unit.key", may_make=True)
+    with Records(tmp_path, UNIT) as records:
+        assert (records.is_chain_new, records.lost_before()) == (False, 0)
+
+
+def test_records_that_come_back_are_what_they_were(tmp_path: Path) -> None:
+    """As delivered, in their place, once, however often they come; another unit's, or a changed one, is refused as a
+    page; the chain goes on behind them, and what still waits for the hub waits."""
+    with Records(tmp_path, UNIT) as records:
+        made = [records.append(fault(n), NOW, True) for n in range(3)]
+    (tmp_path / "records.db").unlink()
+    with Records(tmp_path, UNIT) as records:
+        made.append(records.append(restart(is_chain_new=True), NOW, True))
+        page = [Restored(record, False) for record in made]
+        for _ in range(2):
+            assert records.restore(page, {}, NOW)
+        assert records.verify() == []
+        assert records.pending(10) == []
+        waiting = records.append(fault(9), NOW, True)
+        assert records.restore(page, {}, NOW)
+        assert records.pending(10) == [Item(2, 2, False)]
+        assert records.head() is not None
+        assert records.head().hash == waiting.hash  # type: ignore[union-attr]
+        with Records(tmp_path / "other", UNIT) as stranger, pytest.raises(ValueError, match="not signed by this unit"):
+            stranger.restore(page, {}, NOW)
+    with Records(tmp_path, UNIT) as records:
+        record = records.append(fault(10), NOW, True)
+        assert record.header.prev == waiting.hash
+
+
+def test_segments_that_come_back(tmp_path: Path) -> None:
+    """Stored and on the card: confirmed. Stored and gone: freed. Not stored, on the card: waits. Not stored and gone:
+    in no list of what could be sent. Told again after the loss: keeps its newer record, and is confirmed if the file is
+    the one that the hub has."""
+    names = ["here.ts", "freed.ts", "waits.ts", "lost.ts", "again.ts", "changed.ts", "other-size.ts"]
+    with Records(tmp_path, UNIT) as records:
+        made = [records.append(segment(name), NOW, True) for name in names]
+    (tmp_path / "records.db").unlink()
+    with Records(tmp_path, UNIT) as records:
+        records.append(restart(is_chain_new=True), NOW, True)
+        records.append(segment("again.ts"), NOW, True)
+        records.append(msgspec.structs.replace(segment("changed.ts"), sha256="f" * 64), NOW, True)
+        is_stored = {"here.ts", "freed.ts", "again.ts", "changed.ts"}
+        size = segment().size_bytes
+        on_card = dict.fromkeys(["here.ts", "waits.ts", "again.ts", "changed.ts"], size) | {"other-size.ts": size + 1}
+        page = [Restored(record, record.body.name in is_stored) for record in made]  # type: ignore[union-attr]
+        assert records.restore(page, on_card, NOW)
+        listed = {row.closed.name: (row.state, row.boot) for row in records.segments()}
+        assert listed == {
+            "here.ts": ("uploaded", 1),
+            "freed.ts": ("freed", 1),
+            "waits.ts": ("kept", 1),
+            "again.ts": ("uploaded", 2),
+            "changed.ts": ("kept", 2),
+        }
+
+
 @pytest.mark.parametrize("chance", [random.Random(n) for n in range(6)])
 def test_readable_rows_of_a_broken_database_go_on(tmp_path: Path, chance: random.Random) -> None:
     """One page in the middle of the file is rubbish: plan and sitting are known, what can be read is still to be
@@ -246,7 +362,7 @@ def test_readable_rows_of_a_broken_database_go_on(tmp_path: Path, chance: random
         kept = {records.message(item) for item in records.pending(1000)}
         assert len(kept) > 100
         assert kept <= made
-        assert records.append(fault(), NOW, True).header.is_durable
+        assert records.append(restart(is_chain_new=records.is_chain_new), NOW, True).header.is_durable
         assert (records.verify() == []) == (kept == made)
 
 

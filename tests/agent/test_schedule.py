@@ -63,6 +63,18 @@ def test_a_resumed_sitting_ends_after_its_whole_length() -> None:
     assert current(PLAN, at(3500, 1500), False, "morning", resumed_up_ms=500) == EVENING
 
 
+def test_a_clock_that_is_set_back_before_the_start_stops_no_recording() -> None:
+    """The one that runs goes on for its whole length by boot time; a clock that then still says that it has not begun
+    is believed, and it begins when it does. What is on by the clock goes first; one that does not run is not begun."""
+    assert current(PLAN, at(500, 700), True, "morning", resumed_up_ms=500) == MORNING
+    assert current(PLAN, at(500, 1500), True, "morning", resumed_up_ms=500) is None
+    assert current(PLAN, at(1000, 1500), True, "morning", resumed_up_ms=500) == MORNING
+    assert current(PLAN, at(1500, 700), True, "evening", resumed_up_ms=500) == MORNING
+    assert current(PLAN, at(2500, 700), True, "evening", resumed_up_ms=500) == EVENING
+    assert current(PLAN, at(2500, 700), True, "evening") is None
+    assert current(PLAN, at(2500, 700), True, "morning", resumed_up_ms=500) is None
+
+
 def test_a_sitting_taken_out_of_the_plan_is_not_resumed() -> None:
     """The plan on the disk is the desk's only order."""
     assert current(PLAN, at(2500), False, "gone") is None

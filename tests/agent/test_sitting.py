@@ -115,6 +115,9 @@ class Memory:
     def recorded(self, sitting: str) -> tuple[int, Instant | None]:
         return (self.ms, self.until) if sitting == "maths-1" else (0, None)
 
+    def os_boot_of(self, sitting: str) -> str:
+        return "boot-1"
+
 
 class Desk:
     """A keeper over stand-ins; `put` is every body recorded, `changes` what was handed on of the judge's."""

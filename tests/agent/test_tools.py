@@ -367,7 +367,7 @@ def test_records_that_were_tampered_with_are_a_failure(tmp_path: Path) -> None:
     with Records(tmp_path, UNIT) as records:
         for step in range(5):
             records.append(ClockStep(step_ms=step, is_synced=True), NOW, True)
-    assert faults_of_chain(tmp_path, UNIT) == (5, [])
+    assert faults_of_chain(tmp_path, UNIT) == (5, [], [])
     view = view_records(tmp_path)
     assert (view.kinds, view.spool, view.head_seq) == ({"clock_step": 5}, 5, 5)
     assert doctor.CHECKS["records"](case(tmp_path)).level == "PASS"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent import wire_door
 from agent.wire import BadMessage
-from tests.door_values import GOLDEN, SIGNATURE, SIGNED_PATH, Golden
+from tests.door_values import GOLDEN, PIECE, PIECE_PATH, SIGNATURE, SIGNED_PATH, Golden
 from tests.wire_values import PUBLIC_KEY
 
 FOLDER = Path(__file__).parents[1] / "wire" / "door1"
@@ -38,6 +38,24 @@ def test_the_golden_signature_holds_for_its_path_and_body_only() -> None:
     assert not wire_door.is_signed_by(PUBLIC_KEY, wire_door.RENEWALS_PATH, body, signature)
     assert not wire_door.is_signed_by(PUBLIC_KEY, SIGNED_PATH, body + b" ", signature)
     assert not wire_door.is_signed_by("00" * 32, SIGNED_PATH, body, signature)
+
+
+def test_the_query_of_a_piece_is_what_it_was_and_is_read_again() -> None:
+    """Desk and hub make the same path of a piece: it is what the signature covers."""
+    assert wire_door.data_path(PIECE) == PIECE_PATH
+    query = dict(pair.split("=") for pair in PIECE_PATH.partition("?")[2].split("&"))
+    assert wire_door.piece_in(query) == PIECE
+
+
+@given(st.dictionaries(st.sampled_from(["unit", "boot", "seq", "offset", "size_bytes", "sha256", "x"]), st.text()))
+def test_any_query_is_a_piece_or_refused(query: dict[str, str]) -> None:
+    """No negative offset, no piece of nothing, no number that is none."""
+    with pytest.raises(BadMessage):
+        wire_door.piece_in({"sha256": "0" * 63} | query | {"size_bytes": "0"})
+    try:
+        assert wire_door.piece_in(query).size_bytes > 0
+    except BadMessage:
+        pass
 
 
 @given(st.text())

@@ -92,20 +92,8 @@ def _against_ffmpeg(folder: Path, storage: LocalStorage, segments: list[Segment]
         return
     listed = folder / "list.txt"
     listed.write_text("".join(f"file '{path}'\n" for path in files))
-    command: list[str | Path] = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "concat",
-        "-safe",
-        "0",
-        "-i",
-        listed,
-        "-c",
-        "copy",
-    ]
+    concat = ["-f", "concat", "-safe", "0", "-i", str(listed)]
+    command: list[str | Path] = ["ffmpeg", "-v", "error", "-y", *concat, "-c", "copy"]
     their_s = _best(lambda: subprocess.run([*command, "-movflags", "+faststart", theirs], check=True))
     print(f"ffmpeg -c copy       {their_s:6.3f} s, {size_mb / their_s:5.0f} MB/s")
     print(f"ratio, ours to theirs, in time: {own_s / their_s:.2f}")

@@ -169,6 +169,21 @@ def test_a_card_that_turns_read_only_in_a_sitting(place: Place) -> None:
     assert place.centre.stop(UNIT) == 0
 
 
+def test_a_card_that_is_unmounted_in_a_sitting(place: Place) -> None:
+    """Nothing is written to the disk below; the fault is told, and with the card back the recording goes on, what was
+    synced before is told as well, and nothing is lost or doubled."""
+    place.started()
+    subprocess.run(["umount", "-l", str(place.card.folder)], check=True)
+    place.wait_for_fault("storage_failed")
+    place.wait_for_fault("recording_stopped")
+    assert [path.name for path in (place.card.folder / "desk").iterdir()] == ["run"]  # the newest state, as in /run
+    place.card.mount()
+    (gap, *_) = place.wait("select * from gaps where cause = 'storage_failed'")
+    place.wait(f"select * from segments where began_utc_ms >= {gap['ended_utc_ms']} - 1000", 2)
+    place.wait("select * from segments where is_cut = 1")
+    place.check_all_arrived()
+
+
 def test_a_desk_that_starts_on_a_read_only_card(place: Place) -> None:
     """It runs: the lamp, the alerts and the heartbeat are there and say that nothing is recorded; no old segment is
     told a second time; when the card can be written it records."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.recording import segments
 from agent.recording.recorder import Progress
 from agent.recording.repair import repair
 from agent.wire import GapCause
@@ -25,6 +26,12 @@ def card(tmp_path: Path) -> Iterator[Card]:
         yield made
     finally:
         subprocess.run(["umount", "-l", str(made.folder)], capture_output=True, check=False)
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is met soon: these small pictures would go on for long in the room that is set aside."""
+    monkeypatch.setattr(segments, "ROOM_BYTES", 16 * 1024)
 
 
 @pytest.fixture
@@ -56,6 +63,7 @@ def check_all_is_told(desk: Desk, cause: GapCause) -> None:
     assert repair(desk.folder).closed == []
 
 
+@pytest.mark.usefixtures("little_room")
 def test_a_full_disk(card: Card, desk: Desk) -> None:
     """`full` while it lasts, the segment so far closed and whole, one gap, and on it goes when there is space."""
     desk.recorder.begin("exam-7")
@@ -114,6 +122,23 @@ def test_a_folder_that_vanishes(desk: Desk) -> None:
     check_all_is_told(desk, GapCause.STORAGE_FAILED)
 
 
+def test_a_disk_that_is_unmounted(card: Card, desk: Desk) -> None:
+    """`gone`, within a sync, although the open file could still be written: its path shows the folder below now, where
+    nothing is made. Mounted again, by the running agent all is found that had been synced."""
+    desk.recorder.begin("exam-7")
+    desk.play(20)
+    subprocess.run(["umount", "-l", str(card.folder)], check=True)
+    play_until(desk, "gone")
+    assert list(card.folder.iterdir()) == []
+    card.mount()
+    play_until(desk, None)
+    desk.play(20)
+    wait_for(lambda: any(segment.is_cut for segment in desk.closed))
+    assert desk.recorder.end()
+    check_all_is_told(desk, GapCause.STORAGE_FAILED)
+
+
+@pytest.mark.usefixtures("little_room")
 def test_a_sitting_that_ends_on_a_full_disk(card: Card, desk: Desk) -> None:
     """Its end does not wait for space: the gap reaches to the end, and the next sitting starts afresh."""
     desk.recorder.begin("exam-7")

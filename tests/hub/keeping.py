@@ -76,39 +76,61 @@ class Hall:
             end=end,
         )
 
-    def segment(
-        self, sitting: str, seat: str, at_s: int, *, unit: str = "", data: bytes | None = None, is_stored: bool = True
-    ) -> str:
-        """Ten seconds of film from `at_s` after the start on, its file in the storage; returns its name."""
-        self._seq += 1
-        unit = unit or f"c.{seat}"
-        name = f"{sitting}-{self._seq:06d}.ts"
-        data = data if data is not None else f"film {unit} {name}".encode()
-        sha256 = hashlib.sha256(data).hexdigest()
-        if is_stored:
-            source = self.folder / "source"
-            source.write_bytes(data)
-            self.storage.put(sha256, source)
-            self.execute("insert into blobs values (:s, :n, :t) on conflict do nothing", s=sha256, n=len(data), t=START)
-        self.execute(
-            "insert into segments (unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames,"
-            " size_bytes, sha256, is_cut, boot, seq, seat, stored_utc_ms) values (:unit, :name, :sitting, :began, :up,"
-            " :began + 10000, :up + 10000, 150, :size, :sha256, 0, 1, :seq, :seat, :stored)",
-            unit=unit,
-            name=name,
-            sitting=sitting,
-            began=START + at_s * 1000,
-            up=at_s * 1000,
-            size=len(data),
-            sha256=sha256,
-            seq=self._seq,
-            seat=seat,
-            stored=START if is_stored else None,
-        )
-        return name
+    def segment(self, sitting: str, seat: str, at_s: int, **values: Any) -> str:
+        """Ten seconds of film from `at_s` after the start on, its file in the storage; returns its name. Raw content
+        `data`, another `unit`, and `is_stored` False where the hub has not got it."""
+        return self._film(sitting, seat, [at_s], **values)[0]
 
     def film(self, sitting: str, seat: str, count: int, **values: Any) -> list[str]:
-        return [self.segment(sitting, seat, 10 * number, **values) for number in range(count)]
+        return self._film(sitting, seat, [10 * number for number in range(count)], **values)
+
+    def _film(
+        self,
+        sitting: str,
+        seat: str,
+        begins_s: list[int],
+        *,
+        unit: str = "",
+        data: bytes | None = None,
+        is_stored: bool = True,
+    ) -> list[str]:
+        unit, names = unit or f"c.{seat}", []
+        with self.store.write() as connection:
+            for at_s in begins_s:
+                self._seq += 1
+                names.append(f"{sitting}-{self._seq:06d}.ts")
+                content = data if data is not None else f"film {unit} {names[-1]}".encode()
+                sha256 = hashlib.sha256(content).hexdigest()
+                if is_stored:
+                    self._lay(sha256, content)
+                    connection.execute(
+                        "insert into blobs values (?, ?, ?) on conflict do nothing", [sha256, len(content), START]
+                    )
+                connection.execute(
+                    "insert into segments (unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms,"
+                    " frames, size_bytes, sha256, is_cut, boot, seq, seat, stored_utc_ms) values (:unit, :name,"
+                    " :sitting, :began, :up, :began + 10000, :up + 10000, 150, :size, :sha256, 0, 1, :seq, :seat,"
+                    " :stored)",
+                    {
+                        "unit": unit,
+                        "name": names[-1],
+                        "sitting": sitting,
+                        "began": START + at_s * 1000,
+                        "up": at_s * 1000,
+                        "size": len(content),
+                        "sha256": sha256,
+                        "seq": self._seq,
+                        "seat": seat,
+                        "stored": START if is_stored else None,
+                    },
+                )
+        return names
+
+    def _lay(self, sha256: str, content: bytes) -> None:
+        """Where the local storage has it, without the time that its syncing takes."""
+        path = self.folder / "storage" / "film" / sha256[:2] / sha256
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
     def incident(
         self,

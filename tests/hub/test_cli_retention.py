@@ -20,7 +20,7 @@ from hub.evidence import purge_certificate
 from hub.store import Store, jobs, people
 from hub.store import purging as purges
 from tests.hub.authorities import made_folder
-from tests.hub.keeping import Hall
+from tests.hub.keeping import ADA, Hall
 from tests.support import wait_for
 
 
@@ -108,7 +108,7 @@ def test_from_the_rule_to_the_certificate(hall: Hall, environment: dict[str, str
 
 def test_a_worker_that_is_killed_is_followed_by_one_that_goes_on(hall: Hall, environment: dict[str, str]) -> None:
     """SIGKILL in the middle: the next worker brings the purge to its end, and the certificate lists every file once."""
-    hall.film("one", "a1", 1_500)
+    hall.film("one", "a1", 3_000)
     before = hall.there()
     run("retention", "rule", "Maths", "--after-sitting", "30")
     run("retention", "plan")
@@ -142,6 +142,16 @@ def test_a_changed_world_is_told_in_one_line(hall: Hall, environment: dict[str, 
     assert "there is no purge plan 9" in run("retention", "apply", "--plan", "9", code=1)
 
 
+def test_nothing_is_removed_by_a_clock_in_doubt(hall: Hall, environment: dict[str, str]) -> None:
+    """A hub whose clock runs ahead of its own records' would find everything due."""
+    run("retention", "rule", "Maths", "--after-sitting", "30")
+    run("retention", "plan")
+    with worker(hall, environment | {"EMS_IS_CLOCK_TRUSTED": "false"}):
+        said = run("retention", "apply", "--plan", "1", code=1)
+    assert "clock is in doubt" in said
+    assert len(hall.files()) == 40
+
+
 def test_the_timer_plans_and_applies_only_where_that_was_set(
     hall: Hall, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +163,24 @@ def test_the_timer_plans_and_applies_only_where_that_was_set(
     monkeypatch.setenv("EMS_RETENTION_AUTO", "true")
     assert "applied by job 1" in run("retention", "daily")
     assert [(job.kind, job.asked_by) for job in jobs.newest(hall.store)] == [("purge", "the daily timer")]
+
+
+def test_the_timer_has_leftovers_removed_and_a_begun_purge_ended(hall: Hall, environment: dict[str, str]) -> None:
+    """A file that an upload left while its segment was purged; and a purge whose storage failed on the way."""
+    run("retention", "rule", "Maths", "--after-sitting", "30")
+    run("retention", "plan")
+    with hall.store.write() as connection:
+        purges.begin(connection, ADA, 1, "0" * 64, 1)
+    left = hall.segment("one", "a1", 900)
+    hall.execute("insert into garbage select sha256, 1 from segments where name = :name", name=left)
+    hall.execute("update segments set stored_utc_ms = null, purged_utc_ms = 1 where name = :name", name=left)
+    said = run("retention", "daily")
+    assert "purge 1 goes on" in said
+    with worker(hall, environment):
+        wait_for(lambda: all(job.state == "done" for job in jobs.newest(hall.store)))
+    assert {job.kind for job in jobs.newest(hall.store)} == {"sweep", "purge"}
+    assert purges.one(hall.store, 1).ended_utc_ms is not None
+    assert hall.files() == set()
 
 
 @pytest.mark.parametrize(

@@ -415,6 +415,26 @@ def test_check_names_a_broken_chain_and_a_missing_broker(run: Run, store: Store)
     assert "not reachable" in result.output
 
 
+def test_check_tells_a_chain_that_begins_anew_and_finds_no_damage_in_it(run: Run, store: Store) -> None:
+    """A desk whose card lost its records says so in a signed restart: named, and no finding. A second beginning that
+    no restart announces is one."""
+    from hub.store import intake
+
+    desk = Desk()
+    desk.seal(segment(1))
+    desk.boot = 2
+    fields = {"os_boot": "b", "previous_boot": 1, "is_clean": False, "software": "test"}
+    desk.seal(wire.Restart(**fields, is_chain_new=True), seq=1, prev=wire.GENESIS)  # type: ignore[arg-type]
+    desk.seal(wire.Restart(**fields), seq=1, boot=3, prev=wire.GENESIS)  # type: ignore[arg-type]
+    with store.write() as connection:
+        intake.add_unit(connection, desk.unit, desk.public_key, 1)
+        intake.add_records(connection, [(record, record.hash, 1) for record in desk.records])
+    result = run("check")
+    assert "record 2/1: the chain begins anew" in result.output
+    assert "record 2/1: a second record" not in result.output
+    assert "record 3/1: a second record with the same predecessor" in result.output
+
+
 def test_every_command_has_help() -> None:
     """`--help` works everywhere, without any setting."""
     commands: list[tuple[str, ...]] = [()]

@@ -397,6 +397,7 @@ def test_garbage_that_a_stored_segment_needs_is_never_swept(hall: Hall) -> None:
     hall.execute("insert into garbage (sha256, since_utc_ms) select sha256, 1 from blobs")
     assert purging.sweep(hall.store, hall.storage) == 0
     assert hall.files() == before
+    assert hall.rows("select 1 from garbage") == []
 
 
 def test_a_certificate_is_never_changed(hall: Hall) -> None:

@@ -296,6 +296,22 @@ def test_hours_on_the_card_are_told_from_the_newest_segments(place: Site) -> Non
     assert '31 h<span class="sub">21.0 GB' in centre_text(place)
 
 
+def test_film_that_waits_at_a_desk_is_told(place: Site) -> None:
+    """How much, and how fast it comes; nothing of it for a desk that sends none."""
+    place.centre.heartbeat(
+        "hall.desk-01",
+        age_ms=STAYS_MS,
+        waiting_segments=340,
+        waiting_bytes=637_500_000,
+        upload_bytes_per_s=1_950_000.0,
+    )
+    client = place.client("Tim")
+    assert "340 segments of film (637.5 MB, 1.9 MB a second)" in client.get("/units/hall.desk-01").text
+    assert "film: 637.5 MB" in client.get("/units/").text
+    place.centre.heartbeat("hall.desk-01", age_ms=STAYS_MS)
+    assert "of film" not in client.get("/units/hall.desk-01").text
+
+
 def centre_text(place: Site) -> str:
     return place.client("Tim").get("/units/").text
 

@@ -111,10 +111,10 @@ class Centre:
         wait_for(lambda: _answers(f"{address}/healthz"))
         return address
 
-    def start_desk(self, camera: str, unit: str = UNIT, **environ: str) -> None:
+    def start_desk(self, camera: str, unit: str = UNIT, program: str = "agent.cli", **environ: str) -> None:
         folder = self.folder / unit
         self.processes[unit] = subprocess.Popen(
-            [sys.executable, "-m", "agent.cli", "run"],
+            [sys.executable, "-m", program, "run"],
             cwd=REPOSITORY,
             env={
                 **_clean_environ(),

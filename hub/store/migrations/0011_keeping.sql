@@ -24,7 +24,7 @@ from holds where released_utc_ms is null and sitting is not null;
 -- Every segment under a standing hold, once for each hold. Where nobody knows whose seat a segment is of, every hold on a
 -- seat of its sitting covers it. A segment that a clock step turned round counts from its lower to its higher time.
 -- Each of the four ways has a branch of its own: SQLite then looks each up by an index.
-create index segments_of_seat on segments (sitting, seat);
+create index segments_of_seat on segments (sitting, seat, unit);
 create view held_segments as
 select h.hold_id, s.rowid as segment, s.sitting, s.unit
 from hold_stretches h join segments s on s.sitting = h.sitting and s.unit = h.unit

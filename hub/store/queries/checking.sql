@@ -11,4 +11,5 @@ select
     (select count(*) from users) as users;
 
 -- name: chain_of_unit(unit)
-select boot, seq, hash, header from records where unit = :unit order by boot, seq;
+select boot, seq, hash, header, case kind when 'restart' then body end as restart
+from records where unit = :unit order by boot, seq;

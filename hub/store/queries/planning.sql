@@ -65,9 +65,10 @@ select distinct h.sitting, h.began as from_utc_ms, h.ended as until_utc_ms
 from hold_stretches h
 where h.boot is null and h.sitting <> '' and (
     h.unit = :unit
-    or exists (
-        select 1 from segments s where s.unit = :unit and s.sitting = h.sitting
-            and ((h.seat is not null and s.seat in (h.seat, '')) or (h.unit is null and h.seat is null)))
+    or (h.seat is not null and exists (
+        select 1 from segments s where s.sitting = h.sitting and s.seat in (h.seat, '') and s.unit = :unit))
+    or (h.unit is null and h.seat is null and exists (
+        select 1 from segments s where s.sitting = h.sitting and s.unit = :unit))
     or exists (
         select 1 from sittings t join seats using (room_id) where t.sitting = h.sitting and seats.unit = :unit
             and (seats.label = h.seat or (h.unit is null and h.seat is null)))

@@ -109,10 +109,11 @@ values (:plan_id, :part, :exam, :sitting, :unit, :seat, :rule, :results_utc_ms, 
 -- name: finish_purge_plan(plan_id)!
 update purge_plans set is_whole = 1 where plan_id = :plan_id;
 
--- name: old_purge_plans(before)
--- Those that nobody applied: unfinished ones, and old ones.
+-- name: old_purge_plans(before, unfinished_before)
+-- Those that nobody applied, and those that whoever made them did not live to finish.
 select plan_id from purge_plans
-where (is_whole = 0 or made_utc_ms < :before) and plan_id not in (select plan_id from purges);
+where (made_utc_ms < :before or (is_whole = 0 and made_utc_ms < :unfinished_before))
+    and plan_id not in (select plan_id from purges);
 
 -- name: drop_purge_parts(plan_id)!
 delete from purge_parts where plan_id = :plan_id;
@@ -196,6 +197,12 @@ where sha256 > :after and not exists (
     select 1 from segments s
     where s.sha256 = g.sha256 and s.stored_utc_ms is not null and s.purged_utc_ms is null)
 order by sha256 limit :limit;
+
+-- name: drop_needed_garbage()!
+-- A row for a file that a stored segment needs would keep its content from ever being stored again.
+delete from garbage where exists (
+    select 1 from segments s
+    where s.sha256 = garbage.sha256 and s.stored_utc_ms is not null and s.purged_utc_ms is null);
 
 -- name: garbage_left()^
 select count(*) as held from garbage;

@@ -58,3 +58,14 @@ insert into wishes (unit, sitting, from_utc_ms, until_utc_ms, asked_by, asked_ut
 select :unit, :sitting, :from_utc_ms, :until_utc_ms, :who, :now where not exists (
     select 1 from wishes w where w.unit = :unit and w.sitting = :sitting and w.done_utc_ms is null
         and w.from_utc_ms <= :from_utc_ms and w.until_utc_ms >= :until_utc_ms);
+
+-- name: take_many(things, now)!
+-- `things` is a JSON list of hashes whose files the storage has, each with its bytes: [hash, bytes].
+update segments set stored_utc_ms = :now where stored_utc_ms is null and purged_utc_ms is null and (sha256, size_bytes) in (
+    select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:things));
+
+-- name: take_many_blobs(things, now)!
+insert into blobs (sha256, size_bytes, stored_utc_ms)
+select distinct s.sha256, s.size_bytes, :now from json_each(:things) as t
+    join segments s on s.sha256 = json_extract(t.value, '$[0]') and s.size_bytes = json_extract(t.value, '$[1]')
+where s.stored_utc_ms is not null and s.purged_utc_ms is null on conflict do nothing;

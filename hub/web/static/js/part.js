@@ -7,11 +7,6 @@ export function partOf(page) {
   return page?.getElementById("incident") ?? null;
 }
 
-// What is folded, by its heading without its counts.
-function nameOf(details) {
-  return details.querySelector("summary")?.textContent.replace(/\d+/g, "").trim();
-}
-
 // Put the newer incident in the holder. What was typed and chosen stays: another person's act must not eat it.
 export function adopt(holder, part, { keepTyped = true } = {}) {
   const old = holder.querySelector("#incident");
@@ -24,10 +19,8 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     const verdict = old.querySelector('input[name="verdict"]:checked')?.value;
     const choice = verdict && fresh.querySelector(`input[name="verdict"][value="${CSS.escape(verdict)}"]`);
     if (choice) choice.checked = true;
-    const folded = [...old.querySelectorAll("details")];
-    for (const details of fresh.querySelectorAll("details")) {
-      const was = folded.find((each) => nameOf(each) === nameOf(details));
-      if (was) details.open = was.open;
+    for (const [n, details] of fresh.querySelectorAll("details").entries()) {
+      details.open = old.querySelectorAll("details")[n]?.open ?? false;
     }
     const reason = fresh.querySelector("#hold-reason");
     if (reason) reason.value = old.querySelector("#hold-reason")?.value ?? "";
