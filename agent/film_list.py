@@ -13,7 +13,7 @@ import msgspec
 
 from agent import wire
 from agent.core.uploads import Film, Trouble
-from agent.wire import Instant
+from agent.wire import Instant, Stretch
 
 READ_WITHIN_S = 3
 WHOLE_EVERY = 600
@@ -24,6 +24,10 @@ segments.boot, segments.seq, segments.name, segments.sitting, began_utc_ms, bega
     size_bytes, sha256
 """
 _KEPT = f"SELECT {_COLUMNS} FROM segments WHERE state = 'kept' ORDER BY boot, seq"  # noqa: S608 - of constants
+_CONFIRMED = f"""
+SELECT {_COLUMNS} FROM segments
+WHERE state = 'uploaded' AND sitting = ? AND ended_utc_ms > ? AND began_utc_ms < ? ORDER BY boot, seq
+"""  # noqa: S608
 _ALERTS = """
 SELECT boot, seq, body FROM records WHERE kind = 'alert'
     AND json_extract(body, '$.sitting') IN (SELECT DISTINCT sitting FROM segments WHERE state = 'kept')
@@ -92,6 +96,25 @@ class FilmList:
         """The hub has it: it is offered no more, whenever its row says so."""
         self._confirmed.add(film.name)
         self._drop(film.name)
+
+    def confirmed_in(self, stretch: Stretch) -> list[Film] | None:
+        """Films that the hub has confirmed, of a stretch; None when the records cannot be read now."""
+        with self._lock:
+            if self._is_closed:
+                return None
+            try:
+                wanted = (stretch.sitting, stretch.from_utc_ms, stretch.until_utc_ms)
+                return list(map(_film, self._open().execute(_CONFIRMED, wanted)))
+            except sqlite3.Error:
+                self._let_go()
+                return None
+
+    def again(self, films: list[Film]) -> None:
+        """The hub wants these once more, though it had confirmed them."""
+        for film in films:
+            self._confirmed.discard(film.name)
+            self._put(film)
+        self.changes += bool(films)
 
     def _put(self, film: Film) -> None:
         self._drop(film.name)

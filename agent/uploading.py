@@ -26,7 +26,7 @@ from agent.film_list import FilmList
 from agent.identity import HubPlace
 from agent.messaging.enrol import Door, DoorProblem
 from agent.unit_key import load_key
-from agent.wire import Instant, Plan
+from agent.wire import Instant, Plan, Stretch
 from agent.wire_door import Piece, SegmentOffer, SegmentState
 
 if TYPE_CHECKING:
@@ -53,13 +53,14 @@ class Progress(NamedTuple):
 
 class Work(Struct, frozen=True, kw_only=True):
     """What the sender asks the desk for; each answers at once. `confirm` has the segment of that name called uploaded,
-    sooner or later. `is_card_low`: the card waits for room."""
+    sooner or later, and `want` has those of these names called kept again. `is_card_low`: the card waits for room."""
 
     now: Callable[[], Instant]
     plan: Callable[[], Plan | None]
     sitting: Callable[[], str]
     is_card_low: Callable[[], bool]
     confirm: Callable[[str], object]
+    want: Callable[[list[str]], object]
 
 
 class HubDoor(Protocol):
@@ -86,6 +87,7 @@ class Sender:
         """The film that is being sent, and how much of it the hub has."""
         self._row = uploads.Row([], [])
         self._row_of: object = None
+        self._asked: frozenset[Stretch] = frozenset()
         self._stopping = threading.Event()
         self._trouble = ""
         self._told = ""
@@ -134,6 +136,7 @@ class Sender:
     def _choose(self) -> Chosen | None:
         plan, now, sitting = self._work.plan(), self._work.now(), self._work.sitting()
         wanted = plan.wanted if plan else ()
+        self._want_again(wanted)
         if self._row_of != (self._list.changes, wanted, sitting):
             films, troubles = list(self._list.films.values()), self._list.troubles.values()
             self._row_of = (self._list.changes, wanted, sitting)
@@ -142,6 +145,22 @@ class Sender:
         return uploads.choose(
             self._row, self._patience, self._list.without_receipt, now.up_ms, may_send_rest=may_send_rest
         )
+
+    def _want_again(self, wanted: tuple[Stretch, ...]) -> None:
+        """A hub that asks for film which it had confirmed may have lost it: that film is offered once more, once for
+        each time it is asked for, and is not freed before the hub has confirmed it anew."""
+        films: dict[str, Film] = {}
+        asked = self._asked & frozenset(wanted)
+        for stretch in frozenset(wanted) - asked:
+            found = self._list.confirmed_in(stretch)
+            if found is not None:
+                films |= {film.name: film for film in found if (self._segments / film.name).is_file()}
+                asked |= {stretch}
+        self._asked = asked
+        if films:
+            log.info("%d films that the hub had confirmed are offered once more, for it asks for them", len(films))
+            self._work.want(list(films))
+            self._list.again(list(films.values()))
 
     # --- one film ---
 
@@ -326,6 +345,7 @@ def sending(enrolled: Enrolled | None, desk: Desk) -> Iterator[None]:
         sitting=desk.sitting_name,
         is_card_low=lambda: desk.freeing.look is not None,
         confirm=lambda name: desk.scribe.do(lambda: desk.records.set_segment_state(name, "uploaded")),
+        want=lambda names: desk.scribe.do(lambda: desk.records.set_segment_states(names, "kept")),
     )
     doors = Doors(enrolled.place, enrolled.identity.authorities, storage)
     sender = Sender(storage, enrolled.identity.unit, work, doors, bytes_per_s=enrolled.settings.upload_bytes_per_s)

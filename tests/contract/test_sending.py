@@ -101,6 +101,7 @@ class Card:
             sitting=lambda: self.sitting,
             is_card_low=lambda: self.is_low,
             confirm=self.confirm,
+            want=lambda names: self.records.set_segment_states(names, "kept"),
         )
         doors = Doors(self.hub.place(), self.authorities, self.folder)
         self.senders.append(Sender(self.folder, UNIT, work, doors, bytes_per_s=bytes_per_s))
@@ -357,3 +358,26 @@ def test_new_authorities_are_followed(card: Card) -> None:
     assert card.uploaded() == names[:1]
     card.authorities.write_text(roots)
     card.run(sender, 2)
+
+
+@pytest.mark.usefixtures("door")
+def test_what_the_hub_has_lost_is_sent_once_more(card: Card) -> None:
+    """It was confirmed, and its file is gone from the hub: the hub's wish is followed for confirmed film as well, and
+    until it is there the card does not free it. What the hub still has costs one offer, not one a second."""
+    names = [card.film(number, size_bytes=50_000) for number in range(3)]
+    sender = card.sender()
+    card.run(sender, 3)
+    storage = LocalStorage(Path(card.hub.settings.storage_path) / "film")
+    lost = hashlib.sha256((card.folder / "segments" / names[1]).read_bytes()).hexdigest()
+    assert storage.delete(lost)
+    with card.hub.store.write() as connection:
+        connection.execute("update segments set stored_utc_ms = null where name = ?", [names[1]])
+    wanted = (Stretch(sitting="maths-1", from_utc_ms=at(8).utc_ms, until_utc_ms=at(22).utc_ms),)
+    card.records.save_plan(wire.encode(Plan(number=1, wanted=wanted)))
+    sender.step()
+    assert len(card.uploaded()) < 3
+    card.run(sender, 3)
+    assert storage.size_bytes(lost) == 50_000
+    card.check()
+    assert {sender.step() for _ in range(5)} == {uploading.LOOK_EVERY_S}
+    assert len(card.uploaded()) == 3
