@@ -116,6 +116,30 @@ def test_nothing_due_is_no_plan(hall: Hall) -> None:
     assert hall.plan() is None
 
 
+def test_a_picture_of_two_sittings_goes_with_the_last_and_never_from_under_a_hold(hall: Hall) -> None:
+    """A camera that stands still shows the same in two sittings: one picture. The sitting that is due first does not
+    take it from the other's, neither when that is held nor when it is not due; a hold that comes after the plan too."""
+    hall.sitting("two", "Physics", start=START + DAY_MS, end=START + DAY_MS + 3_600_000)
+    hall.rule("Physics", None)
+    hall.incident("one", "a1", 50, 60, picture=b"frozen")
+    later = hall.incident("two", "a1", 86_500, 86_510)
+    hall.execute(
+        "update alerts set still_sha256 = (select sha256 from stills) where incident_id = :number", number=later
+    )
+    apply(hall)
+    assert len(hall.rows("select 1 from stills")) == 1
+    hall.rule("Physics")
+    number = hall.hold(Place(incident_id=later))
+    assert hall.plan() is None
+    hall.release(number)
+    plan = hall.planned()
+    assert (plan.item_count, [part.sitting for part in purge_plans.parts(hall.store, plan.plan_id)]) == (1, ["two"])
+    hall.hold(Place(incident_id=hall.rows("select min(incident_id) from incidents")[0][0]))
+    with pytest.raises(WorldChanged):
+        apply(hall, plan.plan_id)
+    assert len(hall.rows("select 1 from stills")) == 1
+
+
 def test_pictures_go_with_the_film_and_a_held_one_stays(hall: Hall) -> None:
     """They are listed, and pages can tell that they went; the records that name them stay."""
     free, held = (
