@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -190,6 +191,26 @@ def test_a_chain_that_began_anew_is_named_and_no_damage(seat: Desk) -> None:
     seat.restart(30_000)
     seat.film(3 * SEGMENT_MS, b"four")
     assert "c.desk-01 record 3/1: it does not follow on record 2/2" in told(bundled(seat), WRONG)
+
+
+def test_film_that_a_desk_tells_again_is_no_damage(seat: Desk) -> None:
+    """A desk that lost its records tells of its files once more. The film that the hub was given first is shown; where
+    the later record tells another content of it, that is said."""
+    first = seat.film(2 * SEGMENT_MS, b"three")
+    assert isinstance(first.body, wire.SegmentClosed)
+    seat.prev = wire.GENESIS
+    seat.restart(30_000, is_chain_new=True)
+    seat.say(first.body, 31_000)
+    lines = bundled(seat)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert not any("told another content" in line for line in told(lines, NOTE))
+    seat.say(msgspec.structs.replace(first.body, sha256="ab" * 32), 32_000)
+    seat.film(3 * SEGMENT_MS, b"four")
+    lines = bundled(seat)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert [line for line in told(lines, NOTE) if "told another content" in line] == [
+        "c.desk-01 record 2/3: the desk told another content of a film here again: what it told first is shown"
+    ]
 
 
 def test_what_the_card_could_not_take_may_be_skipped(seat: Desk) -> None:
