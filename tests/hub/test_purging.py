@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -439,3 +440,37 @@ def test_a_certificate_is_never_changed(hall: Hall) -> None:
     assert [entry.object for entry in deeds] == ["purge plan 1", "purge 1", "purge 1"]
     assert "certificate_sha256" in deeds[-1].detail
     assert result.number == 1
+
+
+def test_two_who_delete_do_not_take_what_was_stored_in_between(hall: Hall) -> None:
+    """The worker has its list and is about to delete; `check --repair` does the same and is done; the desk sends equal
+    film, which is confirmed. Then the worker's list must not take it."""
+    content = b"sent twice"
+    name = hall.segment("one", "a1", 500, data=content, is_stored=False)
+    sha256 = hall.rows("select sha256 from segments where name = :name", name=name)[0][0]
+    hall.storage.put(sha256, _laid(hall, content))
+    hall.execute("insert into garbage values (:sha256, 1)", sha256=sha256)
+    others: list[threading.Thread] = []
+
+    class Slow(LocalStorage):
+        def delete_many(self, names: Sequence[str]) -> None:
+            other = threading.Thread(target=sweep_and_store)
+            other.start()
+            other.join(1)  # one who waits for his turn is not done yet
+            others.append(other)
+            super().delete_many(names)
+
+    def sweep_and_store() -> None:
+        purging.sweep(hall.store, hall.storage)
+        store_segment(hall.store, hall.storage, "c.a1", name, sha256, _laid(hall, content), hall.now)
+
+    purging.sweep(hall.store, Slow(hall.folder / "storage" / "film"))
+    others[0].join(30)
+    assert hall.rows("select stored_utc_ms is not null from segments where name = :name", name=name) == [(1,)]
+    assert hall.storage.read(sha256) == content
+
+
+def _laid(hall: Hall, content: bytes) -> Path:
+    path = hall.folder / "sent"
+    path.write_bytes(content)
+    return path
