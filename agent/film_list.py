@@ -24,10 +24,6 @@ segments.boot, segments.seq, segments.name, segments.sitting, began_utc_ms, bega
     size_bytes, sha256
 """
 _KEPT = f"SELECT {_COLUMNS} FROM segments WHERE state = 'kept' ORDER BY boot, seq"  # noqa: S608 - of constants
-_CONFIRMED = f"""
-SELECT {_COLUMNS} FROM segments
-WHERE state = 'uploaded' AND sitting = ? AND ended_utc_ms > ? AND began_utc_ms < ? ORDER BY boot, seq
-"""  # noqa: S608
 _ALERTS = """
 SELECT boot, seq, body FROM records WHERE kind = 'alert'
     AND json_extract(body, '$.sitting') IN (SELECT DISTINCT sitting FROM segments WHERE state = 'kept')
@@ -41,6 +37,10 @@ WHERE records.rowid > ? AND records.kind = 'segment_closed' ORDER BY records.row
 """  # noqa: S608
 _NEW_ALERTS = "SELECT boot, seq, body FROM records WHERE rowid > ? AND kind = 'alert' ORDER BY rowid"
 _WITHOUT_RECEIPT = "SELECT boot, seq FROM records WHERE receipted_utc_ms IS NULL AND kind = 'segment_closed'"
+_CONFIRMED_BEFORE = f"""
+SELECT {_COLUMNS} FROM segments WHERE state = 'uploaded' AND sitting = ? AND ended_utc_ms > ? AND began_utc_ms < ?
+ORDER BY boot, seq
+"""  # noqa: S608
 _LAST = "SELECT coalesce(max(rowid), 0) FROM records"
 
 
@@ -56,6 +56,8 @@ class FilmList:
         self._looks = 0
         self._last = 0
         self._confirmed: set[str] = set()
+        self._once_more: dict[str, Film] = {}
+        self._asked: tuple[Stretch, ...] = ()
         self.changes = 0
         """Grows when films or troubles are others than before, but for `confirmed`."""
         self.films: dict[str, Film] = {}
@@ -95,26 +97,32 @@ class FilmList:
     def confirmed(self, film: Film) -> None:
         """The hub has it: it is offered no more, whenever its row says so."""
         self._confirmed.add(film.name)
+        self._once_more.pop(film.name, None)
         self._drop(film.name)
 
-    def confirmed_in(self, stretch: Stretch) -> list[Film] | None:
-        """Films that the hub has confirmed, of a stretch; None when the records cannot be read now."""
+    def offer_again(self, wanted: tuple[Stretch, ...]) -> list[str]:
+        """Have film within `wanted` offered once more that the hub had confirmed and that is still on the card: the hub
+        may have lost it since, and answers `confirmed` for what it has. Once for the same `wanted`; answers names."""
+        if wanted == self._asked:
+            return []
+        names: list[str] = []
         with self._lock:
             if self._is_closed:
-                return None
+                return []
             try:
-                wanted = (stretch.sitting, stretch.from_utc_ms, stretch.until_utc_ms)
-                return list(map(_film, self._open().execute(_CONFIRMED, wanted)))
+                for each in wanted:
+                    stretch = (each.sitting, each.from_utc_ms, each.until_utc_ms)
+                    for film in map(_film, self._open().execute(_CONFIRMED_BEFORE, stretch)):
+                        self._confirmed.discard(film.name)
+                        self._once_more[film.name] = film
+                        self._put(film)
+                        names.append(film.name)
             except sqlite3.Error:
                 self._let_go()
-                return None
-
-    def again(self, films: list[Film]) -> None:
-        """The hub wants these once more, though it had confirmed them."""
-        for film in films:
-            self._confirmed.discard(film.name)
-            self._put(film)
-        self.changes += bool(films)
+                return names
+        self._asked = wanted
+        self.changes += 1
+        return names
 
     def _put(self, film: Film) -> None:
         self._drop(film.name)
@@ -153,7 +161,7 @@ class FilmList:
         found = {film.name: film for film in map(_film, connection.execute(_KEPT))}
         self._confirmed &= found.keys()
         self.films, self.waiting_bytes, self.troubles, self._told = {}, 0, {}, {}
-        for film in found.values():
+        for film in (*found.values(), *self._once_more.values()):
             if film.name not in self._confirmed:
                 self._put(film)
         for row in connection.execute(_ALERTS):

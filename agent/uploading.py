@@ -26,7 +26,7 @@ from agent.film_list import FilmList
 from agent.identity import HubPlace
 from agent.messaging.enrol import Door, DoorProblem
 from agent.unit_key import load_key
-from agent.wire import Instant, Plan, Stretch
+from agent.wire import Instant, Plan
 from agent.wire_door import Piece, SegmentOffer, SegmentState
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ class Sender:
         """The film that is being sent, and how much of it the hub has."""
         self._row = uploads.Row([], [])
         self._row_of: object = None
-        self._asked: frozenset[Stretch] = frozenset()
         self._stopping = threading.Event()
         self._trouble = ""
         self._told = ""
@@ -136,31 +135,19 @@ class Sender:
     def _choose(self) -> Chosen | None:
         plan, now, sitting = self._work.plan(), self._work.now(), self._work.sitting()
         wanted = plan.wanted if plan else ()
-        self._want_again(wanted)
         if self._row_of != (self._list.changes, wanted, sitting):
             films, troubles = list(self._list.films.values()), self._list.troubles.values()
             self._row_of = (self._list.changes, wanted, sitting)
             self._row = uploads.in_order(films, wanted, troubles, sitting)
         may_send_rest = self._throttle.bytes_per_s > 0 and (not sitting or self._work.is_card_low())
-        return uploads.choose(
+        chosen = uploads.choose(
             self._row, self._patience, self._list.without_receipt, now.up_ms, may_send_rest=may_send_rest
         )
-
-    def _want_again(self, wanted: tuple[Stretch, ...]) -> None:
-        """A hub that asks for film which it had confirmed may have lost it: that film is offered once more, once for
-        each time it is asked for, and is not freed before the hub has confirmed it anew."""
-        films: dict[str, Film] = {}
-        asked = self._asked & frozenset(wanted)
-        for stretch in frozenset(wanted) - asked:
-            found = self._list.confirmed_in(stretch)
-            if found is not None:
-                films |= {film.name: film for film in found if (self._segments / film.name).is_file()}
-                asked |= {stretch}
-        self._asked = asked
-        if films:
-            log.info("%d films that the hub had confirmed are offered once more, for it asks for them", len(films))
-            self._work.want(list(films))
-            self._list.again(list(films.values()))
+        if chosen is None:  # what was never confirmed has gone: now what the hub may have lost
+            again = [name for name in self._list.offer_again(wanted) if (self._segments / name).is_file()]
+            if again:  # nor is it freed before it is confirmed anew
+                self._work.want(again)
+        return chosen
 
     # --- one film ---
 

@@ -12,7 +12,7 @@ import click
 
 from hub import cli_ca, cli_evidence
 from hub.config import Settings
-from hub.store import Store
+from hub.store import Store, audit
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 INCOMING_AFTER_S = 7 * 86_400
@@ -23,7 +23,8 @@ TELL_EVERY = 1_000
 @click.command()
 @click.option("--hash", "is_hashing", is_flag=True, help="Read every stored file and compare its SHA-256; takes long.")
 @click.option("--repair", "is_repairing", is_flag=True, help="Bring database and storage together again.")
-def check(is_hashing: bool, is_repairing: bool) -> None:
+@click.option("--new-storage", "is_new", is_flag=True, help="With --repair: the film was lost, and its place is new.")
+def check(is_hashing: bool, is_repairing: bool, is_new: bool) -> None:
     """Look the hub over: SQLite, the store, the desks' chains, the authority, the broker, and whether each stored
     segment's file is there, with its size (--hash: with its content). Exit code 3 when something is found.
 
@@ -31,13 +32,15 @@ def check(is_hashing: bool, is_repairing: bool) -> None:
     it once more, and removes what a purge has left. It never removes a file that a segment needs, nor one that no
     record names: that is named, and kept."""
     settings = read_settings()
+    if is_new and not is_repairing:
+        fail("--new-storage goes with --repair only")
     if not settings.database_path.exists():
         fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     findings = []
     with opened(settings) as store:
         findings += _store(store)
         findings += cli_evidence.findings(store)
-        findings += _film(settings, store, is_hashing=is_hashing, is_repairing=is_repairing)
+        findings += _film(settings, store, is_hashing=is_hashing, is_repairing=is_repairing, is_new=is_new)
     findings += _incoming(settings, now_utc_ms() // 1000)
     findings += cli_ca.findings(settings, now_utc_ms())
     findings += _broker(settings)
@@ -71,13 +74,17 @@ def _store(store: Store) -> list[str]:
     return findings
 
 
-def _film(settings: Settings, store: Store, *, is_hashing: bool, is_repairing: bool) -> list[str]:
+def _film(settings: Settings, store: Store, *, is_hashing: bool, is_repairing: bool, is_new: bool) -> list[str]:
+    from hub.core.audit import Deed
     from hub.evidence import pairing, reconciling
     from hub.evidence.storage import StorageProblem, open_storage
 
-    now = now_utc_ms()
+    now, actor = now_utc_ms(), actor_here()
     try:
         storage = open_storage(settings)
+        if is_new and pairing.pair_anew(settings, storage):
+            audit.note(store, actor, Deed.REPAIRED_STORE, "storage", now, {"new": storage.place})
+            click.echo(f"{storage.place} is this hub's storage from here on")
         if is_repairing:
             pairing.pair(settings, storage, now, store)
         report = reconciling.look(store, storage, now, is_hashing=is_hashing, tell=_tell())
@@ -88,7 +95,6 @@ def _film(settings: Settings, store: Store, *, is_hashing: bool, is_repairing: b
         )
         if not is_repairing:
             return [f"film: {line}" for line in report.lines()]
-        actor = actor_here()
         done = reconciling.repair(store, storage, report, actor, now)
     except StorageProblem as problem:
         return [f"storage: {problem}"]

@@ -17,6 +17,16 @@ import msgspec
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _Plain(logging.Formatter):
+    """One line an entry: what callers wrote into a message begins no line of its own and steers no terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in record.message
+        )
+        return super().formatMessage(record)
+
+
 class _JsonLines(logging.Formatter):
     """One JSON object a line."""
 
@@ -59,5 +69,5 @@ def begin(level: str, form: str, name: str, environ: Mapping[str, str] | None = 
     handler = _journal(name) if is_journal(given, sys.stderr) else None
     if handler is None:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter(PLAIN))
+        handler.setFormatter(_JsonLines() if form == "json" else _Plain(PLAIN))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hub import clock
 from hub.enrolment import AuthorityProblem, CaFolder
-from hub.evidence import purging
+from hub.evidence import cache, purging
 from hub.evidence.purging import CannotPurge, Tools
 from hub.evidence.seal import open_seal
 from hub.evidence.storage import StorageProblem, open_storage
@@ -73,6 +73,8 @@ def purge(work: Work) -> Mapping[str, Any]:
         raise CannotDo(str(cannot)) from None
     except (StorageProblem, AuthorityProblem) as problem:
         raise CannotDo(f"{problem}; when that is mended apply the plan again: it goes on where it was") from None
+    finally:
+        cache.forget(work.settings.storage_path)  # a clip shows what went
 
 
 def sweep(work: Work) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,7 @@ from hub.store.audit import Actor
 MANIFEST = "manifest.json"
 FORMAT = 1
 _KEY_MARK = b"PRIVATE KEY-----"
+_OURS = re.compile(r"(hub-\d+\.db|film-\d+\.txt|(authority|aside)-\d+)")
 _SPARE_BYTES = 64 << 20
 
 Tell = Callable[[int, int], None]
@@ -219,15 +221,17 @@ def _is_key(path: Path) -> bool:
 
 
 def _forget(folder: Path, earlier: Manifest | None, now: Manifest, film: set[str]) -> None:
-    """Remove what only the earlier backup in this folder had: film that was purged does not live on in it."""
+    """Remove what earlier backups in this folder had and this one has not, those that were cut off included: film that
+    was purged does not live on in it."""
     if earlier is None:
         return
     kept = {each.path for each in (now.database, now.film_list, *now.files)}
-    for each in (earlier.database, earlier.film_list, *earlier.files):
-        if each.path not in kept:
-            (folder / each.path).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # others are in it, or it is the backup's own
-                (folder / each.path).parent.rmdir()
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        name = path.relative_to(folder)
+        if _OURS.fullmatch(name.parts[0]) is None or str(name) in kept:
+            continue
+        with contextlib.suppress(OSError):  # a folder that is needed is not empty
+            path.rmdir() if path.is_dir() else path.unlink()
     for path in (folder / "film").glob("*/*"):
         if path.name not in film:
             path.unlink(missing_ok=True)

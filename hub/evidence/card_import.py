@@ -122,6 +122,7 @@ class Importer:
         tally = Tally()
         if not self._is_trying:
             self._note(the_card, {"state": "begun"})
+            self._clean()
         for path in the_card.databases:
             try:
                 with card.opened(path) as database:
@@ -143,6 +144,13 @@ class Importer:
     def _note(self, the_card: Card, detail: dict[str, object]) -> None:
         folder = {"folder": str(the_card.folder)}
         audit.note(self._store, self._actor, Deed.IMPORTED_CARD, "card", self._now_utc_ms(), folder | detail)
+
+    def _clean(self) -> None:
+        """Remove copies that a killed command has left; what they are of is on its card."""
+        for path in self._work.iterdir() if self._work.is_dir() else ():
+            owner = path.name.rpartition(".")[2]
+            if not (owner.isdecimal() and Path(f"/proc/{owner}").exists()):
+                path.unlink(missing_ok=True)
 
     # --- records ------------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,18 @@ def pair(settings: Settings, storage: OpenStorage, now_utc_ms: int, store: Store
         raise StorageProblem(f"{path}: {error.strerror or error}") from None
 
 
+def pair_anew(settings: Settings, storage: OpenStorage) -> bool:
+    """The storage was lost and a new one stands in its place: give it the label that the store expects. False when they
+    are a pair already. Raises WrongStorage for one that has a label of its own, StorageProblem."""
+    ours, theirs = expected_label(settings), storage.label()
+    if ours is None or theirs == ours:
+        return False
+    if theirs is not None:
+        raise WrongStorage(f"{storage.place} belongs to another store: correct STORAGE_PATH or S3_ENDPOINT")
+    storage.set_label(ours)
+    return True
+
+
 def adopt(settings: Settings, label: bytes) -> None:
     """Give the store the label that was kept with it. Raises OSError."""
     os.makedirs(settings.database_path.parent, exist_ok=True)

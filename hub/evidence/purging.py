@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 
 TURN_MS = 25
 """How long the turn to write is held, about: who waits for it meanwhile is ingest, with alerts."""
-FIRST, MOST = 200, 1_000
-"""Files of the first turn, and of the largest."""
+LEAST, FIRST, MOST = 100, 200, 1_000
+"""Files of the smallest turn, of the first, of the largest. On a busy machine smaller ones cost more than they save."""
 REST_S = 0.01
 """Between two turns, so that who waits gets his: file locks know no queue."""
 DELETED_AT_ONCE = 1_000
@@ -178,7 +178,7 @@ class _Run:
                 if free:
                     purging.remove(connection, self._purge.number, free, began)
         took_ms = max(tools.now_utc_ms() - began, 1)
-        self._size = min(max(len(listed) * TURN_MS // took_ms, 20), 2 * self._size, MOST)
+        self._size = min(max(len(listed) * TURN_MS // took_ms, LEAST), 2 * self._size, MOST)
 
     def _say(self, note: str) -> None:
         now = self._tools.now_utc_ms()

@@ -195,7 +195,7 @@ class S3Storage:
         if self.label() != self._expected_label:
             raise WrongStorage(
                 f"{self.place} is not the bucket that this hub's store belongs to: are S3_ENDPOINT and EMS_S3_BUCKET "
-                "right?"
+                "right? After it was replaced: `ems-hub check --repair --new-storage`"
             )
         self._is_recognised = True
 

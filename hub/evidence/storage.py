@@ -296,7 +296,7 @@ class LocalStorage:
         if self._expected_label is not None and self.label() != self._expected_label:
             raise WrongStorage(
                 f"{self._folder} is not the folder that this hub's store belongs to: is its disk mounted, and is "
-                "STORAGE_PATH right?"
+                "STORAGE_PATH right? After a disk was replaced: `ems-hub check --repair --new-storage`"
             )
 
     def _path(self, sha256: str) -> Path:

@@ -75,7 +75,7 @@ def may(action: Action) -> Callable[[View], View]:
             if not current_user.is_authenticated:
                 return _unauthorized()
             if not access.may(current_user.role, action):
-                log.warning("refused: %s asked for %s %s", current_user.user_id, request.method, request.path)
+                log.warning("refused: %r asked for %s %s", current_user.name, request.method, request.path)
                 abort(403)
             return view(**arguments)
 

@@ -115,7 +115,12 @@ def page(code: int, trouble: Trouble) -> tuple[Response | str, int]:
     return render_template("trouble.html", code=code, trouble=trouble), code
 
 
-def _csrf_error(_error: CSRFError) -> tuple[Response | str, int]:
+def _asked() -> tuple[str, str, str]:
+    return request.method, request.path, request.remote_addr or "unknown"
+
+
+def _csrf_error(error: CSRFError) -> tuple[Response | str, int]:
+    log.warning("refused: %s %s from %s without its token: %s", *_asked(), error.description)
     return page(400, CSRF_TROUBLE)
 
 
@@ -123,6 +128,8 @@ def _http_error(error: HTTPException) -> tuple[Response | str, int] | HTTPExcept
     code = error.code or 500
     if code < 400:
         return error
+    if code == 429:
+        log.warning("refused: %s %s from %s, too many tries", *_asked())
     answer, code = page(code, TROUBLES.get(code, TROUBLES[400 if code < 500 else 500]))
     if isinstance(answer, str):
         answer = Response(answer, code)

@@ -10,7 +10,7 @@ import pytest
 from agent.film_list import FilmList
 from agent.records import Records
 from agent.records_rows import Restored
-from agent.wire import Alert, AlertKind, Instant, Receipt, Rule, SegmentClosed
+from agent.wire import Alert, AlertKind, Instant, Receipt, Rule, SegmentClosed, Stretch
 
 NOW = Instant(1_800_000_000_000, 50_000)
 
@@ -73,6 +73,28 @@ def test_what_is_written_is_seen_at_the_next_look(records: Records, found: FilmL
     assert found.refresh()
     assert found.without_receipt == frozenset()  # of segments: it is they that wait for it
     assert found.troubles["a1"].cleared == NOW
+
+
+def test_confirmed_film_is_offered_once_more_when_it_is_waited_for(records: Records, found: FilmList) -> None:
+    """The hub may have lost it. Only what lies in the stretch and is still on the card, once for the same wish."""
+    for number, sitting in ((1, "maths-1"), (2, "maths-1"), (3, "art-1")):
+        records.append(segment(number, sitting), NOW, True)
+        records.set_segment_state(f"{number}.ts", "uploaded")
+    records.set_segment_state("2.ts", "freed")
+    assert found.refresh()
+    wanted = (Stretch(sitting="maths-1", from_utc_ms=NOW.utc_ms, until_utc_ms=NOW.utc_ms + 1),)
+    changes = found.changes
+    found.offer_again(wanted)
+    assert list(found.films) == ["1.ts"]
+    assert found.changes > changes
+    found.confirmed(found.films["1.ts"])
+    found.offer_again(wanted)
+    assert found.films == {}
+    found.offer_again(())
+    found.offer_again(wanted)
+    assert list(found.films) == ["1.ts"]
+    found.offer_again((Stretch(sitting="maths-1", from_utc_ms=NOW.utc_ms + 10_000),))
+    assert list(found.films) == ["1.ts"]  # it waits until the hub has answered
 
 
 def test_a_drill_makes_no_film_urgent(records: Records, found: FilmList) -> None:

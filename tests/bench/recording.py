@@ -37,6 +37,7 @@ from tests.hostile.cut_disk import NoDisks, Pool, device_of, written
 
 SIZE, FPS, BITRATE_BPS, SEGMENT_S = (1280, 720), 15, 1_500_000, 10.0
 CARD_BYTES = 2**31
+LEAST_S = 60
 MOST_AMPLIFIED, MOST_CPU_S = 1.5, 120.0
 """Written bytes a byte of the encoder's, and CPU seconds of the write path an hour of film."""
 _SYNC_FILE_RANGE = 1 | 2 | 4
@@ -216,6 +217,8 @@ def main(argv: Sequence[str]) -> int:
     if given.child:
         play(Path(given.child[0]), Path(given.child[1]), given.child[2])
         return 0
+    if given.seconds < LEAST_S:
+        parser.error(f"at least {LEAST_S} s: making the files of a new card weighs too much in less")
     print(f"{cpu_model()}; {os.uname().release}; {SIZE[0]}x{SIZE[1]} at {FPS}/s, {given.seconds} s of film")
     packets, encoding_s = encode(given.seconds)
     with tempfile.TemporaryDirectory() as folder:

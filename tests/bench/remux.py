@@ -92,7 +92,7 @@ def _against_ffmpeg(folder: Path, storage: LocalStorage, segments: list[Segment]
         return
     listed = folder / "list.txt"
     listed.write_text("".join(f"file '{path}'\n" for path in files))
-    concat: list[str | Path] = ["-f", "concat", "-safe", "0", "-i", listed]
+    concat = ["-f", "concat", "-safe", "0", "-i", str(listed)]
     command: list[str | Path] = ["ffmpeg", "-v", "error", "-y", *concat, "-c", "copy"]
     their_s = _best(lambda: subprocess.run([*command, "-movflags", "+faststart", theirs], check=True))
     print(f"ffmpeg -c copy       {their_s:6.3f} s, {size_mb / their_s:5.0f} MB/s")

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from hub.cli import main
 from hub.config import Settings, load
 from hub.core.access import Role
-from hub.evidence import pairing
+from hub.evidence import files, pairing
 from hub.evidence.storage import open_storage
 from hub.store import Store, audit, checking, intake, migrations, taking
 from hub.store.uploads import store_segment
@@ -260,6 +260,36 @@ def test_a_restore_that_was_cut_off_goes_on(
     result = spare.run("restore", str(backup))
     assert result.exit_code == 0, result.output
     assert spare.run("check", "--hash").exit_code == 0
+
+
+def test_a_backup_that_was_cut_off_leaves_the_earlier_one(
+    hub: Machine, make: Make, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is written but the manifest: what the folder had before can be restored, and the next backup is whole."""
+    assert hub.run("backup", str(backup), "--film", "--with-keys").exit_code == 0
+    before = (backup / "manifest.json").read_bytes()
+    (hub.folder / "ca" / "public" / "units.crl").write_text("newer")
+    write_whole = files.write_whole
+
+    def failing(path: Path, data: bytes, mode: int = 0o640) -> None:
+        if path.name == "manifest.json":
+            raise OSError(28, "No space left on device")
+        write_whole(path, data, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.evidence.backup.write_whole", failing)
+        result = hub.run("backup", str(backup), "--film", "--with-keys")
+    assert result.exit_code == 1
+    assert "No space left" in result.output
+    assert (backup / "manifest.json").read_bytes() == before
+    spare = make("spare")
+    assert spare.run("restore", str(backup)).exit_code == 0
+    assert hub.run("backup", str(backup), "--film", "--with-keys").exit_code == 0
+    names = sorted(path.name.partition("-")[0] for path in backup.iterdir())
+    assert names == ["authority", "film", "film", "hub", "manifest.json"]  # nothing is left of the one that was cut off
+    other = make("other")
+    assert other.run("restore", str(backup)).exit_code == 0
+    assert (other.folder / "ca" / "public" / "units.crl").read_text() == "newer"
 
 
 def test_film_that_is_gone_is_named_by_both(hub: Machine, make: Make, backup: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import wire
-from hub import bundle_jobs
+from hub import bundle_jobs, rotation
 from hub.cli import main
 from hub.core import audit as audit_core
 from hub.core import countersign, manifest, merkle, purge_list, retention
@@ -41,6 +41,7 @@ from hub.store.audit import Actor
 from tests import tampering
 from tests.bundles import SEGMENT_MS, SITTING, START, Centre, Desk, authority_of, filmed, moment, recorded
 from tests.film import decoded
+from tests.hub.authorities import NAMES
 from tests.hub.hubs import settings_for
 from tests.support import wait_for
 
@@ -267,6 +268,32 @@ def test_a_unit_without_a_certificate_is_unproven(tmp_path: Path) -> None:
     assert told(lines, UNPROVEN) == [
         "c.desk-01: no certificate for the key that signs its records: the hub alone names it"
     ]
+
+
+def test_a_seat_whose_desk_was_replaced_has_both_chains(seat: Desk) -> None:
+    """Each desk unit's film is proved by its own key."""
+    seat.beat()
+    other = Desk(seat.centre, "c.desk-09", "A1")
+    other.film(2 * SEGMENT_MS, b"three")
+    other.film(3 * SEGMENT_MS, b"four")
+    lines = bundled(other)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert sum(line.startswith("film/c.desk-01/") for line in told(lines, verify.OK)) == 2
+    assert sum(line.startswith("film/c.desk-09/") for line in told(lines, verify.OK)) == 2
+    assert read(other, "manifest.json")["scope"]["units"][1]["unit"] == "c.desk-09"
+
+
+def test_what_was_signed_before_an_authority_changed_still_verifies(seat: Desk) -> None:
+    """A countersignature of the old seal goes with the certificates of then, and the same root proves both."""
+    seat.beat()
+    seat.centre.countersign()
+    ca = seat.centre.folder
+    rotation.rotate(ca, ca.root.folder, NAMES, list, seat.centre.now)
+    lines = bundled(seat, is_anchored=False)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert any(line.startswith("countersignature 1: signed by the centre's hub") for line in told(lines, verify.OK))
+    rotation.new_root(ca, ca.root.folder, NAMES, list, seat.centre.now)
+    assert verify.verdict(bundled(seat))[0] == 0
 
 
 def test_time_that_nobody_accounts_for_is_told(seat: Desk) -> None:

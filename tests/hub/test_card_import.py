@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,10 @@ from hub.cli import main
 from hub.config import Settings, load
 from hub.evidence.storage import OpenStorage, open_storage
 from hub.store import Store, intake, taking
+from tests.brokers import REPOSITORY
 from tests.hub.desk import START_UTC_MS, alert, at, jpeg, segment
 from tests.hub.hubs import rows, value
+from tests.support import wait_for
 
 Run = Callable[..., Result]
 UNIT = "c1.d1"
@@ -354,6 +359,34 @@ def test_what_was_cut_off_goes_on(
     assert result.exit_code == 0
     assert "film: 2 segments new" in result.output.rpartition("brought in:")[2]
     assert len(list(storage.names())) == 4
+
+
+def test_a_killed_import_goes_on(run: Run, tmp_path: Path, store: Store, storage: OpenStorage) -> None:
+    """kill -9 in the middle of the film: nothing half is anywhere, and the same command brings the rest."""
+    desk = Desk(tmp_path / "card")
+    for number in range(1, 121):
+        desk.film(number, f"film {number} ".encode() * 20_000)
+    desk.records.close()
+    with store.write() as connection:
+        intake.add_unit(connection, UNIT, desk.records.public_key, START_UTC_MS)
+    command = [sys.executable, "-m", "hub.cli", "import", str(desk.folder), "--yes"]
+    with subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        stored = "select count(*) from segments where stored_utc_ms is not null"
+        wait_for(lambda: value(store, stored) >= 10, every_s=0.001)
+        process.kill()
+    count = value(store, stored)
+    assert 10 <= count < 120
+    (tmp_path / "storage" / "importing" / "left.ts.4194305").write_bytes(b"half")
+    result = run(str(desk.folder), "--yes")
+    assert result.exit_code == 0, result.output
+    assert f"film: {120 - count} segments new" in result.output.rpartition("brought in:")[2]
+    assert value(store, stored) == 120
+    for sha256, _ in storage.names():
+        assert hashlib.sha256(storage.read(sha256)).hexdigest() == sha256
+    assert list(storage.strangers()) == []
+    assert not list((tmp_path / "storage" / "importing").iterdir())
 
 
 def test_a_folder_that_is_no_card_is_refused_in_one_line(run: Run, tmp_path: Path, store: Store) -> None:

@@ -268,6 +268,24 @@ def test_another_storage_is_not_taken_for_an_empty_one(
         assert "storage: " in result.output
         assert "its file is not there" not in result.output
     assert all(is_stored(store, each) for each in films)
+    result = run("--repair", "--new-storage")  # somebody says that it was replaced
+    assert result.exit_code == 3
+    assert "this hub's storage from here on" in result.output
+    assert result.output.count("its desk is asked for it") == 4
+    assert not any(is_stored(store, each) for each in films)
+    assert run("--repair").exit_code == 0
+
+
+def test_the_storage_of_another_store_is_never_taken(
+    run: Run, films: list[Film], store: Store, storage: OpenStorage
+) -> None:
+    """Whoever says that it is new: it has a label of its own."""
+    assert run("--repair").exit_code == 0
+    storage.set_label(b'{"storage":"other","made_utc_ms":1}')
+    result = run("--repair", "--new-storage")
+    assert result.exit_code == 3
+    assert "belongs to another store" in result.output
+    assert all(is_stored(store, each) for each in films)
 
 
 def test_an_upload_that_nobody_goes_on_with_is_named(run: Run, films: list[Film], settings: Settings) -> None:

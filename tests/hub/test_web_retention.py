@@ -14,7 +14,7 @@ from hub import purge_jobs
 from hub.core import retention
 from hub.core.access import Role
 from hub.core.audit import Deed
-from hub.evidence import purging
+from hub.evidence import cache, purging
 from hub.jobs import JobRunner
 from hub.store import audit, holds, jobs, purge_plans
 from hub.store.holds import Place
@@ -90,11 +90,15 @@ def test_from_the_rule_to_the_certificate(place: Site, hall: Hall) -> None:
     assert len(hall.files()) == 12
     assert post(client, "/retention/plans/1/apply", items="11").status_code == 303
     assert "waits for the worker" in client.get("/retention/plans/1").text
+    clip = cache.folder_of(str(hall.folder / "storage")) / "some.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(b"made of what goes now")
     work(place, hall)
     assert len(hall.files()) == 2
     followed = client.get("/retention/?follow=1").text
     assert "Purge 1" in followed
     assert "Exams" not in followed
+    assert not clip.exists()
     assert "purge 1 ended" in client.get("/retention/plans/1").text
     answer = client.get("/retention/certificates/1.json")
     assert json.loads(answer.text)["statement"]["items"] == 11
