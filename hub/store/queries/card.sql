@@ -1,3 +1,8 @@
+-- name: card_others()^
+-- What is called as a desk's tables and is none: of a table the rows alone are read, and nothing in it runs.
+select count(*) as others from sqlite_schema
+where name in ('records', 'stills') and (type <> 'table' or sql like 'create virtual%');
+
 -- name: card_records(after, limit)
 -- Of a desk's own database, as `card_stills` is.
 select rowid, boot, seq, header, body, signature from records where rowid > :after order by rowid limit :limit;
