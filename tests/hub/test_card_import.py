@@ -398,6 +398,18 @@ def test_a_folder_that_is_no_card_is_refused_in_one_line(run: Run, tmp_path: Pat
     assert len(result.output.splitlines()) == 1
 
 
+def test_a_picture_that_was_purged_stays_so(card: Path, run: Run, store: Store) -> None:
+    """As the film does: what a rule removed does not come back with an old card."""
+    assert run(str(card), "--yes").exit_code == 0
+    with store.write() as connection:
+        connection.execute("insert into purge_plans values (1, 1, 'Ada', ?, 1, 1, '[]', 1)", ["0" * 64])
+        connection.execute("insert into purges (number, plan_id, began_utc_ms, began_by) values (1, 1, 1, 'Ada')")
+        connection.execute("insert into purged_stills select unit, sha256, 1 from stills")
+        connection.execute("delete from stills")
+    assert run(str(card), "--yes").exit_code == 0
+    assert rows(store, "select * from stills") == []
+
+
 def test_links_on_a_card_are_not_followed(card: Path, run: Run, settings: Settings, tmp_path: Path) -> None:
     """Who imports may be root: a strange card must not have the hub's keys read and laid where others look."""
     secret = tmp_path / "issuing.key"

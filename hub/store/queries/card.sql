@@ -25,8 +25,9 @@ select s.unit, s.name, s.sitting, s.seat, s.began_utc_ms, s.ended_utc_ms, s.sha2
 from json_each(:units) as one cross join segments s on s.unit = one.value and s.name = :name;
 
 -- name: is_still_told(unit, sha256)^
--- Whether a signed record of the unit carries the hash of this picture, and whether it is here already.
+-- Whether a signed record of the unit carries the hash of this picture, and whether it is here already, or was and went by rule.
 select exists (select 1 from alerts where unit = :unit and still_sha256 = :sha256) or exists (
         select 1 from records where unit = :unit and kind = 'alert' and json_extract(body, '$.still_sha256') = :sha256)
         as is_told,
-    exists (select 1 from stills where unit = :unit and sha256 = :sha256) as is_here;
+    exists (select 1 from stills where unit = :unit and sha256 = :sha256)
+        or exists (select 1 from purged_stills where unit = :unit and sha256 = :sha256) as is_here;
