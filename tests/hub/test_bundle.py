@@ -296,6 +296,24 @@ def test_what_was_signed_before_an_authority_changed_still_verifies(seat: Desk) 
     assert verify.verdict(bundled(seat))[0] == 0
 
 
+def test_pictures_that_two_desks_share_or_that_are_too_many_are_no_damage(
+    seat: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cameras in the dark take the same picture; and a bundle says which pictures it leaves out."""
+    seat.alert(1, 2_000, "raised")
+    other = Desk(seat.centre, "c.desk-09", "A1")
+    monkeypatch.setattr(other, "still", seat.still)
+    other.alert(1, 22_000, "raised")
+    other.film(3 * SEGMENT_MS, b"four")
+    seat.beat()
+    lines = bundled(other)
+    assert verify.verdict(lines)[0] == 0, lines
+    monkeypatch.setattr(bundles, "MOST_PICTURES", 0)
+    lines = bundled(other)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert any("left out: a bundle has 2000 pictures at most" in line for line in told(lines, NOTE))
+
+
 def test_time_that_nobody_accounts_for_is_told(seat: Desk) -> None:
     """Neither film nor a gap: a line with the times; a gap with its cause covers it."""
     lines = bundled(seat)
