@@ -100,14 +100,15 @@ class FilmList:
         self._once_more.pop(film.name, None)
         self._drop(film.name)
 
-    def offer_again(self, wanted: tuple[Stretch, ...]) -> None:
+    def offer_again(self, wanted: tuple[Stretch, ...]) -> list[str]:
         """Have film within `wanted` offered once more that the hub had confirmed and that is still on the card: the hub
-        may have lost it since, and answers `confirmed` for what it has. Once for the same `wanted`."""
+        may have lost it since, and answers `confirmed` for what it has. Once for the same `wanted`; answers names."""
         if wanted == self._asked:
-            return
+            return []
+        names: list[str] = []
         with self._lock:
             if self._is_closed:
-                return
+                return []
             try:
                 for each in wanted:
                     stretch = (each.sitting, each.from_utc_ms, each.until_utc_ms)
@@ -115,11 +116,13 @@ class FilmList:
                         self._confirmed.discard(film.name)
                         self._once_more[film.name] = film
                         self._put(film)
+                        names.append(film.name)
             except sqlite3.Error:
                 self._let_go()
-                return
+                return names
         self._asked = wanted
         self.changes += 1
+        return names
 
     def _put(self, film: Film) -> None:
         self._drop(film.name)

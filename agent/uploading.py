@@ -53,13 +53,14 @@ class Progress(NamedTuple):
 
 class Work(Struct, frozen=True, kw_only=True):
     """What the sender asks the desk for; each answers at once. `confirm` has the segment of that name called uploaded,
-    sooner or later. `is_card_low`: the card waits for room."""
+    sooner or later, and `want` has those of these names called kept again. `is_card_low`: the card waits for room."""
 
     now: Callable[[], Instant]
     plan: Callable[[], Plan | None]
     sitting: Callable[[], str]
     is_card_low: Callable[[], bool]
     confirm: Callable[[str], object]
+    want: Callable[[list[str]], object]
 
 
 class HubDoor(Protocol):
@@ -143,7 +144,9 @@ class Sender:
             self._row, self._patience, self._list.without_receipt, now.up_ms, may_send_rest=may_send_rest
         )
         if chosen is None:  # what was never confirmed has gone: now what the hub may have lost
-            self._list.offer_again(wanted)
+            again = [name for name in self._list.offer_again(wanted) if (self._segments / name).is_file()]
+            if again:  # nor is it freed before it is confirmed anew
+                self._work.want(again)
         return chosen
 
     # --- one film ---
@@ -329,6 +332,7 @@ def sending(enrolled: Enrolled | None, desk: Desk) -> Iterator[None]:
         sitting=desk.sitting_name,
         is_card_low=lambda: desk.freeing.look is not None,
         confirm=lambda name: desk.scribe.do(lambda: desk.records.set_segment_state(name, "uploaded")),
+        want=lambda names: desk.scribe.do(lambda: desk.records.set_segment_states(names, "kept")),
     )
     doors = Doors(enrolled.place, enrolled.identity.authorities, storage)
     sender = Sender(storage, enrolled.identity.unit, work, doors, bytes_per_s=enrolled.settings.upload_bytes_per_s)

@@ -23,3 +23,12 @@ def alone(database: Path, kind: str) -> Iterator[None]:
         except BlockingIOError:
             raise AlreadyRuns(f"another `ems-hub {kind}` runs on {database}: stop it first") from None
         yield
+
+
+@contextmanager
+def one_after_another(database: Path, work: str) -> Iterator[None]:
+    """Wait until nobody else is at this `work` on the store at `database`, and keep others waiting until the block
+    ends; the kernel lets them on when the process dies. Raises OSError."""
+    with (database.parent / f"{database.name}.{work}").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -36,6 +36,7 @@ ROOM_BYTES = 50_000_000
 MAKING = ".making-"
 """How a folder for what is being made begins, beside the bundle."""
 ON_THE_DESK, PURGED, LOST = "still on the desk", "purged", "lost at the hub: run `ems-hub check`"
+LEFT_OUT = f"left out: a bundle has {MOST_PICTURES} pictures at most, ask for a shorter stretch"
 
 Tell = Callable[[int, int, str], None]
 """Told how many bytes of how many are done, and what is being done; may raise to end the work."""
@@ -243,13 +244,20 @@ class Builder:
     # --- the rest
 
     def _add_stills(self, file: BundleFile) -> None:
-        for unit, sha256, (boot, seq) in list({each[:2]: each for each in self._stills}.values())[:MOST_PICTURES]:
+        stills, added = {each[:2]: each for each in self._stills}.values(), set[str]()
+        for count, (unit, sha256, (boot, seq)) in enumerate(stills):
             record = {"unit": unit, "boot": boot, "seq": seq}
+            if count >= MOST_PICTURES:
+                told = {"what": "still", "name": sha256, "sha256": sha256, "size_bytes": 0}
+                self._absent.append(record | told | {"state": LEFT_OUT, "purge": None})
+                continue
             with self._store.read() as connection:
                 jpeg = bundles.still_of(connection, unit, sha256)
                 number = bundles.purge_of_still(connection, unit, sha256)
             if jpeg is not None:
-                file.add(f"stills/{sha256}.jpg", "still", jpeg, record)
+                if sha256 not in added:  # two desks in the dark may have taken the same one
+                    file.add(f"stills/{sha256}.jpg", "still", jpeg, record)
+                added.add(sha256)
                 continue
             state = PURGED if number is not None else ON_THE_DESK
             told = {"what": "still", "name": sha256, "sha256": sha256, "size_bytes": 0, "state": state, "purge": number}

@@ -34,6 +34,10 @@ from hub.store.uploads import CannotStore, IsPurged, store_segment
 
 AT_ONCE = 500
 """Records in one transaction."""
+STILL_TYPES = [int, int, int, str, int, int, bytes]
+"""Of the columns of `card_stills`."""
+MOST_REFUSALS = 1_000
+"""Lines about what was refused."""
 
 Tell = Callable[[int, int], None]
 """Called with how many files of film are done, of how many."""
@@ -68,23 +72,23 @@ class Tally(Struct):
     aside: list[str] = field(default_factory=list)
     nowhere: list[str] = field(default_factory=list)
 
+    def refuse(self, line: str) -> None:
+        """Count what was refused; a card with millions of bad rows is not told row by row."""
+        is_told = line in self.refused or len(self.refused) < MOST_REFUSALS
+        self.refused[line if is_told else "more that is not as a desk writes it"] += 1
+
 
 class Card:
-    """A desk's STORAGE_PATH, wherever it is mounted, with what it retired when it became another unit."""
+    """A desk's STORAGE_PATH, wherever it is mounted, with what it retired when it became another unit. Links are not
+    followed: a strange card must not have the hub's own files read and kept."""
 
     def __init__(self, folder: Path) -> None:
         """Raises NoCard, OSError."""
         self.folder = folder
-        retired = folder / "retired"
-        places = [folder, *(sorted(retired.iterdir()) if retired.is_dir() else ())]
-        self.databases = [path for place in places for path in sorted(place.glob("records*.db")) if path.is_file()]
-        self.films = [
-            path
-            for place in places
-            if (place / "segments").is_dir()
-            for path in sorted((place / "segments").iterdir())
-            if path.is_file()
-        ]
+        places = [folder, *(each for each in _inside(folder / "retired") if _is_folder(each))]
+        inside = [path for place in places for path in _inside(place)]
+        self.databases = [path for path in inside if path.match("records*.db") and _is_file(path)]
+        self.films = [path for place in places for path in _inside(place / "segments") if _is_file(path)]
         if not self.databases and not self.films:
             raise NoCard(f"{folder} has neither records.db nor segments: give the desk's STORAGE_PATH on the card")
         self.told: dict[str, list[Told]] = {}
@@ -129,9 +133,9 @@ class Importer:
                     self._take_records(the_card, database, tally)
                     self._take_stills(database, tally)
                     if database.is_damaged:
-                        tally.refused[f"{path.name}: damaged, some of its rows cannot be read"] += 1
+                        tally.refuse(f"{path.name}: damaged, some of its rows cannot be read")
             except card.CannotRead as cannot:
-                tally.refused[str(cannot)] += 1
+                tally.refuse(str(cannot))
         units = sorted(tally.units) or sorted(self._known)
         for number, path in enumerate(the_card.films):
             tell(number, len(the_card.films))
@@ -177,16 +181,16 @@ class Importer:
             texts = {"header": row["header"], "body": row["body"], "signature": row["signature"]}
             record: Record = wire.decode_up("record", msgspec.json.encode(texts))
         except wire.BadMessage as bad:
-            tally.refused[f"{name}: {bad}"] += 1
+            tally.refuse(f"{name}: {bad}")
             return None
         unit = record.header.unit
         known: KnownUnit | None = self._known.get(unit)
         if known is None:
-            tally.refused[f"{unit} is no unit of this hub: its records are not taken"] += 1
+            tally.refuse(f"{unit} is no unit of this hub: its records are not taken")
         elif known.is_revoked and not self._may_be_revoked:
-            tally.refused[f"{unit} is revoked: its records are taken with --revoked only"] += 1
+            tally.refuse(f"{unit} is revoked: its records are taken with --revoked only")
         elif not wire.is_signed_by(record, known.public_key):
-            tally.refused[f"{name} of {unit}: the signature is not the unit's"] += 1
+            tally.refuse(f"{name} of {unit}: the signature is not the unit's")
         else:
             return record
         return None
@@ -218,14 +222,17 @@ class Importer:
     @staticmethod
     def _refuse(record: Record, tally: Tally) -> None:
         unit, boot, seq = record.key
-        tally.refused[f"record {boot}/{seq} of {unit}: the hub holds another under this name: somebody tampers"] += 1
+        tally.refuse(f"record {boot}/{seq} of {unit}: the hub holds another under this name: somebody tampers")
 
     def _take_stills(self, database: card.CardDatabase, tally: Tally) -> None:
         """Pictures count when a record carries their hash: they are not signed themselves."""
         for row in database.stills():
-            jpeg, sha256 = bytes(row["jpeg"]), row["sha256"]
+            jpeg, sha256 = row["jpeg"], row["sha256"]
+            if [type(each) for each in row] != STILL_TYPES:
+                tally.refuse("a still that is not as a desk writes it")
+                continue
             if hashlib.sha256(jpeg).hexdigest() != sha256:
-                tally.refused[f"still of {row['boot']}/{row['seq']}: not the picture whose hash it has"] += 1
+                tally.refuse(f"still of {row['boot']}/{row['seq']}: not the picture whose hash it has")
                 continue
             with self._store.read() as connection:
                 states = {unit: card.still_state(connection, unit, sha256) for unit in tally.units}
@@ -235,7 +242,7 @@ class Importer:
             elif self._is_trying:
                 tally.new_stills += 1  # its record may come with the card
             elif unit is None:
-                tally.refused[f"still of {row['boot']}/{row['seq']}: no record carries its hash"] += 1
+                tally.refuse(f"still of {row['boot']}/{row['seq']}: no record carries its hash")
             else:
                 at = wire.Instant(row["utc_ms"], row["up_ms"])
                 still = Still(StillNote(boot=row["boot"], at=at, sha256=sha256, seq=row["seq"]), jpeg)
@@ -262,14 +269,14 @@ class Importer:
             else:
                 self._store_film(path, size_bytes, rows, tally)
         except card.CannotRead as cannot:
-            tally.refused[str(cannot)] += 1
+            tally.refuse(str(cannot))
 
     def _try(self, the_card: Card, path: Path, size_bytes: int, rows: list[SegmentRow], tally: Tally) -> None:
         sizes = {row.size_bytes for row in rows} | {told.size_bytes for told in the_card.told.get(path.name, ())}
         if not sizes:
             tally.aside.append(path.name)
         elif size_bytes not in sizes:
-            tally.refused[f"{path.name}: has another size than its record tells"] += 1
+            tally.refuse(f"{path.name}: has another size than its record tells")
         else:
             tally.new_film += 1
             tally.new_bytes += size_bytes
@@ -279,7 +286,7 @@ class Importer:
         with self._copy_of(path, size_bytes) as (copy, sha256):
             fitting = [row for row in rows if row.sha256 == sha256]
             if not fitting:
-                tally.refused[f"{path.name}: its content is not the one that its record tells"] += 1
+                tally.refuse(f"{path.name}: its content is not the one that its record tells")
                 return
             try:
                 row = fitting[0]
@@ -287,7 +294,7 @@ class Importer:
             except IsPurged:
                 tally.purged_film += 1
             except CannotStore as cannot:
-                tally.refused[f"{path.name}: {cannot}"] += 1
+                tally.refuse(f"{path.name}: {cannot}")
             else:
                 tally.new_film += 1
                 tally.new_bytes += size_bytes
@@ -331,6 +338,18 @@ class Importer:
                 tally.nowhere.append(name)
 
 
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if _is_folder(folder) else []
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _size_of(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -369,20 +388,3 @@ def _counts(tally: Tally) -> dict[str, object]:
         "aside": len(tally.aside),
         "nowhere": len(tally.nowhere),
     }
-
-
-def lines_of(tally: Tally) -> Iterator[str]:
-    """What people read of it."""
-    yield f"units: {', '.join(sorted(tally.units)) or 'none'}"
-    yield f"records: {tally.new_records} new, {tally.known_records} the hub has"
-    yield f"stills: {tally.new_stills} new, {tally.known_stills} the hub has"
-    yield (
-        f"film: {tally.new_film} segments new ({tally.new_bytes} bytes), {tally.known_film} the hub has, "
-        f"{tally.purged_film} were purged by rule and stay so"
-    )
-    for line, count in tally.refused.items():
-        yield f"refused: {line}{f' ({count} times)' if count > 1 else ''}"
-    for name in tally.aside:
-        yield f"aside: {name}: no record tells of it; kept in the folder aside of STORAGE_PATH"
-    for name in tally.nowhere:
-        yield f"nowhere: {name}: its record is here, its film neither on the card nor at the hub"

@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from hub.alone import one_after_another
 from hub.core import purge_list
 from hub.core.purge_list import Item, Part
 from hub.evidence import purge_certificate
@@ -119,18 +120,20 @@ def _at_once(_seconds: float) -> None:
 
 def sweep(store: Store, storage: Storage, tell: Tell = nothing, rest: Callable[[float], object] = _at_once) -> int:
     """Delete the files that no stored segment needs any more; answers how many. The one caller of the storage's
-    `delete_many`. Raises StorageProblem: what is left is deleted next time."""
-    purging.forget_needed_garbage(store)
-    total, done, last = purging.garbage_left(store), 0, ""
-    while names := purging.garbage(store, last, DELETED_AT_ONCE):
-        tell(done, total, "deleting files")
-        storage.delete_many(names)
-        for first in range(0, len(names), MOST):
-            with store.write() as connection:
-                purging.forget_garbage(connection, names[first : first + MOST])
-            rest(REST_S)
-        done, last = done + len(names), names[-1]
-    return done
+    `delete_many`. One at a time: while one deletes from its list, another must not take the rows of garbage away that
+    keep these files from being stored again. Raises StorageProblem, OSError: what is left is deleted next time."""
+    with one_after_another(store.path, "sweep"):
+        purging.forget_needed_garbage(store)
+        total, done, last = purging.garbage_left(store), 0, ""
+        while names := purging.garbage(store, last, DELETED_AT_ONCE):
+            tell(done, total, "deleting files")
+            storage.delete_many(names)
+            for first in range(0, len(names), MOST):
+                with store.write() as connection:
+                    purging.forget_garbage(connection, names[first : first + MOST])
+                rest(REST_S)
+            done, last = done + len(names), names[-1]
+        return done
 
 
 class _Run:

@@ -55,10 +55,12 @@ class Rebuilt(Struct):
 
 
 class _Lineage(Struct):
-    """What one store wrote, from its first row on: its tables as they were last, and its rows but records."""
+    """What one store wrote, from its first row on: its tables as they were last, its rows but records, and which holds
+    have ever stood in it."""
 
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    holds: set[tuple[Any, ...]] = field(default_factory=set)
 
 
 def rebuild(
@@ -78,27 +80,22 @@ def rebuild(
     lineages = _lineages(storage, done)
     if not lineages:
         raise CannotRebuild(f"{storage.place} has no journal: restore a backup, or bring the desks' cards in")
+    newest = _newest(lineages)
     with store.write() as connection:
         for each in reversed(lineages):
             units = _of(each, "units")
             done.units += tables.put_back(connection, "units", units)
         if not is_filling:
             for name in tables.WHOLE:
-                tables.put_back(connection, name, _of(lineages[-1], name))
+                tables.put_back(connection, name, _of(newest, name))
             for each in reversed(lineages):
                 tables.put_back(connection, "certificates", _of(each, "certificates"))
     _take_records(store, storage, done, tell)
-    newest = lineages[-1]
     if not is_filling:
         _put_rows_back(store, newest, done)
-    with store.write() as connection:
-        for hold in newest.tables.get(tables.HOLDS, []):
-            placed = tables.put_hold_back(connection, hold)
-            if placed == "":
-                done.troubles[f"the hold '{hold['reason']}' of {hold['placed_by']} has nothing to stand on"] += 1
-            elif placed != "-":
-                done.holds.append(placed)
-    _mark_purged(store, newest, done, now_utc_ms)
+    _put_holds_back(store, lineages, done)
+    for each in reversed(lineages):
+        _mark_purged(store, each, done, now_utc_ms)
     done.files, done.stored = _take_film(store, storage, now_utc_ms)
     if is_filling:
         pairing.pair(settings, storage, now_utc_ms, store)
@@ -125,9 +122,35 @@ def _lineages(storage: OpenStorage, done: Rebuilt) -> list[_Lineage]:
             found.append(_Lineage())
         if line["kind"] == "tables":
             found[-1].tables = line["tables"]
+            found[-1].holds |= {_name_of(hold) for hold in line["tables"].get(tables.HOLDS, [])}
         elif line["kind"] == "row" and line["table"] != tables.RECORDS:
             found[-1].rows.setdefault(line["table"], []).append(journal.row_of(line))
     return found
+
+
+def _newest(lineages: list[_Lineage]) -> _Lineage:
+    """The newest store in which people had planned anything: one that somebody let run empty, after the loss, knows
+    nothing of what was before it."""
+    return next((each for each in reversed(lineages) if each.tables.get("sittings")), lineages[-1])
+
+
+def _name_of(hold: dict[str, Any]) -> tuple[Any, ...]:
+    return hold["placed_by"], hold["placed_utc_ms"], hold["reason"]
+
+
+def _put_holds_back(store: Store, lineages: list[_Lineage], done: Rebuilt) -> None:
+    """Those that stood last, in whatever store: but for one that a later store knew, in which it was released, a hold
+    is not over because a store was lost."""
+    later: set[tuple[Any, ...]] = set()
+    for lineage in reversed(lineages):
+        with store.write() as connection:
+            for hold in lineage.tables.get(tables.HOLDS, []):
+                placed = "-" if _name_of(hold) in later else tables.put_hold_back(connection, hold)
+                if placed == "":
+                    done.troubles[f"the hold '{hold['reason']}' of {hold['placed_by']} has nothing to stand on"] += 1
+                elif placed != "-":
+                    done.holds.append(placed)
+        later |= lineage.holds
 
 
 def _of(lineage: _Lineage, table: str) -> list[dict[str, Any]]:
@@ -210,13 +233,25 @@ def _put_batch_back(store: Store, table: str, rows: list[dict[str, Any]]) -> int
 
 
 def _mark_purged(store: Store, lineage: _Lineage, done: Rebuilt, now_utc_ms: int) -> None:
-    ended = {row["number"]: row["ended_utc_ms"] or now_utc_ms for row in lineage.tables.get("purges", [])}
+    """With the certificates of what went: a later purge must not get the number of one that a backup did not have."""
+    plans = {row["plan_id"]: row for row in _of(lineage, "purge_plans")}
+    purges = {row["number"]: row for row in _of(lineage, "purges")}
+    here: set[int] = set()
+    for number, row in purges.items():
+        with store.write() as connection:
+            if tables.put_purge_back(connection, plans[row["plan_id"]], row):
+                here.add(number)
+            else:
+                done.troubles[f"certificate of purge {number}: this store has another one of that number"] += 1
     for row in lineage.rows.get("purge_items", []):
         items = purge_list.read_lines(purge_list.inflated(row["lines"]))
         names = [(item.unit, item.name) for item in items if item.kind == "segment"]
+        number = row["number"] if row["number"] in here else None
+        ended = purges.get(row["number"], {}).get("ended_utc_ms") or now_utc_ms
         with store.write() as connection:
-            tables.mark_purged(connection, names, row["number"], ended.get(row["number"], now_utc_ms))
-        done.purged += len(names)
+            if number is not None:
+                tables.put_back(connection, "purge_items", [row])
+            done.purged += tables.mark_purged(connection, names, number, ended)
 
 
 def _take_film(store: Store, storage: OpenStorage, now_utc_ms: int) -> tuple[int, int]:

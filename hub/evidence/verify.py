@@ -507,20 +507,29 @@ class Verifier:
             else:
                 shown.add((str(item["unit"]), int(item["boot"]), int(item["seq"])))
             self.absent(item, purges)
-        told: dict[tuple[str, str], tuple[str, int, int]] = {}
+        told: dict[tuple[str, str], dict[tuple[str, int, int], str]] = {}
         for unit, found in self.records.items():
             for (boot, seq), entry in found.items():
                 if entry.body and entry.body.get("still_sha256") not in (None, *pictures):
                     self.say(WRONG, f"{unit} record {boot}/{seq}", "missing: the picture that it names is not here")
                 if entry.body and entry.header["kind"] == "segment_closed" and is_within(entry.body, scope):
-                    told[unit, str(entry.body["name"])] = (
-                        unit,
-                        boot,
-                        seq,
-                    )  # a desk may tell of a file again: the last counts
-        for unit, boot, seq in sorted(set(told.values()) - shown):
-            self.say(WRONG, f"{unit} record {boot}/{seq}", "missing: the film that it tells of is not here")
+                    of_name = told.setdefault((unit, str(entry.body["name"])), {})
+                    of_name[unit, boot, seq] = str(entry.body["sha256"])
+        self.all_told(told, shown)
         self.coverage(scope)
+
+    def all_told(
+        self, told: dict[tuple[str, str], dict[tuple[str, int, int], str]], shown: set[tuple[str, int, int]]
+    ) -> None:
+        """Each film that the records tell of is shown, or named as absent. A desk that lost its records tells of its
+        files again: one telling of a file is enough, and another content in a later one is said."""
+        for found in told.values():
+            (unit, boot, seq), newest = max(found.items())
+            name = f"{unit} record {boot}/{seq}"
+            if not found.keys() & shown:
+                self.say(WRONG, name, "missing: the film that it tells of is not here")
+            elif not any(found[key] == newest for key in found.keys() & shown):
+                self.say(NOTE, name, "the desk told another content of a film here again: what it told first is shown")
 
     def segment(self, item: dict[str, Any], scope: dict[str, Any]) -> tuple[str, int, int]:
         key = (str(item["unit"]), int(item["boot"]), int(item["seq"]))

@@ -17,6 +17,8 @@ from hub.store import QUERIES, Row, reconciling
 
 PAGE_ROWS = 500
 FAR = 2**62
+MOST_ROW_BYTES = 4 << 20
+"""A record or a still has 64 KiB at most."""
 
 
 class CannotRead(Exception):
@@ -45,6 +47,8 @@ class CardDatabase:
             while page := forward(self._connection, after=after, limit=PAGE_ROWS):
                 count = 0
                 for row in page:
+                    if row["rowid"] <= after:  # somebody has put the pages into a ring
+                        raise sqlite3.DatabaseError("its rows are not in their order")
                     after, count = row["rowid"], count + 1
                     yield row
                 if count < PAGE_ROWS:
@@ -55,6 +59,8 @@ class CardDatabase:
             while page := back(self._connection, after=after, before=before, limit=PAGE_ROWS):
                 count = 0
                 for row in page:
+                    if row["rowid"] >= before:
+                        return
                     before, count = row["rowid"], count + 1
                     yield row
                 if count < PAGE_ROWS:
@@ -84,15 +90,29 @@ def opened(path: Path) -> Iterator[CardDatabase]:
 
 @contextmanager
 def _connected(uri: str) -> Iterator[sqlite3.Connection]:
+    name = uri.rpartition("/")[2].partition("?")[0]
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as error:
-        raise CannotRead(f"{uri.rpartition('/')[2].partition('?')[0]}: cannot be opened: {error}") from None
+        raise CannotRead(f"{name}: cannot be opened: {error}") from None
     try:
         connection.row_factory = sqlite3.Row
+        _check_tables(connection, name)
         yield connection
     finally:
         connection.close()
+
+
+def _check_tables(connection: sqlite3.Connection, name: str) -> None:
+    """A view may go on for ever, and a program of whoever wrote it would run. Raises CannotRead."""
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_ROW_BYTES)
+        connection.execute("pragma trusted_schema = off")
+        others = QUERIES.card_others(connection)["others"]
+    except sqlite3.DatabaseError:
+        return  # damaged: what of it can be read is read
+    if others:
+        raise CannotRead(f"{name}: holds something other than a desk's tables, and is not read")
 
 
 def segments_named(connection: sqlite3.Connection, units: Iterable[str], name: str) -> list[SegmentRow]:

@@ -133,9 +133,24 @@ def put_hold_back(connection: sqlite3.Connection, hold: Mapping[str, Any]) -> st
     return f"incident {incident_id}" if incident_id is not None else f"sitting {sitting}, seat {seat or 'all'}"
 
 
-def mark_purged(connection: sqlite3.Connection, names: Sequence[tuple[str, str]], number: int, now_utc_ms: int) -> None:
-    """Segments, as (unit, name), that went under certificate `number`."""
-    rows = QUERIES.journal_segments(connection, names=msgspec.json.encode(names).decode())
+def put_purge_back(connection: sqlite3.Connection, plan: Mapping[str, Any], purge: Mapping[str, Any]) -> bool:
+    """The purge and the plan it followed, unless they are there; False where others have their numbers."""
+    named = {"plan_id": plan["plan_id"], "digest": plan["digest"]}
+    if QUERIES.journal_plan_taken(connection, **named)["is_taken"]:
+        return False
+    put_back(connection, "purge_plans", [plan])
+    put_back(connection, "purges", [purge])
+    told = {"number": purge["number"], "began": purge["began_utc_ms"], "who": purge["began_by"]}
+    return bool(QUERIES.journal_purge_here(connection, **named, **told)["is_here"])
+
+
+def mark_purged(
+    connection: sqlite3.Connection, names: Sequence[tuple[str, str]], number: int | None, now_utc_ms: int
+) -> int:
+    """Segments, as (unit, name), that went under certificate `number`, None for one that is not here; how many were not
+    marked yet."""
+    rows = list(QUERIES.journal_segments(connection, names=msgspec.json.encode(names).decode()))
     things = msgspec.json.encode([row["rowid"] for row in rows]).decode()
     QUERIES.journal_had_film(connection, things=things, now=now_utc_ms)
     QUERIES.mark_purged(connection, number=number, now=now_utc_ms, things=things)
+    return len(rows)

@@ -37,6 +37,7 @@ from hub.evidence.cache import Busy, ClipCache
 from hub.evidence.clips import FORMS, MP4, CannotCut
 from hub.evidence.storage import Storage, StorageProblem, open_storage
 from hub.store import film as store
+from hub.store.film import Reel
 from hub.web import deeds, film_asked, film_view
 from hub.web.clock import clock_text, now_utc_ms
 from hub.web.film_asked import Asked
@@ -48,6 +49,9 @@ blueprint = Blueprint("film", __name__)
 
 MOST_PLAYERS = 24
 """Answers with film at a time. The threads that serve them are beside those of the live streams (hub.web.server)."""
+
+FOLLOWED_MS = 20_000
+"""What comes after a look's end all the same: an incident is over a quarter of a minute after it cleared."""
 
 
 class Projector(NamedTuple):
@@ -92,7 +96,8 @@ def play(seat_id: int) -> ResponseReturnValue:
     told = _told(asked, detail, is_download)
     for what in asked.objects:
         deeds.note(Deed.PLAYED, what, **told)
-    token = _projector().signer.dumps([session.get("login", ""), seat_id, asked.from_utc_ms, is_download])
+    told_look = [session.get("login", ""), seat_id, asked.from_utc_ms, is_download, _grows_until(reel, asked, now)]
+    token = _projector().signer.dumps(told_look)
     if request.headers.get("X-Part") == "1" and not is_download:
         return _takes(seat_id, found, token)
     return redirect(_video_url(seat_id, asked.from_utc_ms, asked.until_utc_ms, token, is_download), 303)
@@ -138,14 +143,23 @@ def _takes(seat_id: int, found: list[Cut], token: str) -> Response:
     )
 
 
+def _grows_until(reel: Reel, asked: Asked, now: int) -> int:
+    """How far a look may be followed on: to the end of a sitting that runs, and no further than was asked for, and is
+    audited, where none does."""
+    running = [each.end_utc_ms for each in reel.sittings if each.start_utc_ms <= now < each.end_utc_ms]
+    return max([asked.until_utc_ms, *running]) + FOLLOWED_MS
+
+
 def _is_in_play(asked: Asked, is_download: bool) -> bool:
     """Whether this person asked for that already, and it is audited. A look may be followed on: its film grows."""
     try:
         told = _projector().signer.loads(request.args.get("play", ""), max_age=LIFE_MS // 1000)
     except BadSignature:
         return False
-    is_own: bool = told[:2] == [session.get("login", ""), asked.seat.seat_id] and told[3] == is_download
-    return is_own and asked.from_utc_ms >= told[2]
+    is_own: bool = (
+        len(told) == 5 and told[:2] == [session.get("login", ""), asked.seat.seat_id] and told[3] == is_download
+    )
+    return is_own and told[2] <= asked.from_utc_ms and asked.until_utc_ms <= told[4]
 
 
 @blueprint.get("/seats/<int:seat_id>/video")

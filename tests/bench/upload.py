@@ -95,6 +95,7 @@ def send(folder: Path, unit: str, port: int, fingerprint: str) -> int:
         sitting=lambda: "",
         is_card_low=lambda: False,
         confirm=lambda name: records.set_segment_state(name, "uploaded"),
+        want=lambda names: records.set_segment_states(names, "kept"),
     )
     doors = Doors(place, folder / "authorities.pem", folder)
     sender = Sender(folder, unit, work, doors, bytes_per_s=10**12)

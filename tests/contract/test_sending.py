@@ -103,6 +103,7 @@ class Card:
             sitting=lambda: self.sitting,
             is_card_low=lambda: self.is_low,
             confirm=self.confirm,
+            want=lambda names: self.records.set_segment_states(names, "kept"),
         )
         doors = Doors(self.hub.place(), self.authorities, self.folder)
         self.senders.append(Sender(self.folder, UNIT, work, doors, bytes_per_s=bytes_per_s))
@@ -225,6 +226,8 @@ def test_what_the_hub_has_lost_comes_again(card: Card) -> None:
     assert [row.name for row in done.lost] == [names[0], names[2]]
     payload = value(hub.store, f"select payload from plans where unit = '{UNIT}'")
     card.records.save_plan(payload.encode())
+    sender.step()
+    assert not {names[0], names[2]} & set(card.uploaded())  # else it could be freed before it is sent
 
     def is_back() -> bool:
         card.pass_ms(round(sender.step() * 1000) + 1)

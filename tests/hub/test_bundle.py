@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -193,6 +194,26 @@ def test_a_chain_that_began_anew_is_named_and_no_damage(seat: Desk) -> None:
     assert "c.desk-01 record 3/1: it does not follow on record 2/2" in told(bundled(seat), WRONG)
 
 
+def test_film_that_a_desk_tells_again_is_no_damage(seat: Desk) -> None:
+    """A desk that lost its records tells of its files once more. The film that the hub was given first is shown; where
+    the later record tells another content of it, that is said."""
+    first = seat.film(2 * SEGMENT_MS, b"three")
+    assert isinstance(first.body, wire.SegmentClosed)
+    seat.prev = wire.GENESIS
+    seat.restart(30_000, is_chain_new=True)
+    seat.say(first.body, 31_000)
+    lines = bundled(seat)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert not any("told another content" in line for line in told(lines, NOTE))
+    seat.say(msgspec.structs.replace(first.body, sha256="ab" * 32), 32_000)
+    seat.film(3 * SEGMENT_MS, b"four")
+    lines = bundled(seat)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert [line for line in told(lines, NOTE) if "told another content" in line] == [
+        "c.desk-01 record 2/3: the desk told another content of a film here again: what it told first is shown"
+    ]
+
+
 def test_what_the_card_could_not_take_may_be_skipped(seat: Desk) -> None:
     """A record that was not durable may be gone after a restart; the chain goes on from the one before."""
     kept = seat.prev
@@ -273,6 +294,24 @@ def test_what_was_signed_before_an_authority_changed_still_verifies(seat: Desk) 
     assert any(line.startswith("countersignature 1: signed by the centre's hub") for line in told(lines, verify.OK))
     rotation.new_root(ca, ca.root.folder, NAMES, list, seat.centre.now)
     assert verify.verdict(bundled(seat))[0] == 0
+
+
+def test_pictures_that_two_desks_share_or_that_are_too_many_are_no_damage(
+    seat: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cameras in the dark take the same picture; and a bundle says which pictures it leaves out."""
+    seat.alert(1, 2_000, "raised")
+    other = Desk(seat.centre, "c.desk-09", "A1")
+    monkeypatch.setattr(other, "still", seat.still)
+    other.alert(1, 22_000, "raised")
+    other.film(3 * SEGMENT_MS, b"four")
+    seat.beat()
+    lines = bundled(other)
+    assert verify.verdict(lines)[0] == 0, lines
+    monkeypatch.setattr(bundles, "MOST_PICTURES", 0)
+    lines = bundled(other)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert any("left out: a bundle has 2000 pictures at most" in line for line in told(lines, NOTE))
 
 
 def test_time_that_nobody_accounts_for_is_told(seat: Desk) -> None:

@@ -396,3 +396,68 @@ def test_a_folder_that_is_no_card_is_refused_in_one_line(run: Run, tmp_path: Pat
     assert result.exit_code == 1
     assert "STORAGE_PATH" in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_a_picture_that_was_purged_stays_so(card: Path, run: Run, store: Store) -> None:
+    """As the film does: what a rule removed does not come back with an old card."""
+    assert run(str(card), "--yes").exit_code == 0
+    with store.write() as connection:
+        connection.execute("insert into purge_plans values (1, 1, 'Ada', ?, 1, 1, '[]', 1)", ["0" * 64])
+        connection.execute("insert into purges (number, plan_id, began_utc_ms, began_by) values (1, 1, 1, 'Ada')")
+        connection.execute("insert into purged_stills select unit, sha256, 1 from stills")
+        connection.execute("delete from stills")
+    assert run(str(card), "--yes").exit_code == 0
+    assert rows(store, "select * from stills") == []
+
+
+def test_links_on_a_card_are_not_followed(card: Path, run: Run, settings: Settings, tmp_path: Path) -> None:
+    """Who imports may be root: a strange card must not have the hub's keys read and laid where others look."""
+    secret = tmp_path / "issuing.key"
+    secret.write_bytes(b"the authority's key")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "other.key").write_bytes(b"another key")
+    (card / "segments" / "stolen.ts").symlink_to(secret)
+    (card / "records-2.db").symlink_to(settings.database_path)
+    (card / "retired" / "old").mkdir(parents=True)
+    (card / "retired" / "old" / "segments").symlink_to(tmp_path / "keys")
+    answer = run(str(card), "--yes")
+    assert answer.exit_code == 0, answer.output
+    aside = Path(settings.storage_path) / "aside"
+    assert not aside.exists()
+    assert "stolen" not in answer.output
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "drop table stills; drop table records; create view records as with recursive n (x) as (select 1 union all"
+        " select x + 1 from n) select x as rowid, 1 as boot, x as seq, 1 as header, 2 as body, 3 as signature"
+        " from n;"
+        " create table stills (boot, seq, sha256, utc_ms, up_ms, jpeg);",
+        "drop table stills; create table stills (boot, seq, sha256, utc_ms, up_ms, jpeg);"
+        " insert into stills values (1, 1, 'x', 'y', 1, 300000000000), ('\x1b[2J', 1, 1, 1, 1, 'text');",
+        "drop table stills; create table stills (boot, seq, sha256, utc_ms, up_ms, jpeg as (zeroblob(900000000)));"
+        " insert into stills values (1, 1, 'x', 1, 1);",
+    ],
+)
+def test_a_card_made_to_harm_is_refused(card: Path, run: Run, hostile: str) -> None:
+    """Rows without an end, numbers that would be read as lengths, words that a terminal obeys: each in a line."""
+    with sqlite3.connect(card / "records.db") as database:
+        database.executescript(hostile)
+    database.close()
+    answer = run(str(card), "--yes")
+    assert answer.exit_code == 3, answer.output
+    assert "refused: " in answer.output
+    assert "\x1b" not in answer.output
+
+
+def test_what_is_refused_is_not_told_row_by_row(card: Path, run: Run) -> None:
+    """Of a million forged rows the first ones are named, and the others counted."""
+    with sqlite3.connect(card / "records.db") as database:
+        database.execute("drop table records")
+        database.execute("create table records (boot, seq, header, body, signature)")
+        database.executemany("insert into records values (1, ?, '', '', '')", [(n,) for n in range(3_000)])
+    database.close()
+    answer = run(str(card), "--yes")
+    assert answer.exit_code == 3
+    assert "more that is not as a desk writes it (2000 times)" in answer.output

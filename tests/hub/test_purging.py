@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,30 @@ def test_nothing_due_is_no_plan(hall: Hall) -> None:
     hall.now = LATER
     hall.rule(rule=None)
     assert hall.plan() is None
+
+
+def test_a_picture_of_two_sittings_goes_with_the_last_and_never_from_under_a_hold(hall: Hall) -> None:
+    """A camera that stands still shows the same in two sittings: one picture. The sitting that is due first does not
+    take it from the other's, neither when that is held nor when it is not due; a hold that comes after the plan too."""
+    hall.sitting("two", "Physics", start=START + DAY_MS, end=START + DAY_MS + 3_600_000)
+    hall.rule("Physics", None)
+    hall.incident("one", "a1", 50, 60, picture=b"frozen")
+    later = hall.incident("two", "a1", 86_500, 86_510)
+    hall.execute(
+        "update alerts set still_sha256 = (select sha256 from stills) where incident_id = :number", number=later
+    )
+    apply(hall)
+    assert len(hall.rows("select 1 from stills")) == 1
+    hall.rule("Physics")
+    number = hall.hold(Place(incident_id=later))
+    assert hall.plan() is None
+    hall.release(number)
+    plan = hall.planned()
+    assert (plan.item_count, [part.sitting for part in purge_plans.parts(hall.store, plan.plan_id)]) == (1, ["two"])
+    hall.hold(Place(incident_id=hall.rows("select min(incident_id) from incidents")[0][0]))
+    with pytest.raises(WorldChanged):
+        apply(hall, plan.plan_id)
+    assert len(hall.rows("select 1 from stills")) == 1
 
 
 def test_pictures_go_with_the_film_and_a_held_one_stays(hall: Hall) -> None:
@@ -415,3 +440,37 @@ def test_a_certificate_is_never_changed(hall: Hall) -> None:
     assert [entry.object for entry in deeds] == ["purge plan 1", "purge 1", "purge 1"]
     assert "certificate_sha256" in deeds[-1].detail
     assert result.number == 1
+
+
+def test_two_who_delete_do_not_take_what_was_stored_in_between(hall: Hall) -> None:
+    """The worker has its list and is about to delete; `check --repair` does the same and is done; the desk sends equal
+    film, which is confirmed. Then the worker's list must not take it."""
+    content = b"sent twice"
+    name = hall.segment("one", "a1", 500, data=content, is_stored=False)
+    sha256 = hall.rows("select sha256 from segments where name = :name", name=name)[0][0]
+    hall.storage.put(sha256, _laid(hall, content))
+    hall.execute("insert into garbage values (:sha256, 1)", sha256=sha256)
+    others: list[threading.Thread] = []
+
+    class Slow(LocalStorage):
+        def delete_many(self, names: Sequence[str]) -> None:
+            other = threading.Thread(target=sweep_and_store)
+            other.start()
+            other.join(1)  # one who waits for his turn is not done yet
+            others.append(other)
+            super().delete_many(names)
+
+    def sweep_and_store() -> None:
+        purging.sweep(hall.store, hall.storage)
+        store_segment(hall.store, hall.storage, "c.a1", name, sha256, _laid(hall, content), hall.now)
+
+    purging.sweep(hall.store, Slow(hall.folder / "storage" / "film"))
+    others[0].join(30)
+    assert hall.rows("select stored_utc_ms is not null from segments where name = :name", name=name) == [(1,)]
+    assert hall.storage.read(sha256) == content
+
+
+def _laid(hall: Hall, content: bytes) -> Path:
+    path = hall.folder / "sent"
+    path.write_bytes(content)
+    return path

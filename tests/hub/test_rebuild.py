@@ -293,6 +293,29 @@ def test_a_restored_backup_is_filled_up(hub: Hub, tmp_path: Path) -> None:
     assert value(hub.store, "select count(*) from holds") == 3
 
 
+def test_a_purge_after_the_backup_keeps_its_number_and_its_certificate(hub: Hub, tmp_path: Path) -> None:
+    """Else the next purge got its number, and what went under the first stood on the certificate of the second."""
+    with hub.store.write() as connection:
+        for table in ("purge_items", "purges", "purge_plans"):
+            connection.execute(f"drop trigger if exists {table}_remain")
+            connection.execute(f"delete from {table}")
+        connection.execute("update segments set purged_utc_ms = null, purge_number = null, stored_utc_ms = null")
+        connection.execute("delete from sqlite_sequence where name in ('purges', 'purge_plans')")
+    assert run("backup", str(tmp_path / "backup")).exit_code == 0
+    hub.film(hub.desks[1], 8, b"purged after the backup")
+    hub.purge(hub.desks[1], 8)
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    before = {table: rows(hub.store, f"select * from {table}") for table in ("purges", "purge_plans", "purge_items")}
+    hub.lose()
+    run("restore", str(tmp_path / "backup"))
+    result = run("rebuild", "--fill")
+    assert "1 purged by rule before" in result.output
+    hub.open_again()
+    for table, found in before.items():
+        assert rows(hub.store, f"select * from {table}") == found, table
+    assert value(hub.store, "select purge_number from segments where name = 'segment-000008.ts'") == 1
+
+
 def test_a_journal_of_several_stores_gives_all_their_records(hub: Hub) -> None:
     """Somebody let the hub run on an empty store first: what the lost one had said is not forgotten for it."""
     Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
@@ -307,6 +330,28 @@ def test_a_journal_of_several_stores_gives_all_their_records(hub: Hub) -> None:
     hub.open_again()
     assert value(hub.store, "select count(*) from records") == 13
     assert value(hub.store, "select count(*) from certificates") == 1
+    assert value(hub.store, "select count(*) from holds where released_utc_ms is null") == 3
+    assert value(hub.store, "select count(*) from sittings") == 1
+    assert value(hub.store, "select count(*) from segments where purge_number = 1") == 1
+
+
+def test_a_hold_that_a_later_store_released_does_not_come_back(hub: Hub) -> None:
+    """The one that was made anew from the journal, and lost again."""
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    hub.lose()
+    assert run("rebuild").exit_code == 0
+    hub.open_again()
+    log = Journal(hub.store, hub.storage)
+    log.turn(START_UTC_MS + 3)
+    with hub.store.write() as connection:
+        connection.execute(
+            "update holds set released_by = 'Ada', released_utc_ms = 11, released_why = 'over' where reason = 'appeal'"
+        )
+    log.turn(START_UTC_MS + 4)
+    hub.lose()
+    assert run("rebuild").exit_code == 0
+    hub.open_again()
+    assert sorted(row["reason"] for row in rows(hub.store, "select reason from holds")) == ["complaint", "fire alarm"]
 
 
 def test_changed_lines_are_named_and_not_believed(hub: Hub) -> None:

@@ -196,3 +196,21 @@ def test_stored_is_asked_of_the_storage_too(store: Store, storage: LocalStorage,
     storage.delete(made.closed.sha256)
     assert not uploads.is_kept(store, storage, "c1.d1", found)
     assert value(store, "select stored_utc_ms from segments") is None
+
+
+def test_film_that_the_hub_has_stays_where_it_was_told(store: Store, storage: LocalStorage, tmp_path: Path) -> None:
+    """Who has a desk's key must not move film that the hub has out of its sitting and its time, and so from under a
+    hold; nor have it replaced by other content. A new record of the same content finds the film all the same."""
+    desk = Desk()
+    made = film(store, desk, b"film")
+    put(store, storage, made, tmp_path)
+    before = rows(store, "select * from segments")
+    again = film(store, desk, b"film", sitting="older", seat="99", began=wire.Instant(1, 1), ended=wire.Instant(2, 2))
+    assert again.closed.name == made.closed.name
+    assert rows(store, "select * from segments") == before
+    with store.read() as connection:
+        assert uploads.segment_of(connection, "c1.d1", *again.key).is_stored
+    other = film(store, desk, b"other")
+    assert rows(store, "select * from segments") == before
+    with store.read() as connection, pytest.raises(uploads.OtherSegment):
+        uploads.segment_of(connection, "c1.d1", *other.key)

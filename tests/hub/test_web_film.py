@@ -186,6 +186,19 @@ def test_a_growing_film_is_followed_within_the_same_look(place: Place) -> None:
     assert len(place.played()) == 1
 
 
+def test_a_look_at_a_sitting_that_is_over_is_no_ticket_for_what_came_later(place: Place) -> None:
+    """A second of it, with a reason, must not open all that was recorded at the seat since, without an entry."""
+    place.film(60)
+    place.end_sitting()
+    client = place.client("Ada")
+    ticket = place.play(client, 0, 1, reason="review").json["play"]
+    later = f"from={place.began + 30_000}&to={place.began + 60_000}&play={ticket}"
+    assert client.get(f"/seats/{place.seat}/takes?{later}").status_code == 403
+    assert client.get(place.video(30, 60, play=ticket)).status_code == 422
+    assert len(place.played()) == 1
+    assert client.get(place.video(0, 1, play=ticket)).status_code == 200
+
+
 def test_after_the_sitting_a_look_has_a_reason(place: Place) -> None:
     """Without one nothing is played and nothing said to be; `other` is told in words; the reason is in the audit
     log."""

@@ -1,3 +1,8 @@
+-- name: card_others()^
+-- What is called as a desk's tables and is none: of a table the rows alone are read, and nothing in it runs.
+select count(*) as others from sqlite_schema
+where name in ('records', 'stills') and (type <> 'table' or sql like 'create virtual%');
+
 -- name: card_records(after, limit)
 -- Of a desk's own database, as `card_stills` is.
 select rowid, boot, seq, header, body, signature from records where rowid > :after order by rowid limit :limit;
@@ -20,8 +25,9 @@ select s.unit, s.name, s.sitting, s.seat, s.began_utc_ms, s.ended_utc_ms, s.sha2
 from json_each(:units) as one cross join segments s on s.unit = one.value and s.name = :name;
 
 -- name: is_still_told(unit, sha256)^
--- Whether a signed record of the unit carries the hash of this picture, and whether it is here already.
+-- Whether a signed record of the unit carries the hash of this picture, and whether it is here already, or was and went by rule.
 select exists (select 1 from alerts where unit = :unit and still_sha256 = :sha256) or exists (
         select 1 from records where unit = :unit and kind = 'alert' and json_extract(body, '$.still_sha256') = :sha256)
         as is_told,
-    exists (select 1 from stills where unit = :unit and sha256 = :sha256) as is_here;
+    exists (select 1 from stills where unit = :unit and sha256 = :sha256)
+        or exists (select 1 from purged_stills where unit = :unit and sha256 = :sha256) as is_here;

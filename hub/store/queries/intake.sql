@@ -135,8 +135,10 @@ on conflict (unit, fault) do update set
 where (excluded.boot, excluded.seq) > (faults.boot, faults.seq);
 
 -- name: save_segments(unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut, boot, seq, seat)*!
--- A file that was told again with other content is not the one that was confirmed. A desk that lost its records tells
--- its files again and no longer knows their seat: then the seat that was told first stands.
+-- A file that is told again, by a desk that lost its records say: the newest record counts, in whatever order they come,
+-- but only until the hub has the film. What it has stays what and where it is: nobody may move it to another sitting, seat
+-- or time by telling it again, from under a hold for one. A desk that lost its records no longer knows the seat of its
+-- files: then the seat that was told first stands.
 insert into segments (
     unit, name, sitting, began_utc_ms, began_up_ms, ended_utc_ms, ended_up_ms, frames, size_bytes, sha256, is_cut,
     boot, seq, seat)
@@ -144,13 +146,13 @@ values (
     :unit, :name, :sitting, :began_utc_ms, :began_up_ms, :ended_utc_ms, :ended_up_ms, :frames, :size_bytes, :sha256,
     :is_cut, :boot, :seq, coalesce(nullif(:seat, ''), (select label from seats where seats.unit = :unit), ''))
 on conflict (unit, name) do update set
-    stored_utc_ms = case when excluded.sha256 = segments.sha256 then segments.stored_utc_ms end,
     seat = coalesce(nullif(:seat, ''), nullif(segments.seat, ''), excluded.seat),
     sitting = excluded.sitting, began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
     ended_utc_ms = excluded.ended_utc_ms, ended_up_ms = excluded.ended_up_ms, frames = excluded.frames,
     size_bytes = excluded.size_bytes, sha256 = excluded.sha256, is_cut = excluded.is_cut,
     boot = excluded.boot, seq = excluded.seq
-where (excluded.boot, excluded.seq) > (segments.boot, segments.seq);
+where (excluded.boot, excluded.seq) > (segments.boot, segments.seq)
+    and segments.stored_utc_ms is null and segments.purged_utc_ms is null;
 
 -- name: insert_gap(unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail, seat, received)!
 insert into gaps

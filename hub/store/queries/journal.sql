@@ -30,3 +30,12 @@ where s.purged_utc_ms is null;
 -- name: journal_had_film(things, now)!
 -- `things` is a JSON list of rowids.
 update segments set stored_utc_ms = coalesce(stored_utc_ms, :now) where rowid in (select value from json_each(:things));
+
+-- name: journal_plan_taken(plan_id, digest)^
+select exists (select 1 from purge_plans where plan_id = :plan_id and digest <> :digest) as is_taken;
+
+-- name: journal_purge_here(number, plan_id, digest, began, who)^
+select exists (
+    select 1 from purges g join purge_plans p using (plan_id)
+    where g.number = :number and g.plan_id = :plan_id and p.digest = :digest and g.began_utc_ms = :began
+        and g.began_by = :who) as is_here;

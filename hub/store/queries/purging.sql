@@ -64,11 +64,18 @@ where sitting = :sitting and unit = :unit and seat = :seat and stored_utc_ms is 
 order by name;
 
 -- name: free_stills(sitting, unit, seat)
+-- One picture may be that of alerts of several places: a camera that stands still or is covered shows the same twice. It
+-- is held by what holds any of them, and goes with the last of them; where one of them is kept for ever it stays.
 select distinct 'still' as kind, unit, sha256 as name, sitting, seat, sha256, size_bytes, utc_ms as began_utc_ms,
     utc_ms as ended_utc_ms
 from placed_stills p
 where sitting = :sitting and unit = :unit and seat = :seat
-    and still not in (select still from held_stills where sitting = :sitting and unit = :unit)
+    and still not in (select still from held_stills where unit = :unit)
+    and not exists (
+        select 1 from alerts o left join sittings t using (sitting) left join exams e using (exam)
+        where o.unit = p.unit and o.still_sha256 = p.sha256 and (o.sitting, o.seat) <> (:sitting, :seat)
+            and (e.retention is null or (t.end_utc_ms, o.sitting, o.seat)
+                > (coalesce((select end_utc_ms from sittings where sitting = :sitting), 0), :sitting, :seat)))
 order by name;
 
 -- name: segment_states(sitting, unit, seat, names)
@@ -88,12 +95,16 @@ select s.rowid as thing, s.name, s.sha256, coalesce(s.purge_number, 0) as purge_
 from json_each(:names) as n cross join segments s on s.unit = :unit and s.name = n.value;
 
 -- name: still_states(sitting, unit, seat, names)
-with held as materialized (select distinct still from held_stills where sitting = :sitting and unit = :unit)
-select p.rowid as thing, p.sha256 as name, p.sha256, 1 as is_here, 0 as purge_number, p.rowid in held as is_held
+with held as materialized (select distinct still from held_stills where unit = :unit)
+select p.rowid as thing, p.sha256 as name, p.sha256, 0 as purge_number, p.rowid in held as is_held,
+    not exists (
+        select 1 from alerts o left join sittings t using (sitting) left join exams e using (exam)
+        where o.unit = p.unit and o.still_sha256 = p.sha256 and (o.sitting, o.seat) <> (:sitting, :seat)
+            and (e.retention is null or (t.end_utc_ms, o.sitting, o.seat)
+                > (coalesce((select end_utc_ms from sittings where sitting = :sitting), 0), :sitting, :seat))) as is_here
 from json_each(:names) as n cross join stills p on p.unit = :unit and p.sha256 = n.value
-where :seat is not null
 union all
-select 0, g.sha256, g.sha256, 0, g.purge_number, 0
+select 0, g.sha256, g.sha256, g.purge_number, 0, 0
 from json_each(:names) as n cross join purged_stills g on g.unit = :unit and g.sha256 = n.value;
 
 -- name: insert_purge_plan(now, who, digest, items, size_bytes, kept)<!
