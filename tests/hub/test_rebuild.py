@@ -335,6 +335,25 @@ def test_a_journal_of_several_stores_gives_all_their_records(hub: Hub) -> None:
     assert value(hub.store, "select count(*) from segments where purge_number = 1") == 1
 
 
+def test_a_clock_that_was_ahead_hides_nothing_that_came_after_it(hub: Hub) -> None:
+    """What was written while it was ahead must not count as the newest for years: a hold placed since would be gone. A
+    worker that starts anew in between knows it too."""
+    ahead = START_UTC_MS + 4 * 365 * 86_400_000
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    hub.say(hub.desks[0], segment(9), 90)
+    Journal(hub.store, hub.storage).turn(ahead)
+    with hub.store.write() as connection:
+        connection.execute(
+            "insert into holds (sitting, reason, placed_by, placed_utc_ms) values ('s1', 'appeal, late', 'Ada', 10)"
+        )
+    log = Journal(hub.store, hub.storage)
+    assert log.turn(START_UTC_MS + 3) == 0
+    hub.lose()
+    assert run("rebuild").exit_code == 0
+    hub.open_again()
+    assert value(hub.store, "select count(*) from holds where reason = 'appeal, late'") == 1
+
+
 def test_a_hold_that_a_later_store_released_does_not_come_back(hub: Hub) -> None:
     """The one that was made anew from the journal, and lost again."""
     Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
