@@ -293,6 +293,21 @@ def test_a_restored_backup_is_filled_up(hub: Hub, tmp_path: Path) -> None:
     assert value(hub.store, "select count(*) from holds") == 3
 
 
+def test_a_rule_that_was_changed_after_the_backup_is_told(hub: Hub, tmp_path: Path) -> None:
+    """Else the older and shorter one of the backup lets film go that people had decided to keep."""
+    assert run("backup", str(tmp_path / "backup")).exit_code == 0
+    with hub.store.write() as connection:
+        connection.execute("update exams set results_utc_ms = 1800000000000 where exam = 'Maths'")
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    hub.lose()
+    run("restore", str(tmp_path / "backup"))
+    result = run("rebuild", "--fill")
+    assert result.exit_code == 3
+    assert (
+        "exam Maths: its rule, or the date of its results, was another one last: for ever, results 18" in result.output
+    )
+
+
 def test_a_purge_after_the_backup_keeps_its_number_and_its_certificate(hub: Hub, tmp_path: Path) -> None:
     """Else the next purge got its number, and what went under the first stood on the certificate of the second."""
     with hub.store.write() as connection:
