@@ -31,11 +31,14 @@ from hub.store.bundles import At, Film, Kept
 
 MOST_PICTURES = 2_000
 """Stills of one bundle; a seat that raised more alerts than this has a fault."""
+HEARD_WITHIN_MS = 30_000
+"""A desk that was heard so lately delivers what it has."""
 ROOM_BYTES = 50_000_000
 """For records, pictures and the rest."""
 MAKING = ".making-"
 """How a folder for what is being made begins, beside the bundle."""
 ON_THE_DESK, PURGED, LOST = "still on the desk", "purged", "lost at the hub: run `ems-hub check`"
+LATE = "it came while the bundle was made: ask again"
 LEFT_OUT = f"left out: a bundle has {MOST_PICTURES} pictures at most, ask for a shorter stretch"
 
 Tell = Callable[[int, int, str], None]
@@ -104,14 +107,15 @@ class Builder:
         self._events: list[dict[str, Any]] = []
         self._stills: list[tuple[str, str, At]] = []
         self._shown: list[Film] = []
+        self._listed: set[tuple[str, str]] = set()
 
     def needed_bytes(self) -> int:
         """About how much room the bundle takes while it is built: the film as it is and again for watching."""
         return 2 * sum(each.size_bytes for each in self._film() if each.is_here) + ROOM_BYTES
 
     def build(self, path: Path, asked: Asked) -> Built:
-        """Write the bundle to `path`, which must be a name that is free to be replaced. Raises StorageProblem, OSError,
-        sqlite3.Error and what `tell` raises."""
+        """Write the bundle to `path`, which must be a name that is free to be replaced. Raises CannotBuild,
+        StorageProblem, OSError, sqlite3.Error and what `tell` raises."""
         with BundleFile(path) as file:
             file.add("README.txt", "readme", README.encode())
             file.add("verify.py", "verifier", Path(verify.__file__).read_bytes())
@@ -158,6 +162,7 @@ class Builder:
 
     def _add_film(self, file: BundleFile) -> None:
         film = self._film()
+        self._listed = {(each.unit, each.name) for each in film}
         total = sum(each.size_bytes for each in film)
         self._tell(0, total, "film")
         for each in film:
@@ -224,6 +229,7 @@ class Builder:
                 first, last = bundles.before(connection, unit, ends[0]) or ends[0], ends[1]
                 leaf = countersigned.first_after(connection, unit, *last) or countersigned.newest_of(connection, unit)
                 if leaf is not None and (leaf.head.boot, leaf.head.seq) >= first:
+                    self._check_has_come(connection, leaf)
                     last = max(last, (leaf.head.boot, leaf.head.seq))
                     _prove(connection, leaf, minutes)
                 parts += [self._line(record) for record in bundles.records_of(connection, unit, first, last)]
@@ -232,14 +238,31 @@ class Builder:
         file.add(verify.MINUTES, "minutes", _readable([minutes[number] for number in sorted(minutes)]))
         file.add(verify.CERTIFICATES, "certificates", _once(papers))
 
+    def _check_has_come(self, connection: Any, leaf: countersigned.Leaf) -> None:
+        """A head is countersigned as the desk tells it, before its record has come: without that the bundle would say
+        that it was cut off. Raises CannotBuild while a desk that is there has records on their way."""
+        unit, boot, seq, _ = leaf.head
+        if countersigned.held_hash(connection, unit, boot, seq) is None:
+            count = countersigned.waiting(connection, unit, self._now - HEARD_WITHIN_MS)
+            if count:
+                raise CannotBuild(f"{count} records of {unit} are on their way to the hub: ask again in a minute")
+
     def _line(self, record: Kept) -> bytes:
         header, body = json.loads(record.header), json.loads(record.body) if record.body else {}
         is_shown = bool(body) and manifest.is_shown(self._scope, header, body)
         if is_shown:
             self._events.append(manifest.event(record.unit, header, body))
+            if header["kind"] == "segment_closed" and (record.unit, body["name"]) not in self._listed:
+                self._add_late(record, body)
             if body.get("still_sha256"):
                 self._stills.append((record.unit, body["still_sha256"], (record.boot, record.seq)))
         return manifest.record_line(record.header, record.body if is_shown else None, record.signature)
+
+    def _add_late(self, record: Kept, body: dict[str, Any]) -> None:
+        """Of a sitting that goes on: a film whose record came after the list of films was read."""
+        self._listed.add((record.unit, body["name"]))
+        told = {"what": "segment", "unit": record.unit, "boot": record.boot, "seq": record.seq, "purge": None}
+        self._absent.append(told | {name: body[name] for name in ("name", "sha256", "size_bytes")} | {"state": LATE})
 
     # --- the rest
 

@@ -46,10 +46,12 @@ class Journal:
         self._cursors: tables.Cursors = {}
         self._whole = ""
         self._is_begun = False
+        self._last_utc_ms = 0
         tail = storage.journal_tail()
         for line in reversed(tail.splitlines()):
             told = _line_of(line)
             if told is not None and told.get("kind") == "at":
+                self._last_utc_ms = int(told.get("at_utc_ms", 0))
                 self._go_on(told["cursors"], told["marks"])
                 break
 
@@ -74,8 +76,10 @@ class Journal:
                 lines.append({"kind": "tables", "tables": whole})
             lines += [{"kind": "row", "table": table, "row": row} for table, row in grown.rows]
             if lines:
-                lines.append({"kind": "at", "cursors": grown.cursors, "marks": marks})
-                self._storage.add_to_journal(_day(now_utc_ms), now_utc_ms, b"\n".join(map(_encode, lines)) + b"\n")
+                at = max(now_utc_ms, self._last_utc_ms + 1)  # pieces are read by their times: a clock may be set back
+                lines.append({"kind": "at", "cursors": grown.cursors, "marks": marks, "at_utc_ms": at})
+                self._storage.add_to_journal(_day(at), at, b"\n".join(map(_encode, lines)) + b"\n")
+                self._last_utc_ms = at
             self._cursors, self._whole, self._is_begun = grown.cursors, told, True
             written += len(grown.rows)
             if grown.is_all:

@@ -93,6 +93,8 @@ def rebuild(
     _take_records(store, storage, done, tell)
     if not is_filling:
         _put_rows_back(store, newest, done)
+    else:
+        _tell_changed_exams(store, newest, done)
     _put_holds_back(store, lineages, done)
     for each in reversed(lineages):
         _mark_purged(store, each, done, now_utc_ms)
@@ -151,6 +153,19 @@ def _put_holds_back(store: Store, lineages: list[_Lineage], done: Rebuilt) -> No
                 elif placed != "-":
                     done.holds.append(placed)
         later |= lineage.holds
+
+
+def _tell_changed_exams(store: Store, lineage: _Lineage, done: Rebuilt) -> None:
+    """A rule made longer after the backup must not be forgotten until its film is gone: people set it again."""
+    with store.read() as connection:
+        here = tables.exams(connection)
+    for row in _of(lineage, "exams"):
+        last = (row["retention"], row["results_utc_ms"])
+        if here.get(row["exam"], (None, None)) != last:
+            done.troubles[
+                f"exam {row['exam']}: its rule, or the date of its results, was another one last: "
+                f"{last[0] or 'for ever'}, results {last[1] or 'not known'}; set it before anything is removed"
+            ] += 1
 
 
 def _of(lineage: _Lineage, table: str) -> list[dict[str, Any]]:

@@ -176,14 +176,15 @@ def _cut_in_words(connection: sqlite3.Connection, row: Row) -> str:
         )
     before: Row | None = QUERIES.record_before(connection, unit=unit, boot=first.head.boot, seq=first.head.seq)
     after = "every record" if before is None else f"records after {before['boot']}/{before['seq']}"
-    waiting = _waiting(connection, unit)
-    why = f"; the desk says that {waiting} wait to be delivered" if waiting else ""
+    count_waiting = waiting(connection, unit)
+    why = f"; the desk says that {count_waiting} wait to be delivered" if count_waiting else ""
     return f"{unit}: chain_cut: {after} were cut off or have not come: {name} was countersigned in minute {code}{why}"
 
 
-def _waiting(connection: sqlite3.Connection, unit: str) -> int:
+def waiting(connection: sqlite3.Connection, unit: str, since_utc_ms: int = 0) -> int:
+    """How many records wait at the desk, as its newest heartbeat says; 0 when that came before `since_utc_ms`."""
     row: Row | None = QUERIES.heartbeat_of(connection, unit=unit)
-    if row is None or row["heartbeat"] is None:
+    if row is None or row["heartbeat"] is None or row["heartbeat_utc_ms"] < since_utc_ms:
         return 0
     return msgspec.json.decode(row["heartbeat"], type=Heartbeat).spool
 

@@ -133,6 +133,11 @@ def put_hold_back(connection: sqlite3.Connection, hold: Mapping[str, Any]) -> st
     return f"incident {incident_id}" if incident_id is not None else f"sitting {sitting}, seat {seat or 'all'}"
 
 
+def exams(connection: sqlite3.Connection) -> dict[str, tuple[str | None, int | None]]:
+    """Each exam's rule, as JSON, and the date of its results."""
+    return {row["exam"]: (row["retention"], row["results_utc_ms"]) for row in QUERIES.journal_exams(connection)}
+
+
 def put_purge_back(connection: sqlite3.Connection, plan: Mapping[str, Any], purge: Mapping[str, Any]) -> bool:
     """The purge and the plan it followed, unless they are there; False where others have their numbers."""
     named = {"plan_id": plan["plan_id"], "digest": plan["digest"]}

@@ -60,7 +60,7 @@ def check_reason(reel: Reel, values: Any, now: int) -> dict[str, str]:
     """The reason of a look, as the audit log keeps it; a sitting that is over is not looked at without one."""
     reason, why = values.get("reason", ""), values.get("why", "").strip()[:500]
     told = ({"reason": reason} if reason in REASONS else {}) | ({"why": why} if why else {})
-    if film_view.is_over(reel, now) and ("reason" not in told or (reason == "other" and not why)):
+    if film_view.needs_reason(reel, now) and ("reason" not in told or (reason == "other" and not why)):
         refuse(
             422,
             Trouble(

@@ -87,6 +87,11 @@ def is_over(reel: Reel, now: int) -> bool:
     return all(each.end_utc_ms <= now for each in reel.sittings)
 
 
+def needs_reason(reel: Reel, now: int) -> bool:
+    """Whether any sitting of the stretch has ended: that another one runs is no reason to look at it without one."""
+    return not reel.sittings or any(each.end_utc_ms <= now for each in reel.sittings)
+
+
 def parts_of(reel: Reel, begin: int, end: int, now: int) -> list[Part]:
     """The stretch up to now, each moment with what became of it."""
     end = min(end, now)
@@ -142,7 +147,7 @@ def _view(
         lines=tuple(_line(reel, part, now) for part in found if part.where is not Where.STORED and not _is_edge(part)),
         has_film=any(part.where is Where.STORED for part in found),
         is_pending=is_on_desk or any(part.where is Where.WRITTEN for part in found) or (is_untold and bool(seat.unit)),
-        needs_reason=is_over(reel, now),
+        needs_reason=needs_reason(reel, now),
         may_fetch=(is_on_desk or (is_untold and bool(seat.unit))) and not asked,
         asked_by=asked[0]["asked_by"] if asked else "",
         timeline=timeline(found, marks.alerts, marks.faults, marks.observed, moments=moments or ()),

@@ -257,6 +257,42 @@ def test_a_tail_that_the_hub_has_cut_is_found(seat: Desk) -> None:
     )
 
 
+def test_records_on_their_way_are_waited_for_and_not_called_cut_off(seat: Desk) -> None:
+    """The head was countersigned as the desk told it, and its record is still in the spool of a desk that is there. Who
+    was not heard for a while delivers nothing in a minute: then it is said that it is not here."""
+    seat.film(2 * SEGMENT_MS, b"three")
+    seat.say(wire.ClockStep(step_ms=5, is_synced=True), 30_000, is_kept=False)
+    seat.beat()
+    seat.centre.countersign()
+    told_beat = wire.Heartbeat(boot=1, now=moment(0), is_clock_ok=True, state="recording", spool=1)
+    with seat.centre.store.write() as connection:
+        connection.execute("delete from presence")
+        connection.execute(
+            "insert into presence (unit, is_online, status_utc_ms, boot, heartbeat, heartbeat_utc_ms)"
+            " values (?, 1, 1, 1, ?, ?)",
+            (seat.unit, msgspec.json.encode(told_beat).decode(), seat.centre.now),
+        )
+    with pytest.raises(CannotBuild, match=r"1 records of c\.desk-01 are on their way"):
+        bundled(seat, is_anchored=False)
+    with seat.centre.store.write() as connection:
+        connection.execute("update presence set heartbeat_utc_ms = heartbeat_utc_ms - 60000")
+    assert any("cut off" in line for line in told(bundled(seat, is_anchored=False), WRONG))
+
+
+def test_film_that_is_closed_while_the_bundle_is_made_is_no_damage(seat: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sitting that goes on: copying takes a while, and the records are read after the films."""
+    add_chain = bundles.Builder._add_chain
+
+    def later(self: Any, file: Any) -> None:
+        seat.film(2 * SEGMENT_MS, b"three")
+        add_chain(self, file)
+
+    monkeypatch.setattr(bundles.Builder, "_add_chain", later)
+    lines = bundled(seat)
+    assert verify.verdict(lines)[0] == 0, lines
+    assert any("it came while the bundle was made" in line for line in told(lines, NOTE))
+
+
 def test_a_unit_without_a_certificate_is_unproven(tmp_path: Path) -> None:
     """A hub that trusted units at first sight alone names their keys."""
     centre = Centre(tmp_path / "centre", sitting_ms=40_000)

@@ -293,6 +293,21 @@ def test_a_restored_backup_is_filled_up(hub: Hub, tmp_path: Path) -> None:
     assert value(hub.store, "select count(*) from holds") == 3
 
 
+def test_a_rule_that_was_changed_after_the_backup_is_told(hub: Hub, tmp_path: Path) -> None:
+    """Else the older and shorter one of the backup lets film go that people had decided to keep."""
+    assert run("backup", str(tmp_path / "backup")).exit_code == 0
+    with hub.store.write() as connection:
+        connection.execute("update exams set results_utc_ms = 1800000000000 where exam = 'Maths'")
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    hub.lose()
+    run("restore", str(tmp_path / "backup"))
+    result = run("rebuild", "--fill")
+    assert result.exit_code == 3
+    assert (
+        "exam Maths: its rule, or the date of its results, was another one last: for ever, results 18" in result.output
+    )
+
+
 def test_a_purge_after_the_backup_keeps_its_number_and_its_certificate(hub: Hub, tmp_path: Path) -> None:
     """Else the next purge got its number, and what went under the first stood on the certificate of the second."""
     with hub.store.write() as connection:
@@ -333,6 +348,25 @@ def test_a_journal_of_several_stores_gives_all_their_records(hub: Hub) -> None:
     assert value(hub.store, "select count(*) from holds where released_utc_ms is null") == 3
     assert value(hub.store, "select count(*) from sittings") == 1
     assert value(hub.store, "select count(*) from segments where purge_number = 1") == 1
+
+
+def test_a_clock_that_was_ahead_hides_nothing_that_came_after_it(hub: Hub) -> None:
+    """What was written while it was ahead must not count as the newest for years: a hold placed since would be gone. A
+    worker that starts anew in between knows it too."""
+    ahead = START_UTC_MS + 4 * 365 * 86_400_000
+    Journal(hub.store, hub.storage).turn(START_UTC_MS + 2)
+    hub.say(hub.desks[0], segment(9), 90)
+    Journal(hub.store, hub.storage).turn(ahead)
+    with hub.store.write() as connection:
+        connection.execute(
+            "insert into holds (sitting, reason, placed_by, placed_utc_ms) values ('s1', 'appeal, late', 'Ada', 10)"
+        )
+    log = Journal(hub.store, hub.storage)
+    assert log.turn(START_UTC_MS + 3) == 0
+    hub.lose()
+    assert run("rebuild").exit_code == 0
+    hub.open_again()
+    assert value(hub.store, "select count(*) from holds where reason = 'appeal, late'") == 1
 
 
 def test_a_hold_that_a_later_store_released_does_not_come_back(hub: Hub) -> None:

@@ -217,6 +217,24 @@ def test_after_the_sitting_a_look_has_a_reason(place: Place) -> None:
     assert reasons == [{"reason": "other", "why": "The candidate asked"}, {"reason": "appeal", "why": None}]
 
 
+def test_a_sitting_that_runs_is_no_way_round_the_reason_for_one_that_is_over(place: Place) -> None:
+    """A stretch over both is a look at both."""
+    place.film(60)
+    place.centre.execute("update sittings set start_utc_ms = :at", at=place.began + 30_000)
+    place.centre.execute(
+        "insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)"
+        " select 'before', exam, room_id, :began, :ended, mode, rules from sittings limit 1",
+        began=place.began - 60_000,
+        ended=place.began + 20_000,
+    )
+    client = place.client("Ada")
+    assert place.play(client, 0, 60).status_code == 422
+    assert client.get(place.video(0, 60)).status_code == 422
+    assert place.played() == []
+    assert place.play(client, 30, 60).status_code == 200
+    assert place.play(client, 0, 60, reason="review").status_code == 200
+
+
 def test_who_may_not_play_does_not(place: Place) -> None:
     place.film()
     number = place.centre.alert("c.d1", "seat_empty")

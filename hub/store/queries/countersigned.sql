@@ -85,7 +85,7 @@ select since, boot, seq, lower(hex(hash)) as hash from leaves where unit = :unit
 select boot, seq from records where unit = :unit and (boot, seq) < (:boot, :seq) order by boot desc, seq desc limit 1;
 
 -- name: heartbeat_of(unit)^
-select heartbeat from presence where unit = :unit;
+select heartbeat, heartbeat_utc_ms from presence where unit = :unit;
 
 -- name: minute_gaps(since, longer_ms)
 -- Times without countersignatures: from one minute to the next one, where that took long or the clock was set back.

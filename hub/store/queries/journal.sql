@@ -39,3 +39,6 @@ select exists (
     select 1 from purges g join purge_plans p using (plan_id)
     where g.number = :number and g.plan_id = :plan_id and p.digest = :digest and g.began_utc_ms = :began
         and g.began_by = :who) as is_here;
+
+-- name: journal_exams()
+select exam, retention, results_utc_ms from exams;
