@@ -186,8 +186,8 @@ def _follows(last: Piece, piece: Piece) -> bool:
 
 
 class Where(enum.StrEnum):
-    """What became of a moment. `untold`: the desk may still tell of it; `unknown`: it has told all it had to, and nothing
-    of this; `outside`: no sitting was on, so that nothing was due."""
+    """What became of a moment. `untold`: the desk may still tell of it; `unknown`: it has told all it had to, and not
+    this; `outside`: no sitting was on, so that nothing was due."""
 
     STORED = "stored"
     ON_DESK = "on_desk"
