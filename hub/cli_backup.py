@@ -25,8 +25,6 @@ def backup(folder: Path, film: bool, with_keys: bool) -> None:
     from hub.evidence import backup as backups
     from hub.evidence.storage import StorageProblem, open_storage
 
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     with opened(settings) as store:
         try:
             made = backups.make(
@@ -103,7 +101,7 @@ def rebuild(fill: bool) -> None:
     try:
         storage = open_storage(settings)
         label = storage.label()
-        with opened(settings) as store:
+        with opened(settings, may_make=not fill) as store:
             actor = actor_here()
             done = rebuilding.rebuild(
                 settings, store, storage, actor, now_utc_ms(), is_filling=fill, tell=_tell_records

@@ -34,7 +34,7 @@ def init() -> None:
     """Make the store and the centre's certificate authority, or what of them is missing; safe to repeat."""
     settings = read_settings()
     was_there = settings.database_path.exists()
-    with opened(settings) as store, _telling():
+    with opened(settings, may_make=True) as store, _telling():
         with store.read() as connection:
             version = connection.execute("pragma user_version").fetchone()[0]
         click.echo(f"store {store.path}: {'found' if was_there else 'created'}, schema version {version}")
@@ -211,8 +211,6 @@ def _standing(store: Store, now: int) -> list[tuple[str, str, bool]]:
 
 def _change(change: Callable[[CaFolder, HubNames, Store, int], list[str]]) -> None:
     settings = read_settings()
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     with opened(settings) as store, _telling():
         made = change(CaFolder(settings.ca_path), names_of(settings), store, _sound_now(store))
     for line in made:

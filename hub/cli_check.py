@@ -34,8 +34,6 @@ def check(is_hashing: bool, is_repairing: bool, is_new: bool) -> None:
     settings = read_settings()
     if is_new and not is_repairing:
         fail("--new-storage goes with --repair only")
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     findings = []
     with opened(settings) as store:
         findings += _store(store)

@@ -86,7 +86,7 @@ _WHY = click.option("--why", required=True, help="What it is for; stands in the 
 @_WHY
 @_OUT
 def bundle_incident(number: int, why: str, out: Path) -> None:
-    """From half a minute before the incident began to a quarter after it was cleared."""
+    """From 30 s before the incident began to 15 s after it was cleared."""
     _build({"incident": number, "why": why}, out)
 
 

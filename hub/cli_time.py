@@ -61,8 +61,6 @@ def time_accept(is_confirmed: bool) -> None:
     from hub import clock
     from hub.store import certificates
 
-    if not settings.database_path.exists():
-        fail(f"there is no store at {settings.database_path}: run `ems-hub init`")
     with opened(settings) as store:
         with store.read() as connection:
             newest_utc_ms = certificates.newest_hub_time(connection)

@@ -48,7 +48,13 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
+def opened(settings: Settings, *, may_make: bool = False) -> Iterator[Store]:
+    """The store that the settings name. One that is not there is made with `may_make` only: run with the wrong
+    environment, a command would else answer out of an empty store that it has just made."""
+    if not (may_make or settings.database_path.exists()):
+        fail(
+            f"there is no store at {settings.database_path}: run `ems-hub init`, or see that DATABASE_URL is the hub's"
+        )
     try:
         store = Store(settings.database_path)
     except StoreProblem as problem:

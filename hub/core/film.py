@@ -186,8 +186,8 @@ def _follows(last: Piece, piece: Piece) -> bool:
 
 
 class Where(enum.StrEnum):
-    """What became of a moment of a sitting. `untold`: the desk may still tell of it; `unknown`: it has told all it had
-    to, and nothing of this."""
+    """What became of a moment. `untold`: the desk may still tell of it; `unknown`: it has told all it had to, and not
+    this; `outside`: no sitting was on, so that nothing was due."""
 
     STORED = "stored"
     ON_DESK = "on_desk"
@@ -196,6 +196,7 @@ class Where(enum.StrEnum):
     GAP = "gap"
     UNTOLD = "untold"
     UNKNOWN = "unknown"
+    OUTSIDE = "outside"
 
 
 class Gap(NamedTuple):
@@ -249,6 +250,20 @@ def parts(
     take([(from_utc_ms, told_until_utc_ms)], Where.UNKNOWN)
     take(list(left), Where.UNTOLD)
     return _without_crumbs(sorted(found, key=lambda part: part.from_utc_ms))
+
+
+def outside_told(found: Sequence[Part], sittings: Sequence[Span]) -> list[Part]:
+    """The same parts, where what nobody has told of a time without a sitting is OUTSIDE: nothing was missed then."""
+    told: list[Part] = []
+    for part in found:
+        if part.where not in (Where.UNTOLD, Where.UNKNOWN):
+            told.append(part)
+            continue
+        whole = [(part.from_utc_ms, part.until_utc_ms)]
+        due = spans.within(spans.union(sittings), whole)
+        told += [part._replace(from_utc_ms=begin, until_utc_ms=end) for begin, end in due]
+        told += [Part(Where.OUTSIDE, begin, end) for begin, end in spans.without(whole, due)]
+    return _without_crumbs(sorted(told, key=lambda part: part.from_utc_ms))
 
 
 def _without_crumbs(found: Sequence[Part]) -> list[Part]:

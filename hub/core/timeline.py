@@ -29,6 +29,7 @@ WHERE_WORDS = {
     Where.WRITTEN: "Being recorded now",
     Where.UNTOLD: "The desk has told nothing of this time yet",
     Where.UNKNOWN: "Not recorded, cause unknown",
+    Where.OUTSIDE: "No sitting was on",
 }
 
 

@@ -678,6 +678,8 @@ def stamped(text: bytes, token: bytes, tsa: str) -> Line:
 def verify(path: str, roots: list[x509.Certificate] | None = None, tsa: str | None = None) -> list[Line]:
     """Every finding about a bundle. `roots`: the centre's own certificates; None: not known. `tsa`: the file with the
     certificates of whom to trust for time stamps."""
+    if os.path.isdir(path):
+        return [Line(WRONG, "bundle", "this is a folder: give the .zip file as it was handed out")]
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             verifier = Verifier(archive, file.seek(0, 2), roots, tsa)

@@ -96,7 +96,8 @@ def parts_of(reel: Reel, begin: int, end: int, now: int) -> list[Part]:
     """The stretch up to now, each moment with what became of it."""
     end = min(end, now)
     open_from = now - film.OPEN_TAIL_MS if _records(reel, now) else end
-    return film.parts(begin, end, reel.segments, reel.gaps, open_from, _told_until(reel))
+    found = film.parts(begin, end, reel.segments, reel.gaps, open_from, _told_until(reel))
+    return film.outside_told(found, [(each.start_utc_ms, each.end_utc_ms) for each in reel.sittings])
 
 
 def _told_until(reel: Reel) -> int:
@@ -135,7 +136,11 @@ def _view(
     found = parts_of(reel, begin, end, now)
     is_on_desk = any(part.where is Where.ON_DESK for part in found)
     is_untold = any(part.where is Where.UNTOLD for part in found)
-    asked = [each for each in reel.wishes if each["from_utc_ms"] <= begin and each["until_utc_ms"] >= min(end, now)]
+    to_come = [
+        part for part in found if part.where is Where.ON_DESK or (part.where is Where.UNTOLD and bool(seat.unit))
+    ]
+    asked = [wish for wish in reel.wishes if any(_is_asked(wish, part) for part in to_come)]
+    unasked = [part for part in to_come if not any(_is_asked(wish, part) for wish in reel.wishes)]
     return View(
         seat=seat,
         from_utc_ms=begin,
@@ -148,15 +153,20 @@ def _view(
         has_film=any(part.where is Where.STORED for part in found),
         is_pending=is_on_desk or any(part.where is Where.WRITTEN for part in found) or (is_untold and bool(seat.unit)),
         needs_reason=needs_reason(reel, now),
-        may_fetch=(is_on_desk or (is_untold and bool(seat.unit))) and not asked,
+        may_fetch=bool(unasked),
         asked_by=asked[0]["asked_by"] if asked else "",
         timeline=timeline(found, marks.alerts, marks.faults, marks.observed, moments=moments or ()),
     )
 
 
+def _is_asked(wish: dict[str, Any], part: Part) -> bool:
+    """A desk closes further segments after it was asked, so the end of a part that grows need not be in the wish."""
+    return bool(wish["from_utc_ms"] <= part.from_utc_ms < wish["until_utc_ms"])
+
+
 def _is_edge(part: Part) -> bool:
     """The moment that a recording takes to begin: drawn, and not worth a line."""
-    return part.where in (Where.UNTOLD, Where.UNKNOWN) and part.until_utc_ms - part.from_utc_ms < EDGE_MS
+    return part.where in (Where.UNTOLD, Where.UNKNOWN, Where.OUTSIDE) and part.until_utc_ms - part.from_utc_ms < EDGE_MS
 
 
 def _line(reel: Reel, part: Part, now: int) -> Line:
@@ -172,6 +182,8 @@ def _line(reel: Reel, part: Part, now: int) -> Line:
         length = "" if part.gap.is_length_known else "The desk had no clock to trust: how long is not known. "
         detail = f"{length}{part.gap.detail}".strip()
         return Line("fault", *span, f"Never recorded: {words_of(CAUSE_WORDS, part.gap.cause).lower()}", detail)
+    if part.where is Where.OUTSIDE:
+        return Line("waiting", *span, "No sitting was on", "Desks record sittings only. Nothing is missing here.")
     if not reel.units:
         return Line("empty", *span, "Never recorded", "There was no desk unit at this seat.")
     if part.where is Where.UNKNOWN:

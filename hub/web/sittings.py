@@ -25,6 +25,8 @@ from hub.web.parts import parts
 
 blueprint = Blueprint("sittings", __name__, url_prefix="/sittings")
 
+FORMS = {"sittings.as_csv": "CSV", "sittings.as_json": "JSON"}
+"""In which form coverage was taken away, as the audit log tells it; the page has none."""
 WORST = 3
 """Seats named in the list of sittings."""
 _MAY_STILL_CHANGE_MS = 3_600_000
@@ -113,7 +115,8 @@ def _one(name: str) -> tuple[Sitting, list[SeatCoverage], int]:
     if found is None:
         abort(404)
     seats = _by_worst(store.read(parts().store, found, now))
-    deeds.saw(Deed.VIEWED_COVERAGE, f"sitting {name}", form=request.endpoint or "")
+    taken = FORMS.get(request.endpoint or "")
+    deeds.saw(Deed.VIEWED_COVERAGE, f"sitting {name}", **({"form": taken} if taken else {}))
     return found, seats, now
 
 

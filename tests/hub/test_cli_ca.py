@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import wire_door
-from hub import authority, cli, cli_ca, clock, enrolment
+from hub import authority, cli_ca, cli_check, clock, enrolment
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.store import Store, enrolling, planning
@@ -163,12 +163,12 @@ def test_check_looks_at_the_certificates(run: Run, folder: CaFolder, monkeypatch
     run("init")
     assert told() == []
     now = now_utc_ms()
-    monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 340 * authority.DAY_MS)
+    monkeypatch.setattr(cli_check, "now_utc_ms", lambda: now + 340 * authority.DAY_MS)
     assert told() == [
         "authority: the server's certificate ends within 30 days",
         "authority: the certificate of the evidence key ends within 30 days",
     ]
-    monkeypatch.setattr(cli, "now_utc_ms", lambda: now + 5 * 365 * authority.DAY_MS)
+    monkeypatch.setattr(cli_check, "now_utc_ms", lambda: now + 5 * 365 * authority.DAY_MS)
     assert len(told()) == 3
     folder.authorities.write_bytes(folder.issuing_certificate.read_bytes())
     assert "does not lead to a trusted root" in told()[0]

@@ -83,6 +83,20 @@ def test_each_moment_of_a_stretch_became_exactly_one_thing(
     assert all((part.gap is not None) == (part.where is Where.GAP) for part in found)
 
 
+def test_what_nobody_told_of_a_time_without_a_sitting_is_not_missing() -> None:
+    """Half a minute before an incident of a sitting's first seconds: nothing was due, so nothing is unknown."""
+    found = film.parts(BEGAN - 30_000, BEGAN + 15_000, [segment(1_000)], [], BEGAN + 15_000, BEGAN + 13_000)
+    told = film.outside_told(found, [(BEGAN, BEGAN + 60_000)])
+    assert [(part.where, part.from_utc_ms - BEGAN, part.until_utc_ms - BEGAN) for part in told] == [
+        (Where.OUTSIDE, -30_000, 0),
+        (Where.UNKNOWN, 0, 1_000),
+        (Where.STORED, 1_000, 11_000),
+        (Where.UNKNOWN, 11_000, 13_000),
+        (Where.UNTOLD, 13_000, 15_000),
+    ]
+    assert [part.where for part in film.outside_told(found, [])].count(Where.OUTSIDE) == 2
+
+
 def test_what_a_desk_is_writing_is_no_gap_and_what_it_has_told_all_of_is() -> None:
     found = film.parts(BEGAN, BEGAN + 60_000, [segment(0)], [], BEGAN + 45_000, BEGAN + 30_000)
     assert [(part.where, part.until_utc_ms - BEGAN) for part in found] == [

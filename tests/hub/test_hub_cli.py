@@ -44,6 +44,35 @@ def test_init_creates_once_and_finds_afterwards(run: Run) -> None:
     assert "found" in again.output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "check",
+        "backup {there}",
+        "import {there}",
+        "retention show",
+        "hold list",
+        "seal show",
+        "audit show",
+        "audit verify",
+        "bundle incident 1 --why appeal --out bundle.zip",
+        "user add ada --role admin",
+        "unit list",
+        "time accept",
+        "rebuild --fill",
+    ],
+)
+def test_without_a_store_a_command_says_so_and_makes_none(run: Run, tmp_path: Path, words: str) -> None:
+    """Run with the wrong environment, it must not answer from an empty store that it has just made."""
+    there = tmp_path / "there"
+    there.mkdir()
+    result = run(*words.format(there=there).split())
+    assert (result.exit_code, result.output.count("\n")) == (1, 1), result.output
+    assert f"there is no store at {tmp_path / 'hub.db'}: " in result.output
+    assert not list(tmp_path.glob("hub.db*"))
+    assert not list(there.iterdir())
+
+
 def test_a_wrong_setting_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the variable; nothing is created."""
     monkeypatch.setenv("EMS_BROKER_PORT", "no")
@@ -220,6 +249,7 @@ START_MS = 2_127_373_200_000
 @pytest.fixture
 def hall(run: Run) -> Run:
     """A hub with one seat and its unit."""
+    run("init")
     run("unit", "add", "c1.d1", "--public-key", "0" * 64)
     run("seat", "add", "Hall", "1", "--unit", "c1.d1")
     return run

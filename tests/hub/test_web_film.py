@@ -397,6 +397,14 @@ def test_film_that_will_never_come_says_why(place: Place) -> None:
     assert "not on the map any more" in part(place, incident(place))
 
 
+def test_the_time_before_a_sitting_is_not_called_missing(place: Place) -> None:
+    place.film(200)
+    place.centre.execute("update sittings set start_utc_ms = :began", began=place.began)
+    text = part(place, incident(place, 5, 10))
+    assert "No sitting was on" in text
+    assert "Never recorded" not in text
+
+
 def test_the_incident_page_carries_its_film_for_who_may_play(place: Place) -> None:
     place.film(200)
     number = incident(place)
@@ -448,6 +456,20 @@ def test_fetch_now_has_the_desk_send_it_first_until_it_has_come(place: Place) ->
     assert film.settle_wishes(place.centre.store, now_ms()) == 1
     assert plan(place).wanted == ()
     assert film.settle_wishes(place.centre.store, now_ms()) == 0
+
+
+def test_who_asks_in_a_running_sitting_is_told_so(place: Place) -> None:
+    """The desk records on, so the film grows beyond what was asked for: that does not undo the asking."""
+    place.centre.film(None, "c.d1", place.began, 200)
+    number, client = incident(place, 60, None), place.client("Ada")
+    form = {"csrf_token": csrf(client), "from": place.began + 30_000, "to": place.began + 85_000, "incident": number}
+    text = client.post(f"/seats/{place.seat}/wishes", data=form, headers={"X-Part": "1"}).text
+    assert "Ada asked for it" in text
+    assert "Fetch now" not in text
+    place.centre.execute("update segments set stored_utc_ms = 1 where began_utc_ms < :a", a=place.began + 90_000)
+    text = part(place, number)
+    assert "Ada asked for it" not in text
+    assert "Fetch now" in text
 
 
 def test_a_script_that_asks_gets_the_film_as_it_stands(place: Place) -> None:
