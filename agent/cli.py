@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent import cli_panel, cli_setup, cli_tools, config, logs
+from agent.supervision import set_at_signals
 
 if TYPE_CHECKING:
     from agent.app import Desk
@@ -55,8 +55,7 @@ def run() -> None:
     from agent.app import Desk
 
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    set_at_signals(stopping)
     with _in_one_line():
         retiring.resume(settings.storage_path)
         enrolled = enrolling.enrol(settings, stopping) if config.is_with_hub(settings) else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 import click
 
 from agent import config, logs
+from agent.supervision import set_at_signals
 
 
 @click.command()
@@ -34,7 +33,6 @@ def panel(is_safe: bool) -> None:
     except (config.BadSetting, PanelProblem) as error:
         click.echo(f"ems-agent: {error}", err=True)
         raise SystemExit(2) from None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.stopping.set())
+    set_at_signals(process.stopping)
     process.run()
     remove(settings.panel_socket)

@@ -89,7 +89,8 @@ class Freeing:
             waiting = sum(each.state == "kept" for each in listed)
             self.look = Look(waiting=waiting, held=0, is_plan_known=False)
             return False
-        choice = space.choose(listed, plan.holds, free_bytes, self._bounds)
+        of_held = [each for name in {hold.sitting for hold in plan.holds} for each in records.segments(name, "freed")]
+        choice = space.choose(listed + of_held, plan.holds, free_bytes, self._bounds)
         self.look = Look(waiting=choice.waiting, held=choice.held)
         sizes = {each.closed.name: each.closed.size_bytes for each in listed}
         freed = 0

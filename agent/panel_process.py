@@ -159,8 +159,8 @@ class PanelProcess:
             self._agent.send(msgspec.json.encode(message))
         except BlockingIOError:
             log.warning("the agent does not read")
-        except OSError:
-            self._end(self._agent)
+        except OSError as error:  # it has ended; what it said before that, a farewell above all, is still to be read
+            log.info("the agent does not hear: %s", error.strerror or error)
 
     def _end(self, line: socket.socket) -> None:
         self._selector.unregister(line)

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 it cannot be done (one line says why), 2 wrong use, 3 `che
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from hub import (
 )
 from hub.core.access import Role
 from hub.store import Store
+from hub.supervision import set_at_signals
 from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 
@@ -43,8 +43,7 @@ def ingest() -> None:
     from hub.ingest import IngestProblem, run
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    set_at_signals(stop)
     try:
         run(settings, stop)
     except IngestProblem as problem:
@@ -58,8 +57,7 @@ def worker() -> None:
     from hub.worker import WorkerProblem, run
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    set_at_signals(stop)
     try:
         run(settings, stop, now_utc_ms)
     except WorkerProblem as problem:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -74,3 +76,25 @@ class Service:
                 line.setblocking(False)
                 name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
                 line.sendto(state.encode(), name)
+
+
+def set_at_signals(stop: threading.Event) -> None:
+    """Set `stop` when the process is asked to end (SIGTERM, Ctrl-C). To be called on the main thread.
+
+    By way of a pipe and a thread: `Event.set` takes a lock, and a signal that comes as the main thread begins to wait
+    on the event finds that lock taken by the very thread that the signal has interrupted: it would wait for itself.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def wait() -> None:
+        os.read(reader, 1)
+        stop.set()
+
+    def at_signal(*_: object) -> None:
+        with contextlib.suppress(BlockingIOError):  # asked so often that the pipe is full
+            os.write(writer, b"!")
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, at_signal)

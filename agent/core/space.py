@@ -54,9 +54,11 @@ class Choice(NamedTuple):
 
 
 def choose(segments: Iterable[Filed], holds: Sequence[Stretch], free_bytes: int, wanted: Bounds) -> Choice:
-    """The segments to free: none while enough is free, else as few as bring the free space to `wanted.until_bytes`."""
-    listed = [segment for segment in segments if segment.state != "freed"]
-    held = held_names((segment.closed for segment in listed), holds)
+    """The segments to free: none while enough is free, else as few as bring the free space to `wanted.until_bytes`.
+    Those that are `freed` already are needed for what they say of the clock in sittings that are held in part."""
+    known = list(segments)
+    held = held_names((segment.closed for segment in known), holds)
+    listed = [segment for segment in known if segment.state != "freed"]
     needed_bytes = wanted.until_bytes - free_bytes if free_bytes < wanted.from_bytes else 0
     names: list[str] = []
     for segment in sorted(listed, key=lambda segment: _age(segment.closed.name)):

@@ -24,6 +24,7 @@ from hub.demo.table import table_of
 from hub.enrolment import AuthorityProblem
 from hub.store import Store, StoreProblem, planning
 from hub.store.planning import Stretch
+from hub.supervision import set_at_signals
 
 READY_WITHIN_S = 60.0
 STARTS_ALLOWED = 20
@@ -171,8 +172,7 @@ def _run(made: Centre, desks: list[DemoDesk], store: Store, console: Console) ->
     try:
         log_ins = centre.make_log_ins(store, _now_ms())
         running = Running(made, desks, store)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: running.stopping.set())
+        set_at_signals(running.stopping)
         try:
             running.start()
             _say_start(console, made, log_ins)

@@ -47,7 +47,8 @@ LEAST, FIRST, MOST = 100, 200, 1_000
 """Files of the smallest turn, of the first, of the largest. On a busy machine smaller ones cost more than they save."""
 REST_S = 0.01
 """Between two turns, so that who waits gets his: file locks know no queue."""
-DELETED_AT_ONCE = 1_000
+DELETED_AT_ONCE = 5_000
+"""From several folders of the storage, which deletes in them side by side."""
 TELL_EVERY_MS = 500
 
 
@@ -127,10 +128,11 @@ def sweep(store: Store, storage: Storage, tell: Tell = nothing, rest: Callable[[
         while names := purging.garbage(store, last, DELETED_AT_ONCE):
             tell(done, total, "deleting files")
             storage.delete_many(names)
-            with store.write() as connection:
-                purging.forget_garbage(connection, names)
+            for first in range(0, len(names), MOST):
+                with store.write() as connection:
+                    purging.forget_garbage(connection, names[first : first + MOST])
+                rest(REST_S)
             done, last = done + len(names), names[-1]
-            rest(REST_S)
         return done
 
 

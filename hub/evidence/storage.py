@@ -13,6 +13,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,8 @@ JOURNAL = "records"
 JOURNAL_TAIL_BYTES = 16 << 20
 LEFT_AFTER_MS = 3_600_000
 """A copy that has not got its name after an hour was left by somebody who died."""
+DELETING_THREADS = 4
+"""Each in folders of its own, which a file system locks one by one: twice the rate of one thread (ext4, 2 cores)."""
 
 
 class StorageProblem(Exception):
@@ -181,11 +184,12 @@ class LocalStorage:
     def delete_many(self, names: Sequence[str]) -> None:
         try:
             self._recognise()
-            paths = [self._path(sha256) for sha256 in names]
-            for path in paths:
-                path.unlink(missing_ok=True)
-            for folder in {path.parent for path in paths if path.parent.is_dir()}:
-                sync(folder)
+            folders: dict[Path, list[Path]] = {}
+            for sha256 in names:
+                path = self._path(sha256)
+                folders.setdefault(path.parent, []).append(path)
+            with ThreadPoolExecutor(DELETING_THREADS) as several:
+                list(several.map(_unlink_in, folders, folders.values()))
         except OSError as error:
             raise _problem(error, self._folder) from None
 
@@ -308,6 +312,13 @@ def checked(sha256: str) -> str:
     if not NAME.fullmatch(sha256):
         raise StorageProblem(f"{sha256[:80]!r} is no SHA-256")
     return sha256
+
+
+def _unlink_in(folder: Path, paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    if folder.is_dir():
+        sync(folder)
 
 
 def _put_in_place(source: Path, target: Path) -> None:

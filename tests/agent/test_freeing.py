@@ -106,6 +106,20 @@ def test_unconfirmed_and_held_film_stays_and_is_counted(card: Card) -> None:
     assert made.look == Look(waiting=2, held=2)
 
 
+def test_what_is_freed_already_still_says_that_the_clock_was_set(card: Card) -> None:
+    """The early half of a sitting was freed, its times an hour off: a hold on an hour of it still holds the rest."""
+    gone = card.film(1, "freed")
+    (card.segments / gone).unlink()
+    with card.records._lock:
+        card.records._write(lambda db: db.execute("UPDATE segments SET began_utc_ms = began_utc_ms - 3600000"))
+    names = [card.film(n) for n in range(2, 9)]
+    card.plan(1, Stretch(sitting="maths-1", from_utc_ms=NOW.utc_ms - 3_600_000, until_utc_ms=NOW.utc_ms - 1_800_000))
+    made = card.freeing()
+    made.step()
+    assert card.left() == names
+    assert made.look == Look(waiting=0, held=7)
+
+
 @pytest.mark.parametrize("payload", [None, b'{"number":2,"sittings":[{}]}'], ids=["none", "one that is refused"])
 def test_without_the_newest_plan_nothing_is_freed(card: Card, payload: bytes | None) -> None:
     """Nobody knows what it holds: a lost card, or a plan that this version cannot read."""

@@ -170,6 +170,23 @@ def test_a_clean_stop_is_no_fault_and_no_dead_lamp(stage: Stage) -> None:
     stage.shows(STOPPED)
 
 
+def test_a_farewell_is_heard_though_the_word_before_cannot_be_answered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that says farewell and ends while its word before is just being answered has stopped in order."""
+    agent = stage.agent()
+    show = stage.process.panel.show
+
+    def show_and_be_left(name: PatternName, is_buzzer_allowed: bool = False) -> None:
+        show(name, is_buzzer_allowed)
+        if name is RECORDING:
+            agent.close()
+
+    monkeypatch.setattr(stage.process.panel, "show", show_and_be_left)
+    agent.show(RECORDING)
+    stage.shows(STOPPED)
+
+
 def test_presses_find_their_way_to_the_agent(stage: Stage) -> None:
     """Short and told once; with no agent there it is only logged."""
     agent = stage.agent()

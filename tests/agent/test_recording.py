@@ -59,7 +59,7 @@ def numbers_in(path: Path) -> list[int]:
 class Desk:
     """A recorder with a clock that only the test moves, and all it tells."""
 
-    def __init__(self, folder: Path, segment_s: float = 2.0) -> None:
+    def __init__(self, folder: Path, segment_s: float = 2.0, reserve_bytes: int = 0) -> None:
         self.now_ns = 1_000_000_000_000
         self.folder = folder
         self.closed: list[ClosedSegment] = []
@@ -73,7 +73,7 @@ class Desk:
             fps=FPS,
             bitrate_bps=400_000,
             segment_s=segment_s,
-            reserve_bytes=0,
+            reserve_bytes=reserve_bytes,
             to_utc_ms=lambda up_ns: 1_767_225_600_000 + up_ns // 1_000_000,
             on_closed=self.take,
             on_gap=lambda began, ended, cause: self.gaps.append((began, ended, cause)),

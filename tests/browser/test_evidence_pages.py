@@ -80,7 +80,7 @@ def test_the_pages_asked_for_less_are_in_a_menu(hub: tuple[str, Centre, Path], b
     page = visit.open("Olga")
     more = page.locator(".more summary")
     more.press("Enter")
-    expect(page.locator(".more .sheet a")).to_have_text(["Bundles", "Audit", "People"])
+    expect(page.locator(".more .sheet a")).to_have_text(["Bundles", "Retention", "Audit", "People"])
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Audit", exact=True)).to_be_hidden()
     more.press("Enter")

@@ -186,6 +186,7 @@ def test_what_film_and_coverage_say_can_be_read(hall: Hall, page: Page, theme: s
     page.set_viewport_size({"width": 390, "height": 844})
     for path in (f"/incidents/{number}", f"/seats/{hall.seat}/film", "/sittings/", "/sittings/sitting-1"):
         page.goto(f"{hall.address}{path}")
+        expect(page.locator('body[data-feed="streaming"]')).to_be_attached()  # what comes by it changes colours too
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         page.evaluate("() => Promise.all(document.getAnimations().map(animation => animation.finished))")
         assert page.evaluate(CONTRAST) == [], path

@@ -105,3 +105,24 @@ def test_the_log_is_json_when_asked(start: Callable[..., subprocess.Popen[str]])
     assert set(line) == {"time", "level", "logger", "message"}
     assert line["level"] in ("WARNING", "ERROR", "INFO")
     assert line["time"].endswith("+00:00")
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from {side}.supervision import set_at_signals
+stop = threading.Event()
+set_at_signals(stop)
+with stop._cond:  # as the main thread holds it for a moment in every wait
+    os.kill(os.getpid(), signal.SIGTERM)
+assert stop.wait(30)
+"""
+
+
+@pytest.mark.parametrize("side", ["hub", "agent"])
+def test_a_signal_that_interrupts_the_wait_for_it_is_heard(side: str) -> None:
+    """Whatever the main thread was about when the signal came, the process ends."""
+    code = INTERRUPTED.format(side=side)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

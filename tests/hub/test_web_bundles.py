@@ -181,16 +181,21 @@ def test_a_download_goes_on_where_it_was_cut_off(place: Site) -> None:
     assert bundle_requests.one(place.store, number).result["sha256"] in entries[0].detail  # type: ignore[index]
 
 
-def test_a_file_that_is_not_kept_says_so_and_nothing_else_is_handed_out(place: Site) -> None:
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_file_that_is_not_kept_says_so_and_nothing_else_is_handed_out(
+    place: Site, tmp_path: Path, is_linked: bool
+) -> None:
     """A bundle that was removed is gone, and a link in its place leads nowhere; nothing is noted for either."""
     number = place.centre.bundle({"incident_id": 1}, content=b"PK")
-    for _ in range(2):
-        response = place.client("Ada").get(f"/bundles/{number}/download")
-        assert response.status_code == 410
-        assert "no longer kept" in response.text
-        path = place.centre.made(storage(place), number, b"PK")
-        path.unlink()
-        path.symlink_to("/etc/passwd")
+    if is_linked:
+        secret = tmp_path / "secret"
+        secret.write_bytes(b"PK")
+        path = storage(place) / "bundles" / f"{number}.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(secret)
+    response = place.client("Ada").get(f"/bundles/{number}/download")
+    assert response.status_code == 410
+    assert "no longer kept" in response.text
     assert audit.page(place.store, deed=Deed.DOWNLOADED_BUNDLE) == []
 
 
