@@ -92,9 +92,10 @@ def _sittings_with_moved_clock(segments: Iterable[SegmentClosed]) -> set[str]:
     offsets: dict[tuple[str, int], tuple[int, int]] = {}
     for segment in segments:
         key = segment.sitting, _age(segment.name)[0]
-        offset_ms = segment.began.utc_ms - segment.began.up_ms
-        least, most = offsets.get(key, (offset_ms, offset_ms))
-        offsets[key] = min(least, offset_ms), max(most, offset_ms)
+        for at in (segment.began, segment.ended):  # it may have been set within the last one
+            offset_ms = at.utc_ms - at.up_ms
+            least, most = offsets.get(key, (offset_ms, offset_ms))
+            offsets[key] = min(least, offset_ms), max(most, offset_ms)
     return {sitting for (sitting, _), (least, most) in offsets.items() if most - least > CLOCK_MOVED_MS}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,15 @@ HOLDS = st.lists(
     ),
     max_size=3,
 )
+
+
+def test_a_clock_that_was_set_within_the_last_segment_is_no_way_out_of_a_hold() -> None:
+    """No segment follows whose beginning would tell it."""
+    last = segment(5)
+    turned = msgspec.structs.replace(
+        last.closed, ended=Instant(last.closed.began.utc_ms - 3_600_000, last.closed.ended.up_ms)
+    )
+    assert held_names([segment(4).closed, turned], [stretch(5, 5)]) == set(names(segment(4), last))
 
 
 @given(SEGMENTS, HOLDS, st.integers(0, 20_000), st.integers(0, 10_000), st.integers(0, 5_000))
