@@ -69,10 +69,8 @@ def set_results(
     """Enter the day of an exam's results (its noon), None: not known; `day` is its text for the record. A slip of the
     pen in the year would have film fall due at once. Raises NoSuchExam, BadRule."""
     known = _known(connection, exam)
-    if (
-        None not in (results_utc_ms, known["first_utc_ms"])
-        and results_utc_ms + DAY_AND_A_HALF_MS < known["first_utc_ms"]
-    ):
+    first_utc_ms: int | None = known["first_utc_ms"]
+    if results_utc_ms is not None and results_utc_ms + DAY_AND_A_HALF_MS < (first_utc_ms or 0):
         raise BadRule(f"{day} lies before the exam's first sitting, so its results cannot be of that day")
     if known["results_utc_ms"] == results_utc_ms:
         return False

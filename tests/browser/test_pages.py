@@ -307,7 +307,7 @@ def test_a_log_out_elsewhere_is_told_at_once(browser: Browser, hub: tuple[str, C
 
 def test_the_appearance_is_kept(visit: Visit) -> None:
     page = visit.open("Ada")
-    page.locator(".menu summary").click()
+    page.locator(".menu:not(.more) summary").click()
     page.get_by_label("Dark").check()
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
