@@ -35,7 +35,7 @@ def _write(change: Callable[[sqlite3.Connection], Answer]) -> Answer:
     with opened(read_settings()) as store, store.write() as connection:
         try:
             return change(connection)
-        except (CannotHold, NoSuchExam) as cannot:
+        except (CannotHold, NoSuchExam, BadRule) as cannot:
             fail(str(cannot))
 
 

@@ -37,6 +37,10 @@ def exams(store: Store) -> list[Exam]:
         return [_exam(row) for row in QUERIES.exams_all(connection)]
 
 
+DAY_AND_A_HALF_MS = 129_600_000
+"""From a day's noon to the end of the next: no zone moves a sitting further."""
+
+
 def _exam(row: Row) -> Exam:
     try:
         rule, problem = retention.read(row["retention"]), ""
@@ -62,8 +66,12 @@ def set_rule(connection: sqlite3.Connection, actor: Actor, exam: str, rule: Rule
 def set_results(
     connection: sqlite3.Connection, actor: Actor, exam: str, results_utc_ms: int | None, day: str, now_utc_ms: int
 ) -> bool:
-    """Enter the day of an exam's results, None: not known; `day` is its text for the record. Raises NoSuchExam."""
+    """Enter the day of an exam's results (its noon), None: not known; `day` is its text for the record. A slip of the
+    pen in the year would have film fall due at once. Raises NoSuchExam, BadRule."""
     known = _known(connection, exam)
+    first_utc_ms: int | None = known["first_utc_ms"]
+    if results_utc_ms is not None and results_utc_ms + DAY_AND_A_HALF_MS < (first_utc_ms or 0):
+        raise BadRule(f"{day} lies before the exam's first sitting, so its results cannot be of that day")
     if known["results_utc_ms"] == results_utc_ms:
         return False
     QUERIES.set_exam_results(connection, exam=exam, results=results_utc_ms)

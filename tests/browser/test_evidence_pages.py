@@ -80,7 +80,7 @@ def test_the_pages_asked_for_less_are_in_a_menu(hub: tuple[str, Centre, Path], b
     page = visit.open("Olga")
     more = page.locator(".more summary")
     more.press("Enter")
-    expect(page.locator(".more .sheet a")).to_have_text(["Bundles", "Retention", "Audit", "People"])
+    expect(page.locator(".more .sheet a")).to_have_text(["Bundles", "Holds", "Retention", "Audit", "People"])
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Audit", exact=True)).to_be_hidden()
     more.press("Enter")
@@ -92,6 +92,18 @@ def test_the_pages_asked_for_less_are_in_a_menu(hub: tuple[str, Centre, Path], b
     technician = Visit(browser, hub[0])
     expect(technician.open("Tim").locator(".more")).to_have_count(0)
     technician.context.close()
+
+
+def test_the_header_of_who_sees_most_fits_a_laptop(hub: tuple[str, Centre, Path], browser: Browser) -> None:
+    """With numbers of two digits in one line, with longer ones in a second, and never beside the page."""
+    visit = Visit(browser, hub[0], 1280, 800)
+    page = visit.open("Root")
+    for text in ("31 to review, oldest 17 min", "131 to review, oldest 2 h 17 min, and more than that"):
+        page.evaluate(
+            "text => { document.querySelector('[data-bar=review] [data-bar-text]').textContent = text }", text
+        )
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 1280, text
+    visit.context.close()
 
 
 def test_the_pages_hold_on_a_phone_and_run_nothing_of_what_people_typed(

@@ -81,6 +81,7 @@ def test_from_the_rule_to_the_certificate(hall: Hall, environment: dict[str, str
     said = run("retention", "rule", "Maths", "--after-sitting", "30", "--after-results", "5", "--unless-refer")
     assert "the later of 30 days after the sitting and 5 days after the results, unless" in said
     assert "whose date is not known yet" in run("retention", "show")
+    assert "before the exam's first sitting" in run("retention", "results", "Maths", "2022-12-24", code=1)
     run("retention", "results", "Maths", "2023-12-24")
     assert "results: 2023-12-24" in run("retention", "show")
     run("hold", "place", "--sitting", "one", "--seat", "a2", "--why", "an appeal")

@@ -231,7 +231,9 @@ select e.exam, e.retention, e.results_utc_ms, count(t.sitting) as sittings, min(
 from exams e left join sittings t using (exam) group by e.exam order by max(t.end_utc_ms) desc, e.exam;
 
 -- name: exam_by_name(exam)^
-select exam, retention, results_utc_ms from exams where exam = :exam;
+select exam, retention, results_utc_ms,
+    (select min(start_utc_ms) from sittings where sittings.exam = exams.exam) as first_utc_ms
+from exams where exam = :exam;
 
 -- name: set_exam_rule(exam, rule)!
 update exams set retention = :rule where exam = :exam;
