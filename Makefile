@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench power-cuts eval clean python-version
+.PHONY: help run test check bench power-cuts tamper eval clean python-version
 
 help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
@@ -16,6 +16,7 @@ help:
 	@echo "make test                    lint, types, import rules and every test"
 	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux)"
 	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
+	@echo "make tamper                  tamper with a thousand evidence bundles in every way, and verify them"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
@@ -69,6 +70,9 @@ power-cuts: $(VENV)/test.stamp
 	@$(BIN)/python -m models.fetch
 	$(BIN)/python -m tests.hostile.power_cut --cuts $(CUTS) --seed $(SEED)
 	$(BIN)/python -m tests.hostile.cut_hub --cuts $(CUTS) --seed $(SEED)
+
+tamper: $(VENV)/test.stamp
+	$(BIN)/python -m tests.bench tamper
 
 # EVAL='--yunet MODEL.onnx', or any other option of `python -m tests.eval`
 eval: $(VENV)/test.stamp
