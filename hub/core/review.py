@@ -57,6 +57,18 @@ EVENT_OF = {
 }
 """`incident_events.action` of each act."""
 
+EVENT_WORDS = {
+    "opened": "opened by the desk's rule",
+    "joined": "another alert joined",
+    "cleared": "alert cleared",
+    "merged": "joined two incidents of one breach",
+    "acknowledged": "acknowledged",
+    "commented": "commented",
+    "closed": "closed",
+    "reopened": "reopened",
+}
+"""How pages and reports say each `incident_events.action`."""
+
 POSSIBLE: dict[State, tuple[Act, ...]] = {
     State.OPEN: (Act.ACKNOWLEDGE, Act.COMMENT, Act.CLOSE),
     State.ACKNOWLEDGED: (Act.COMMENT, Act.CLOSE),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.wire import UNIT_PATTERN
+from hub.evidence.files import make_folder, sync
 
 _NAME = re.compile(r"(\d{1,16})-(\d{1,16})\.part")
 ABANDONED_AFTER_MS = 7 * 86_400_000
@@ -98,7 +99,7 @@ class Incoming:
         """The film's file, made if there is none, for this block alone. Raises InUse, NoRoom, OSError."""
         path = self._path(unit, boot, seq)
         try:
-            _make_folder(path.parent)
+            make_folder(path.parent)
             is_new = not path.exists()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
@@ -111,7 +112,7 @@ class Incoming:
             if os.fstat(descriptor).st_nlink == 0:  # finished or dropped between our opening and our lock
                 raise InUse(f"{path.name} of {unit} was finished or dropped this moment")
             if is_new:
-                _sync_folder(path.parent)
+                sync(path.parent)
             yield Part(path, descriptor)
         finally:
             os.close(descriptor)
@@ -119,7 +120,7 @@ class Incoming:
     def check_room(self, wanted_bytes: int) -> None:
         """Raises NoRoom when so many bytes would go into the reserve; OSError."""
         try:
-            _make_folder(self._folder)
+            make_folder(self._folder)
         except OSError as error:
             raise _as_room(error) from None
         space = os.statvfs(self._folder)
@@ -148,22 +149,6 @@ class Incoming:
                 if named is not None:
                     changed_utc_ms = path.stat().st_mtime_ns // 1_000_000
                     yield Found(folder.name, int(named[1]), int(named[2]), changed_utc_ms)
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o750)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _as_room(error: OSError) -> Exception:

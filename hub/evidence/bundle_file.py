@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from hub.core.manifest import Item
+from hub.evidence.files import sync
 from hub.evidence.verify import Member, directory, local_header
 
 
@@ -96,11 +97,7 @@ class BundleFile:
         os.fsync(self._file.fileno())
         self._file.close()
         self._part.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self._path.parent)
 
 
 def _pieces(path: Path) -> Iterable[bytes]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from hub.core import explain
+from hub.core import explain, review
 from hub.core.board import ALERT_WORDS, CAUSE_WORDS, FACE_KINDS, words_of
 from hub.core.visible import visible
 
@@ -28,16 +28,6 @@ VERDICTS = {
     "confirmed_by_centre": "Confirmed by the centre",
 }
 STATES = {"open": "Nobody has looked at it yet", "acknowledged": "Somebody is looking into it", "closed": "Closed"}
-ACTS = {
-    "opened": "opened by the desk's rule",
-    "joined": "another alert joined",
-    "cleared": "alert cleared",
-    "merged": "joined two incidents of one breach",
-    "acknowledged": "acknowledged",
-    "commented": "commented",
-    "closed": "closed",
-    "reopened": "reopened",
-}
 FILES = {
     "segment": "recording, as the desk made it",
     "clip": "recording, for watching",
@@ -249,7 +239,7 @@ def _template() -> jinja2.Template:
         kind=_of_kind,
         cause=lambda cause: words_of(CAUSE_WORDS, cause),
         verdict=lambda verdict: words_of(VERDICTS, verdict),
-        act=lambda action: words_of(ACTS, action),
+        act=lambda action: words_of(review.EVENT_WORDS, action),
         state=lambda state: words_of(STATES, state),
         file=lambda what: words_of(FILES, what),
     )

@@ -44,16 +44,6 @@ DRILL_VERDICTS = {
         "Records that the drill's alert came and was worked on. Nothing happened.",
     ),
 }
-EVENT_WORDS = {
-    "opened": "opened by the desk's rule",
-    "joined": "another alert joined",
-    "cleared": "alert cleared",
-    "merged": "joined two incidents of one breach",
-    "acknowledged": "acknowledged",
-    "commented": "commented",
-    "closed": "closed",
-    "reopened": "reopened",
-}
 
 
 @blueprint.get("/")
@@ -108,7 +98,7 @@ def _show(incident_id: int, notice: str = "", typed: str = "") -> str:
         acts=() if incident.row["merged_into"] else review.POSSIBLE[review.State(incident.row["state"])],
         verdicts=DRILL_VERDICTS if incident.row["is_drill"] else VERDICTS,
         verdict_words=VERDICTS,
-        event_words=EVENT_WORDS,
+        event_words=review.EVENT_WORDS,
         desk=review.DESK,
         began={alert["alert"]: alert["began_utc_ms"] for alert in incident.alerts},
         counts_faces=incident.row["kind"] in FACE_KINDS,
