@@ -44,6 +44,11 @@ EVENT_WORDS = {
         "{unit} was revoked and still speaks",
         "Nothing of it is taken in. Find the machine and take its card out.",
     ),
+    "contradicts_itself": (
+        "{unit} says something else than before under the same name",
+        "What came first stands, the other is kept beside it. Its card was copied or changed, or somebody uses its "
+        "key: take the card out and keep it, and set the unit up anew.",
+    ),
     "other_segment": (
         "{unit} offered film that its own record contradicts",
         "It was not taken. Its card was changed, or is failing: take the card out and keep it.",

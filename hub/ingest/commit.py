@@ -329,6 +329,8 @@ def _contradict(
     outcome.conflicts += 1
     if is_new:
         log.error("somebody tampers with %s: %s", unit, conflict.reason)
+        named = "" if conflict.seq is None else f"record {conflict.boot}/{conflict.seq}: "
+        security.add_event(connection, unit, "contradicts_itself", named + conflict.reason, arrival.received_utc_ms)
 
 
 def _keep_records(

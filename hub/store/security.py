@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from hub.store import QUERIES, Row
 
-EventKind = Literal["two_machines", "boot_went_back", "revoked_unit_speaks", "other_segment", "chain_cut"]
-"""`other_segment`: a unit has offered a file that its own record contradicts. `chain_cut`: what a unit or the hub holds
-ends before a head that was countersigned."""
+EventKind = Literal[
+    "two_machines", "boot_went_back", "revoked_unit_speaks", "contradicts_itself", "other_segment", "chain_cut"
+]
+"""`contradicts_itself`: other content under the name of a record that is held, or another key. `other_segment`: a unit
+has offered a file that its own record contradicts. `chain_cut`: what a unit or the hub holds ends before a head that
+was countersigned."""
 
 
 def add_event(connection: sqlite3.Connection, unit: str, kind: EventKind, detail: str, now_utc_ms: int) -> bool:

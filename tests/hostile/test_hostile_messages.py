@@ -159,6 +159,9 @@ def test_another_record_under_the_same_name_is_a_conflict(store: Store, committe
         assert outcome.conflicts == 1
     assert value(store, "select hash from records") == first.hash
     kept = rows(store, "select * from conflicts")
+    (event,) = rows(store, "select kind, detail from security_events")
+    assert event["kind"] == "contradicts_itself"
+    assert "record 1/1" in event["detail"]
     assert [(row["boot"], row["seq"], row["payload"]) for row in kept] == [(1, 1, wire.encode(second))]
 
 
@@ -170,6 +173,7 @@ def test_a_second_key_is_a_conflict_and_changes_nothing(store: Store, committer:
     assert value(store, "select public_key from units") == desk.public_key
     assert value(store, "select is_online from presence") == 1
     assert value(store, "select reason from conflicts") == "another key for a known unit"
+    assert value(store, "select kind from security_events") == "contradicts_itself"
 
 
 def test_conflicts_of_one_unit_are_bounded_and_the_first_ones_stay(store: Store) -> None:
