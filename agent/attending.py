@@ -18,6 +18,8 @@ from agent.wire import Command, CommandKind, Instant
 
 log = logging.getLogger(__name__)
 
+_ABOUT_AN_ALERT = frozenset({CommandKind.CONFIRM_ALERT, CommandKind.DISMISS_ALERT})
+
 
 class Attending:
     """`judged` is what was last said of alerts, by their names."""
@@ -34,7 +36,8 @@ class Attending:
     def take_command(self, command: Command) -> None:
         if command.expires_utc_ms < self._clock.now().utc_ms and self._clock.is_ok():
             return
-        self._judged[command.alert] = command.name
+        if command.name in _ABOUT_AN_ALERT:
+            self._judged[command.alert] = command.name
 
     def step(self, now: Instant, sitting: SittingKeeper, sight: Sight) -> None:
         """Do what was pressed since the last step."""

@@ -168,12 +168,26 @@ class Mask(Struct, frozen=True, kw_only=True):
             raise ValueError("a mask whose points lie on one line hides nothing")
 
 
+class Pause(Struct, frozen=True, kw_only=True):
+    """A break of the person at the seat, [from, until) on the wall clock: the rules about an absent person
+    (`seat_empty`, `face_not_visible`) are suspended in it, every other goes on. It ends by itself: a break that runs
+    over is an empty seat again, hub or no hub."""
+
+    from_utc_ms: Ms
+    until_utc_ms: Ms
+
+
+MAX_PAUSES = 64
+"""Of one seat in one sitting."""
+
+
 class PlannedSitting(Struct, frozen=True, kw_only=True):
     """One sitting at this desk's seat; the desk starts and ends it by itself.
 
     From `empty_from_utc_ms` until `empty_until_utc_ms` (both or neither) the plan says that the seat is empty: the room
     is set up and nobody admitted yet. It may lie before the start; in it the desk learns how its empty seat looks.
-    Candidates write: the buzzer is silent unless `is_buzzer_allowed`.
+    Candidates write: the buzzer is silent unless `is_buzzer_allowed`. Unless `may_lamp_show_alerts` the lamp shows
+    faults, help and a proctor's signal only, whatever the mode.
     """
 
     sitting: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
@@ -188,6 +202,8 @@ class PlannedSitting(Struct, frozen=True, kw_only=True):
     empty_from_utc_ms: Ms | None = None
     empty_until_utc_ms: Ms | None = None
     is_buzzer_allowed: bool = False
+    may_lamp_show_alerts: bool = True
+    pauses: Annotated[tuple[Pause, ...], Meta(max_length=MAX_PAUSES)] = ()
 
 
 END_OF_TIME_MS = 2**53
@@ -391,6 +407,17 @@ class SittingState(Struct, frozen=True, kw_only=True, tag="sitting", tag_field="
     plan: Count
 
 
+class Attended(Struct, frozen=True, kw_only=True, tag="attended", tag_field="kind"):
+    """Somebody came to the desk and pressed its button briefly: the `alerts` that stood then are attended. `is_signal`:
+    a proctor's signal was shown; `is_drill`: a drill was, so that the press says that its lamp was seen."""
+
+    sitting: Label
+    seat: Label
+    alerts: Annotated[tuple[Label, ...], Meta(max_length=32)] = ()
+    is_signal: bool = False
+    is_drill: bool = False
+
+
 class Span(Struct, frozen=True, array_like=True):
     """A stretch within `Observed` that shows one thing: offset from `began` and length, `seat` a SeatState of the desk
     (`face`, `somebody`, `empty`, `unknown`), and how many faces were visible."""
@@ -418,7 +445,7 @@ class Other(Struct, frozen=True, kw_only=True):
     kind: Label
 
 
-_KnownBody = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState | Observed
+_KnownBody = Alert | Fault | Gap | SegmentClosed | Restart | ClockStep | SittingState | Observed | Attended
 Body = _KnownBody | Other
 RECORD_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in _KnownBody.__args__)
 
@@ -624,6 +651,16 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     waiting_bytes: Count | None = None
     upload_bytes_per_s: float | None = None
     """How fast the hub has taken film lately; None while none is sent."""
+    brightness: float | None = None
+    """Of the newest look, as `Evidence` has them."""
+    detail: float | None = None
+    shift: float | None = None
+    record_bytes_per_s: float | None = None
+    """What recording takes on the card: the mean of the newest minutes, else what the encoder is set to."""
+    receipt_ms: float | None = None
+    """From sending the newest record that was answered within this run to the hub's receipt for it."""
+    is_signalled: bool = False
+    """Whether a proctor's signal is shown."""
     v: int = VERSION
 
 
@@ -650,19 +687,32 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 class CommandKind(enum.StrEnum):
     """`confirm_alert`: a proctor stands behind the alert, the lamp may show it in semi-automated mode.
-    `dismiss_alert`: a proctor has judged it, the lamp shows it no longer."""
+    `dismiss_alert`: a proctor has judged it, the lamp shows it no longer.
+    `signal`: a proctor asks for somebody to come to the desk; shown until the button is pressed, `end_signal`, or
+    SIGNAL_MS. `drill`: raise a drill's alert. `show_live`: publish live pictures on `up/live` until the command
+    expires; whoever watches asks again before."""
 
     CONFIRM_ALERT = "confirm_alert"
     DISMISS_ALERT = "dismiss_alert"
+    SIGNAL = "signal"
+    END_SIGNAL = "end_signal"
+    DRILL = "drill"
+    SHOW_LIVE = "show_live"
+
+
+SIGNAL_MS = 300_000
+"""A signal that nobody attends to in five minutes is shown no longer: the lamp must be free for what comes then."""
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """Something to do now; forgotten after `expires_utc_ms` of the hub's clock."""
+    """Something to do now; forgotten after `expires_utc_ms` of the hub's clock. `alert` for the two about one; `reason`
+    is a person's, kept in the desk's log: a drill within a sitting needs one."""
 
     number: Count
     name: CommandKind
-    alert: Label
+    alert: Label = ""
     expires_utc_ms: Ms
+    reason: Text = ""
     v: int = VERSION
 
 
@@ -748,6 +798,7 @@ UP: dict[str, Callable[[bytes], Any]] = {
     "heartbeat": _decoder_of(Heartbeat),
     "status": _decoder_of(Status),
     "still": _decode_still,
+    "live": _decode_still,
 }
 """What a desk writes, by the last level of its topic."""
 

@@ -92,6 +92,7 @@ BODIES: dict[str, wire.Body] = {
             wire.Span(36_000, 6_000, "empty"),
         ),
     ),
+    "attended": wire.Attended(sitting="maths-1", seat="A1", alerts=("1-18",), is_signal=True, is_drill=True),
     "other": wire.Other(kind="pulse"),
 }
 
@@ -240,6 +241,21 @@ _BUZZER_PLAN = wire.Plan(
         ),
     ),
 )
+_PAUSES_PLAN = wire.Plan(
+    number=16,
+    sittings=(
+        wire.PlannedSitting(
+            sitting="maths-3",
+            exam="Mathematics, paper 3",
+            room="Hall",
+            seat="A1",
+            start_utc_ms=1_760_040_000_000,
+            end_utc_ms=1_760_043_600_000,
+            may_lamp_show_alerts=False,
+            pauses=(wire.Pause(from_utc_ms=1_760_041_000_000, until_utc_ms=1_760_041_300_000),),
+        ),
+    ),
+)
 
 _STRETCHES_PLAN = wire.Plan(
     number=14,
@@ -254,6 +270,18 @@ _UPLOADING = wire.Heartbeat(
     waiting_segments=120,
     waiting_bytes=225_000_000,
     upload_bytes_per_s=2_500_000.0,
+)
+_READY = wire.Heartbeat(
+    boot=7,
+    now=RAISED,
+    is_clock_ok=True,
+    state="waiting",
+    brightness=118.5,
+    detail=41.25,
+    shift=0.004,
+    record_bytes_per_s=291_500.0,
+    receipt_ms=12.5,
+    is_signalled=True,
 )
 _SEATED_SEGMENT = msgspec.structs.replace(BODIES["segment_closed"], seat="A1")
 _SEATED_GAP = msgspec.structs.replace(BODIES["gap"], seat="A1")
@@ -287,6 +315,10 @@ GOLDEN: tuple[Golden, ...] = (
     ),
     Golden("up-heartbeat-clock.json", "up", "heartbeat", _CLOCKED),
     Golden("up-heartbeat-uploading.json", "up", "heartbeat", _UPLOADING),
+    Golden("up-heartbeat-ready.json", "up", "heartbeat", _READY),
+    Golden(
+        "up-live.bin", "up", "live", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)
+    ),
     Golden(
         "up-status-machine.json",
         "up",
@@ -311,6 +343,15 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("down-plan-seat-masks.json", "down", "plan", _SEAT_MASKS_PLAN),
     Golden("down-plan-buzzer.json", "down", "plan", _BUZZER_PLAN),
     Golden("down-plan-stretches.json", "down", "plan", _STRETCHES_PLAN),
+    Golden("down-plan-pauses.json", "down", "plan", _PAUSES_PLAN),
+    Golden(
+        "down-command-drill.json",
+        "down",
+        "command",
+        wire.Command(
+            number=45, name=wire.CommandKind.DRILL, expires_utc_ms=1_760_000_100_000, reason="Before the first exam"
+        ),
+    ),
     Golden(
         "down-command.json",
         "down",
