@@ -34,11 +34,30 @@ class Action(enum.StrEnum):
     SET_RETENTION = "set_retention"
     PURGE = "purge"
     SEE_AUDIT = "see_audit"
+    SET_UP_ROOMS = "set_up_rooms"
+    SET_UP_EXAMS = "set_up_exams"
+    SEE_ROSTER = "see_roster"
+    CHANGE_ROSTER = "change_roster"
+    RUN_SITTING = "run_sitting"
+    WATCH_LIVE = "watch_live"
+    SEE_REPORT = "see_report"
+    SEE_BUDGET = "see_budget"
+    SET_UP_WALLS = "set_up_walls"
 
 
 _WATCH = frozenset({Action.SEE_LIVE, Action.SEE_SEATS, Action.SEE_UNITS, Action.SEE_CARD})
 _REVIEW = frozenset({Action.SEE_INCIDENTS, Action.REVIEW_INCIDENTS})
 _UPKEEP = frozenset({Action.ENROL_UNITS, Action.REVOKE_UNITS})
+_EXAM_DAY = frozenset(
+    {
+        Action.SEE_ROSTER,
+        Action.CHANGE_ROSTER,
+        Action.RUN_SITTING,
+        Action.WATCH_LIVE,
+        Action.SEE_REPORT,
+        Action.SEE_BUDGET,
+    }
+)
 _EVIDENCE = frozenset({Action.PLAY_FILM, Action.SEE_COVERAGE, Action.HOLD, Action.EXPORT_EVIDENCE})
 _AUDIT = frozenset(
     {
@@ -52,11 +71,14 @@ _AUDIT = frozenset(
         Action.SEE_RETENTION,
         Action.SEE_AUDIT,
         Action.SEE_PEOPLE,
+        Action.SEE_ROSTER,
+        Action.SEE_REPORT,
+        Action.SEE_BUDGET,
     }
 )
 
 ALLOWED: dict[Role, frozenset[Action]] = {
-    Role.PROCTOR: _WATCH | _REVIEW | _EVIDENCE,
+    Role.PROCTOR: _WATCH | _REVIEW | _EVIDENCE | _EXAM_DAY,
     Role.TECHNICIAN: _WATCH | _UPKEEP | {Action.SEE_COVERAGE},
     Role.AUDITOR: _AUDIT,
     Role.ADMIN: frozenset(Action),

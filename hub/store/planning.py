@@ -8,12 +8,14 @@ by desks that remember its earlier plans.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from agent import wire
-from agent.wire import Mask, Mode, Plan, PlannedSitting, Rule
+from agent.wire import Mask, Mode, Pause, Plan, PlannedSitting, Rule
 from hub.store import QUERIES, Row, Store
 
 Stretch = tuple[int, int]
@@ -75,9 +77,13 @@ def plan_sitting(
     mode: Mode = Mode.AUTOMATED,
     rules: Sequence[Rule] = wire.DEFAULT_RULES,
     empty: Stretch | None = None,
+    is_buzzer_allowed: bool = False,
+    may_lamp_show_alerts: bool = True,
+    profile: str = "",
 ) -> list[str]:
     """Make the sitting and plan it for every unit in its room; answers those units. In `empty` the room is set up and
-    nobody admitted yet: it is over when the sitting starts. Raises CannotPlan."""
+    nobody admitted yet: it is over when the sitting starts. `profile`: the name of the one its values are from. Raises
+    CannotPlan."""
     if end_utc_ms <= start_utc_ms:
         raise CannotPlan("the sitting must end after it starts")
     if empty is not None and empty[1] <= empty[0]:
@@ -101,6 +107,9 @@ def plan_sitting(
         end_utc_ms=end_utc_ms,
         mode=mode.value,
         rules=msgspec.json.encode(tuple(rules)).decode(),
+        is_buzzer_allowed=is_buzzer_allowed,
+        may_lamp_show_alerts=may_lamp_show_alerts,
+        profile=profile,
         **_empty_columns(empty),
     )
     replan(connection, now_utc_ms)
@@ -118,13 +127,16 @@ def replan(connection: sqlite3.Connection, now_utc_ms: int) -> list[str]:
     seats: dict[str, Row] = {row["unit"]: row for row in QUERIES.seats_with_unit(connection)}
     planned = {row["unit"] for row in QUERIES.planned_units(connection)}
     sittings = {
-        room_id: list(QUERIES.sittings_not_over(connection, room_id=room_id, now=now_utc_ms))
+        room_id: [
+            (row, _Seats.read(connection, row["sitting"]))
+            for row in list(QUERIES.sittings_not_over(connection, room_id=room_id, now=now_utc_ms))
+        ]
         for room_id in {row["room_id"] for row in seats.values()}
     }
     changed = []
     for unit in sorted(seats.keys() | planned):
         seat = seats.get(unit)
-        ahead = () if seat is None else tuple(_planned(row, seat) for row in sittings[seat["room_id"]])
+        ahead = () if seat is None else tuple(_planned(row, own, seat) for row, own in sittings[seat["room_id"]])
         masks = () if seat is None else _masks_of(seat)  # with no sitting ahead too: live pictures are always taken
         holds = _within(QUERIES.holds_of_unit(connection, unit=unit))
         wanted = _within(QUERIES.wishes_of_unit(connection, unit=unit))
@@ -176,19 +188,38 @@ def _masks_of(seat: Row) -> tuple[Mask, ...]:
     return msgspec.json.decode(seat["masks"], type=tuple[Mask, ...])
 
 
-def _planned(sitting: Row, seat: Row) -> PlannedSitting:
+class _Seats(NamedTuple):
+    """What is so at single seats of a sitting: ends of their own, UTC ms, and breaks."""
+
+    ends: dict[str, int]
+    pauses: defaultdict[str, list[Pause]]
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection, sitting: str) -> _Seats:
+        pauses: defaultdict[str, list[Pause]] = defaultdict(list)
+        for row in QUERIES.pauses_of_seats(connection, sitting=sitting):
+            if row["until_utc_ms"] > row["began_utc_ms"]:
+                pauses[row["seat"]].append(Pause(from_utc_ms=row["began_utc_ms"], until_utc_ms=row["until_utc_ms"]))
+        ends = {row["seat"]: row["end_utc_ms"] for row in QUERIES.ends_of_seats(connection, sitting=sitting)}
+        return cls(ends, pauses)
+
+
+def _planned(sitting: Row, own: _Seats, seat: Row) -> PlannedSitting:
     return PlannedSitting(
         sitting=sitting["sitting"],
         exam=sitting["exam"],
         room=seat["room"],
         seat=seat["seat"],
         start_utc_ms=sitting["start_utc_ms"],
-        end_utc_ms=sitting["end_utc_ms"],
+        end_utc_ms=own.ends.get(seat["seat"], sitting["end_utc_ms"]),
         mode=Mode(sitting["mode"]),
         rules=msgspec.json.decode(sitting["rules"], type=tuple[Rule, ...]),
         masks=_masks_of(seat),
         empty_from_utc_ms=sitting["empty_from_utc_ms"],
         empty_until_utc_ms=sitting["empty_until_utc_ms"],
+        is_buzzer_allowed=bool(sitting["is_buzzer_allowed"]),
+        may_lamp_show_alerts=bool(sitting["may_lamp_show_alerts"]),
+        pauses=tuple(own.pauses[seat["seat"]][-wire.MAX_PAUSES :]),
     )
 
 

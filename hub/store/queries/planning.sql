@@ -23,11 +23,11 @@ select seats.room_id, seats.masks from seats join rooms using (room_id) where ro
 -- name: put_masks(room_id, label, masks)!
 update seats set masks = :masks where room_id = :room_id and label = :label;
 
--- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms)!
-insert into sittings
-    (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms)
-values
-    (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms);
+-- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile)!
+insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms,
+    empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile)
+values (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms,
+    :is_buzzer_allowed, :may_lamp_show_alerts, :profile);
 
 -- name: insert_exam(exam)!
 insert into exams (exam) values (:exam) on conflict do nothing;
@@ -36,13 +36,26 @@ insert into exams (exam) values (:exam) on conflict do nothing;
 select sittings.*, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;
 
 -- name: sittings_not_over(room_id, now)
-select * from sittings where room_id = :room_id and end_utc_ms > :now order by start_utc_ms, sitting limit 64;
+-- Whoever has extra time there is not over yet.
+select * from sittings t where room_id = :room_id and cancelled_utc_ms is null
+    and max(end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) > :now
+order by start_utc_ms, sitting limit 64;
+
+-- name: ends_of_seats(sitting)
+select seat, end_utc_ms from seat_ends where sitting = :sitting;
+
+-- name: pauses_of_seats(sitting)
+-- A break that ended early ends there; one that runs over ends at its limit.
+select seat, began_utc_ms, min(limit_utc_ms, coalesce(ended_utc_ms, limit_utc_ms)) as until_utc_ms
+from breaks where sitting = :sitting order by began_utc_ms;
 
 -- name: has_sitting_between(start, end)^
 -- From the time of the empty seats on.
 select exists (
     select 1 from sittings
-    where min(start_utc_ms, coalesce(empty_from_utc_ms, start_utc_ms)) < :end and end_utc_ms > :start) as has_sitting;
+    where cancelled_utc_ms is null and min(start_utc_ms, coalesce(empty_from_utc_ms, start_utc_ms)) < :end
+        and max(end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = sittings.sitting), 0))
+            > :start) as has_sitting;
 
 -- name: plan_of(unit)^
 select number, payload from plans where unit = :unit;
