@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is_clock_trusted: bool = False
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
     zone: str = "UTC"
+    language: Annotated[str, Meta(pattern="^(en|de)$")] = "en"
     retention_auto: bool = False
     tsa_config: str = ""
     trust_new_units: bool = False

@@ -27,6 +27,7 @@ from hub.web import (
     health,
     holds,
     incidents,
+    language,
     live,
     login,
     people,
@@ -70,6 +71,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     zone = clock.zone_of(settings.zone)
     app.extensions["ems"] = Parts(settings, store, tail, folder, zone, Streams(settings.max_streams))
     CSRFProtect(app)
+    language.install(app, settings)
     security.install(app)
     login.install(app)
     deeds.install(app)
