@@ -19,9 +19,6 @@ from agent.wire import CommandKind
 DESK = "desk"
 """`who` of an event that no person caused."""
 MAX_TEXT_CHARS = 4000
-COMMAND_LIFE_MS = 60_000
-"""A desk that was away longer than this when a proctor acted has moved on; the same age at which the lamp of
-semi-automated mode falls back (30 s), doubled."""
 
 
 class State(enum.StrEnum):

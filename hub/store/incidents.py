@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from agent.wire import Command
 from hub.core import review
 from hub.core.audit import Deed
-from hub.store import QUERIES, Row, Store, audit
+from hub.store import QUERIES, Row, Store, audit, commands
 from hub.store.audit import Actor
 
 PAGE_ROWS = 100
@@ -140,9 +139,5 @@ def _fields(row: Row, wish: review.Wish, change: review.Change, now_utc_ms: int)
 def _queue_commands(connection: Any, incident_id: int, change: review.Change, now_utc_ms: int) -> None:
     if change.command is None:
         return
-    expires = now_utc_ms + review.COMMAND_LIFE_MS
-    for alert in QUERIES.standing_alerts_of_incident(connection, incident_id=incident_id):
-        number = QUERIES.add_web_command(connection, unit=alert["unit"], payload="{}", expires=expires)
-        command = Command(number=number, name=change.command, alert=alert["alert"], expires_utc_ms=expires)
-        payload = msgspec.json.encode(command).decode()
-        QUERIES.set_web_command_payload(connection, number=number, payload=payload)
+    for alert in list(QUERIES.standing_alerts_of_incident(connection, incident_id=incident_id)):
+        commands.queue(connection, alert["unit"], change.command, now_utc_ms, alert=alert["alert"])
