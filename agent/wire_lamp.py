@@ -122,7 +122,7 @@ _ROWS = (
         rhythm=_breath(0.0, 1000, 400),
         buzzer=((True, 100), (False, 300), (True, 100)),
         meaning="A proctor asks for somebody to come to this desk.",
-        what_to_do="Go to the desk, and press its button briefly when you are there.",
+        what_to_do="Go to the desk and press its button briefly.",
     ),
     Pattern(
         name=PatternName.STOPPED,
