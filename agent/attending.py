@@ -60,7 +60,8 @@ class Attending:
         self._known.append(name)
         late_ms = self._clock.now().utc_ms - command.expires_utc_ms
         if late_ms > 0 and self._clock.is_ok():
-            self._refuse(command, f"it came to the desk {late_ms / 1000:.1f} s too late")
+            if command.name in _DONE_IN_THE_TICK:
+                self._refuse(command, f"it came to the desk {late_ms / 1000:.1f} s too late")
         elif command.name in _ABOUT_AN_ALERT:
             self._judged[command.alert] = command.name
         elif command.name in _DONE_IN_THE_TICK:
@@ -78,15 +79,16 @@ class Attending:
             self._obey(self._commands.popleft(), now, sitting, drill)
 
     def _obey(self, command: Command, now: Instant, sitting: SittingKeeper, drill: Drill) -> None:
+        reason = " ".join(command.reason.split())  # one line of the log
         match command.name:
             case CommandKind.SIGNAL:
-                log.info("a proctor asks for somebody to come to this desk%s", _said(command.reason))
+                log.info("a proctor asks for somebody to come to this desk%s", f": {reason}" if reason else "")
                 self._signal_until_up_ms = now.up_ms + SIGNAL_MS
             case CommandKind.END_SIGNAL:
                 log.info("the proctor's signal is ended")
                 self._signal_until_up_ms = None
             case CommandKind.DRILL:
-                why_not = drill.begin(command.reason, now, sitting.current)
+                why_not = drill.begin(reason, now, sitting.current)
                 if why_not:
                     self._refuse(command, why_not)
                     return
@@ -122,7 +124,3 @@ class Attending:
             return
         self._said = (attended, now.up_ms)
         self._put(attended, now)
-
-
-def _said(reason: str) -> str:
-    return f": {reason}" if reason else ""
