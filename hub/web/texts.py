@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from hub.core import board
+from hub.web.language import tr
+
 TEXTS: dict[str, str] = {
     "no_picture_for": "No picture for {length}",
     "no_picture": "No picture yet",
@@ -61,10 +64,34 @@ TEXTS: dict[str, str] = {
     "overtaken_reopened": "{name} reopened this at {time}, while you were looking.",
 }
 
+BOARD_WORDS = (
+    *board.ALERT_WORDS.values(),
+    *board.FAULT_WORDS.values(),
+    *(f"DRILL: {words}" for words in board.ALERT_WORDS.values()),
+    "No desk unit",
+    "Offline",
+    "Never connected",
+    "Not recording",
+    "Low light",
+    "To review",
+    "Recording",
+    "Waiting",
+    "nothing is heard of it any more",
+)
+"""What a tile, the queue and the list of faults say (`hub.core.board`)."""
+
 
 def text(name: str, /, **values: object) -> str:
     """The text called `name`, filled in."""
-    return TEXTS[name].format(**values)
+    return tr(TEXTS[name]).format(**values)
+
+
+def of_page() -> dict[str, str]:
+    """All of them for a page's scripts, in the reader's language, and the board's words (`say` in base.js): the board is
+    encoded once for all viewers, in English."""
+    return {name: tr(words) for name, words in TEXTS.items()} | {
+        f"={words}": said for words in BOARD_WORDS if (said := tr(words)) != words
+    }
 
 
 def counted(name: str, n: int, /, **values: object) -> str:

@@ -1,7 +1,8 @@
 // Texts, the hub's clock, and small ways to change the page. Text from desks only ever becomes textContent.
 
 const TEXTS = JSON.parse(document.getElementById("texts").textContent);
-const PLURAL = new Intl.PluralRules(document.documentElement.lang);
+const LANGUAGE = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
+const PLURAL = new Intl.PluralRules(LANGUAGE);
 
 export function t(name, values = {}) {
   return TEXTS[name].replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key]) : whole));
@@ -16,6 +17,11 @@ export function counted(name, n, values = {}) {
 export function inView({ faces, seat }, form = "") {
   if (Object.hasOwn(TEXTS, `seat_${seat}_short`)) return t(`seat_${seat}${form}`);
   return faces == null ? t("faces_unknown") : counted("faces", faces);
+}
+
+// Words of the board, which comes in English to all viewers alike.
+export function say(words) {
+  return TEXTS[`=${words}`] ?? words;
 }
 
 export const DASH = "\u2013";
@@ -33,7 +39,7 @@ export function hubNow() {
 
 const ZONE = document.body.dataset.zone;
 function clockFormat(zone) {
-  return new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 let format;
 try {
