@@ -18,11 +18,21 @@ from babel.messages.extract import extract_python
 from jinja2.ext import babel_extract
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ("hub/core/**/*.py", "hub/store/**/*.py", "hub/web/**/*.py", "hub/web/templates/**/*.html", "agent/wire_lamp.py")
+SOURCES = (
+    "hub/core/**/*.py",
+    "hub/store/**/*.py",
+    "hub/web/**/*.py",
+    "hub/web/templates/**/*.html",
+    "agent/wire_lamp.py",
+)
+NOT_SHOWN = frozenset(
+    {"uploads.py", "storing.py", "intake.py", "backing_up.py", "opening.py", "identity.py", "ledger.py"}
+)
+"""What these refuse is told to desks, to the terminal and to logs, in English."""
 KEYWORDS = ("_", "gettext", "ngettext", "pgettext")
 
 SENTENCE = "sentence"
-TABLES = re.compile(r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES|KINDS_SAID)$")
+TABLES = re.compile(r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES)$")
 """Names of tables whose values are words for people."""
 NAMES = frozenset({"Role", "PatternName", "Mode"})
 """Enumerations that are shown by their values."""
@@ -34,6 +44,9 @@ SENTENCES = frozenset(
     {
         "hub/core/retention.py:words",
         "hub/core/retention.py:_after",
+        "hub/core/retention.py:_later",
+        "hub/core/retention.py:due",
+        "hub/core/retention.py:_due",
         "hub/core/timeline.py:words_of_part",
         "hub/core/timeline.py:timeline",
         "hub/core/card.py:rhythm_words",
@@ -70,7 +83,7 @@ def found_in(path: Path, root: Path) -> list[Found]:
 def catalogue(root: Path = ROOT) -> Catalog:
     """All that the pages say, without translations."""
     made = Catalog(charset="utf-8")
-    paths = [path for pattern in SOURCES for path in sorted(root.glob(pattern))]
+    paths = [path for pattern in SOURCES for path in sorted(root.glob(pattern)) if path.name not in NOT_SHOWN]
     for path in paths:
         for _, function, message, _ in found_in(path, root):
             parts = message if isinstance(message, tuple) else (message,)
@@ -97,23 +110,9 @@ class _Finder(ast.NodeVisitor):
                 text = template_of(node)
                 if len(re.sub(r"%\(\w+\)s|\W", "", text)) >= 3:
                     self.found.append((node.lineno, "pgettext", (SENTENCE, text), []))
-            case ast.Dict(values=values):
-                for value in values:
-                    self.take(value)
-            case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
-                for part in parts:
+            case _:
+                for part in _inside(node):
                     self.take(part)
-            case ast.Call(args=parts):
-                for part in parts:
-                    self.take(part)
-            case ast.IfExp(body=one, orelse=other) | ast.BinOp(left=one, right=other):
-                self.take(one)
-                self.take(other)
-            case ast.BoolOp(values=values):
-                for value in values:
-                    self.take(value)
-            case ast.Subscript(value=inner):
-                self.take(inner)
 
     def visit_Raise(self, node: ast.Raise) -> None:
         if isinstance(node.exc, ast.Call):
@@ -157,6 +156,21 @@ class _Finder(ast.NodeVisitor):
                 if isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and " " in str(part.value)):
                     self.take(part)
         self.generic_visit(node)
+
+
+def _inside(node: ast.AST | None) -> list[ast.expr]:
+    """The parts of an expression that may be what it says."""
+    match node:
+        case ast.Dict(values=parts) | ast.BoolOp(values=parts):
+            return parts
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.Call(args=parts):
+            return parts
+        case ast.IfExp(body=one, orelse=other) | ast.BinOp(left=one, right=other):
+            return [one, other]
+        case ast.Subscript(value=inner):
+            return [inner]
+        case _:
+            return []
 
 
 def template_of(sentence: ast.JoinedStr) -> str:

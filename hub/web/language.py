@@ -48,7 +48,7 @@ def install(app: Flask, settings: Settings) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(CATALOGUES)
     Babel(app, locale_selector=chosen, default_locale="en")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
-    app.jinja_env.filters.update(tr=tr, say=say, decimal=decimal)
+    app.jinja_env.filters.update(tr=tr, say=say, decimal=decimal, localised=localised)
     app.jinja_env.globals["languages"] = LANGUAGES
     app.context_processor(lambda: {"language": current()})
     app.register_blueprint(blueprint)

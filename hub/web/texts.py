@@ -87,8 +87,8 @@ def text(name: str, /, **values: object) -> str:
 
 
 def of_page() -> dict[str, str]:
-    """All of them for a page's scripts, in the reader's language, and the board's words (`say` in base.js): the board is
-    encoded once for all viewers, in English."""
+    """All of them for a page's scripts, in the reader's language, and the board's words (`say` in base.js): the board
+    is encoded once for all viewers, in English."""
     return {name: tr(words) for name, words in TEXTS.items()} | {
         f"={words}": said for words in BOARD_WORDS if (said := tr(words)) != words
     }

@@ -91,6 +91,7 @@ NOT_AUDITED = {
     "health.metrics": "numbers about the hub, no candidate",
     "login.log_in": "tested below: both outcomes",
     "login.log_out": "tested below",
+    "language.choose": "changes a cookie of this browser alone; test_language",
     "sittings.listing": "which sittings there are, and how much of each is recorded",
     "film.play": "tests/hub/test_web_film.py: played and downloaded",
     "film.again": "part of a look that film.play has noted",
