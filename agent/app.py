@@ -371,6 +371,7 @@ class Desk:
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,
             free_bytes=self.freeing.free_bytes,
+            room_bytes=self.freeing.room_bytes,
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
             head=self.scribe.head,
