@@ -7,10 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 MOST_MS = 86_400_000
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
-_MINUTES = re.compile(
-    r"(\d{1,4}(?:[.,]\d{1,4})?)\s*(?:m|min|mins|minute|minutes|minuten|')?\.?", re.IGNORECASE | re.ASCII
-)
-_SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,4})?)\s*(?:%|percent|per cent|prozent)", re.IGNORECASE | re.ASCII)
+_MINUTES = re.compile(r"(\d{1,4}(?:[.,]\d{1,4})?)\s*(?:m|min|mins|minute|minutes|minuten|')?\.?", re.I | re.A)
+_SHARE = re.compile(r"(\d{1,3}(?:[.,]\d{1,4})?)\s*(?:%|percent|per cent|prozent)", re.I | re.A)
 
 
 class NotALength(ValueError):

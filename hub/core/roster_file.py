@@ -35,9 +35,9 @@ COLUMNS = {
 """Columns by what they hold. Number and seat must be there."""
 _HEADINGS = {
     "number": """candidatenumber candidateno candidatenr candidateid studentnumber studentno studentid
-        matriculationnumber registrationnumber registrationno regno rollnumber rollno examnumber matrikelnummer matrikelnr matrikel
-        kandidatennummer kandidatennr prueflingsnummer prueflingsnr pruefungsnummer teilnehmernummer
-        number no nr id nummer candidate""",
+        matriculationnumber registrationnumber registrationno regno rollnumber rollno examnumber
+        matrikelnummer matrikelnr matrikel kandidatennummer kandidatennr prueflingsnummer prueflingsnr
+        pruefungsnummer teilnehmernummer number no nr id nummer candidate""",
     "name": """name fullname candidatename studentname nameofcandidate namedeskandidaten namevorname nachnamevorname
         vornamename vornamenachname vorundnachname kandidat pruefling teilnehmer""",
     "first": "firstname givenname forename forenames vorname vornamen rufname",
