@@ -21,8 +21,11 @@ select incident_id, unit, kind, room, seat, state, opened_utc_ms, began_utc_ms, 
 from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
 
 -- name: board_sittings(now)
-select sitting, exam, name as room, start_utc_ms, end_utc_ms, mode
-from sittings join rooms using (room_id) where end_utc_ms > :now order by start_utc_ms, sitting;
+-- Once it has ended for most, its end is that of who has extra time.
+select t.sitting, t.exam, r.name as room, t.start_utc_ms, case when t.end_utc_ms > :now then t.end_utc_ms
+    else e.end_utc_ms end as end_utc_ms, t.mode
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting)
+where t.cancelled_utc_ms is null and e.end_utc_ms > :now order by t.start_utc_ms, t.sitting;
 
 -- name: board_newest_event()^
 select coalesce(max(event_id), 0) from incident_events;
