@@ -272,7 +272,9 @@ def _clock(facts: SeatFacts, beat: Heartbeat, common: Common) -> Check:
         return _red(Item.CLOCK, "Not set: look at the desk's time service")
     offset = None if beat.clock is None else beat.clock.offset_ms
     if offset is None:
-        return _amber(Item.CLOCK, "Set; how far it is off the hub's is not known: the hub's time service does not answer")
+        return _amber(
+            Item.CLOCK, "Set; how far it is off the hub's is not known: the hub's time service does not answer"
+        )
     if abs(offset) >= CLOCK_OFF_MS:
         return _red(Item.CLOCK, "{n} ms off the hub's, the limit is {limit} ms", n=round(offset), limit=CLOCK_OFF_MS)
     return _green(Item.CLOCK, "{n} ms off the hub's", n=round(offset))
@@ -382,9 +384,7 @@ def overrides(reports: Iterable[SeatReport], reasons: Mapping[str, str], seen: M
         if not reason or any(check.item not in known for check in report.failing):
             missing.append(report.label)
             continue
-        found += [
-            Override(report.label, check.item, check.level, check.words, reason) for check in report.failing
-        ]
+        found += [Override(report.label, check.item, check.level, check.words, reason) for check in report.failing]
     if missing:
         raise Missing(missing)
     return found
