@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,8 @@ _STRONGEST = 99.0
 
 
 def sharpness(rgb: NDArray[np.uint8]) -> float:
-    """How much the strongest edges of `rgb`, uint8 (height, width, 3) of some 640x360 pixels, lose by being blurred once
-    more: 1 for those that are blurred already, more the sharper they are.
+    """How much the strongest edges of `rgb`, uint8 (height, width, 3) of some 640x360 pixels, lose by being blurred
+    once more: 1 for those that are blurred already, more the sharper they are.
 
     The ratio of an edge's gradient to that of its re-blurred self tells the edge's own blur whatever its contrast (Zhuo
     and Sim, "Defocus map estimation from a single image", Pattern Recognition 44, 2011). On 32 films at 640x360 with 2
@@ -30,6 +32,6 @@ def sharpness(rgb: NDArray[np.uint8]) -> float:
     return float(np.median(gradient[edges] / np.maximum(again[edges], 1e-3)))
 
 
-def _gradient(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gradient(luma: NDArray[Any]) -> NDArray[np.float32]:
     across, down = cv2.Sobel(luma, cv2.CV_32F, 1, 0), cv2.Sobel(luma, cv2.CV_32F, 0, 1)
     return np.asarray(cv2.magnitude(across, down), dtype=np.float32)

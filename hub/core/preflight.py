@@ -1,8 +1,8 @@
 """The pre-flight of a sitting: what must be so at a seat before it starts, each item judged by itself. Pure.
 
-`red`: the proof or the judgement of this seat is at risk. `amber`: it will work, and somebody should have looked. Neither
-keeps a desk from recording: that follows the plan. A person starts the sitting in spite of an item only with a reason,
-seat by seat, and the report carries it.
+`red`: the proof or the judgement of this seat is at risk. `amber`: it will work, and somebody should have looked.
+Neither keeps a desk from recording: that follows the plan. A person starts the sitting in spite of an item only with a
+reason, seat by seat, and the report carries it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from hub.core.board import FAULT_WORDS, words_of
 from hub.core.presence import Presence
 
 SHARP = 1.3
-"""Least sharpness (`agent.vision.sharpness`): of 32 films none was below 1.43 as filmed, and 31 were below with a blur of
-2.5 pixels, at which a face is still found and a sheet of paper not read."""
+"""Least sharpness (`agent.vision.sharpness`): of 32 films none was below 1.43 as filmed, and 31 were below with a blur
+of 2.5 pixels."""
 CLOCK_OFF_MS = 200
 ROUND_TRIP_MS = 500
 ROOM_FACTOR = 1.3
@@ -89,8 +89,8 @@ class Check(NamedTuple):
 
 
 class SeatFacts(NamedTuple):
-    """What the hub knows of one seat now. `is_expected`: a candidate is to sit here (None: there is no roster). Times in
-    UTC ms of the hub's clock; None: never."""
+    """What the hub knows of one seat now. `is_expected`: a candidate is to sit here (None: there is no roster). Times
+    in UTC ms of the hub's clock; None: never."""
 
     label: str
     unit: str | None

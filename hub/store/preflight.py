@@ -38,15 +38,18 @@ class Sitting(NamedTuple):
     closed_utc_ms: int | None
     cancelled_utc_ms: int | None
     latest_end_utc_ms: int
+    map_columns: int
+    map_rows: int
 
 
 class Examined(NamedTuple):
-    """`places`: (seat number, candidate's number or '') of each seat by its label. `recording`: how many of the room's
-    desks record this sitting now."""
+    """`places`: (seat number, candidate's number or '') of each seat by its label; `seats`: the rows that the
+    room's map is laid out from. `recording`: how many of the room's desks record this sitting now."""
 
     sitting: Sitting
     reports: tuple[SeatReport, ...]
     places: Mapping[str, tuple[int, str]]
+    seats: tuple[Mapping[str, Any], ...]
     recording: int
 
 
@@ -71,9 +74,9 @@ def examine(connection: sqlite3.Connection, sitting: Sitting, now_utc_ms: int, h
     rows = [dict(row) for row in QUERIES.preflight_seats(connection, sitting=sitting.sitting)]
     rows.sort(key=lambda row: natural(row["label"]))
     beats = {row["label"]: heartbeat_of(row) for row in rows}
-    faults: dict[str, list[Row]] = {}
+    faults: dict[str, list[dict[str, Any]]] = {}
     for row in QUERIES.preflight_faults(connection, sitting=sitting.sitting):
-        faults.setdefault(row["unit"], []).append(row)
+        faults.setdefault(row["unit"], []).append(dict(row))
     people = roster.at_seats(connection, sitting.sitting)
     heard = [beats[row["label"]] for row in rows if presence_of(row, now_utc_ms) is Presence.ONLINE]
     common = Common(
@@ -108,7 +111,7 @@ def examine(connection: sqlite3.Connection, sitting: Sitting, now_utc_ms: int, h
         row["label"]: (int(row["seat_id"]), people[row["label"]].number if row["label"] in people else "")
         for row in rows
     }
-    return Examined(sitting, tuple(reports), places, recording)
+    return Examined(sitting, tuple(reports), places, tuple(rows), recording)
 
 
 def _is_within(begin: int | None, end: int | None, now_utc_ms: int) -> bool:
@@ -151,13 +154,12 @@ def start(
     for each in overridden:
         values = each._asdict()
         QUERIES.preflight_override(connection, sitting=name, **values, now=now_utc_ms, by=by.who)
-        told = {"seat": each.seat, "item": each.item, "reason": each.reason}
-        audit.add(connection, by, Deed.OVERRODE_CHECK, f"sitting {name}", now_utc_ms, told)
+        override = {"seat": each.seat, "item": each.item, "reason": each.reason}
+        audit.add(connection, by, Deed.OVERRODE_CHECK, f"sitting {name}", now_utc_ms, override)
     QUERIES.preflight_open(connection, sitting=name, now=now_utc_ms, by=by.who)
-    told_start = (
-        {"brought_forward_s": (sitting.start_utc_ms - now_utc_ms) // 1000} if sitting.start_utc_ms > now_utc_ms else {}
-    )
-    audit.add(connection, by, Deed.OPENED_SITTING, f"sitting {name}", now_utc_ms, told_start)
+    early_ms = max(0, sitting.start_utc_ms - now_utc_ms)
+    told = {"brought_forward_s": early_ms // 1000} if early_ms else {}
+    audit.add(connection, by, Deed.OPENED_SITTING, f"sitting {name}", now_utc_ms, told)
     planning.replan(connection, now_utc_ms)
     return examined
 
@@ -179,8 +181,8 @@ def overrides(connection: sqlite3.Connection, name: str) -> list[dict[str, Any]]
 def ask_for_drills(
     connection: sqlite3.Connection, name: str, seats: frozenset[str], reason: str, by: Actor, now_utc_ms: int
 ) -> list[str]:
-    """Have the desks at these seats (empty: at all) run a drill; answers the seats that were asked. While the sitting is
-    on a drill needs a reason: its lamp is seen by who is examined. Raises CannotStart."""
+    """Have the desks at these seats (empty: at all) run a drill; answers the seats that were asked. While the sitting
+    is on a drill needs a reason: its lamp is seen by who is examined. Raises CannotStart."""
     sitting = sitting_of(connection, name)
     if sitting is None:
         raise CannotStart(f"no sitting is called {name}")

@@ -31,6 +31,7 @@ from hub.web import (
     live,
     login,
     people,
+    preflight,
     retention,
     seats,
     security,
@@ -79,6 +80,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
+    app.register_blueprint(preflight.blueprint)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
     return app

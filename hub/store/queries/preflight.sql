@@ -1,12 +1,12 @@
 -- name: preflight_sitting(sitting)^
-select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms, t.empty_from_utc_ms,
+select t.sitting, t.exam, r.name as room, t.room_id, r.map_columns, r.map_rows, t.start_utc_ms, t.end_utc_ms, t.empty_from_utc_ms,
     t.empty_until_utc_ms, t.opened_utc_ms, t.opened_by, t.closed_utc_ms, t.cancelled_utc_ms,
     max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) as latest_end_utc_ms
 from sittings t join rooms r using (room_id) where t.sitting = :sitting;
 
 -- name: preflight_seats(sitting)
 -- Each seat of the room with its unit's newest word, plan, drill and lamp. A drill counts from when the hub heard of it.
-select s.seat_id, s.label, s.unit, p.is_online, p.status_utc_ms, p.heartbeat, p.heartbeat_utc_ms, n.number as plan,
+select s.seat_id, s.label, s.unit, s.map_x, s.map_y, p.is_online, p.status_utc_ms, p.heartbeat, p.heartbeat_utc_ms, n.number as plan,
     coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms,
     (select max(a.received_utc_ms) from alerts a where a.unit = s.unit and a.is_drill = 1) as drill_utc_ms,
     (select max(seen) from (
