@@ -80,6 +80,9 @@ AUDITED: dict[str, Act] = {
         {"exam": "Structural Mechanics II", "date": "2027-01-15"},
         "Root",
     ),
+    "preflight.drill": Act(
+        Deed.ASKED_FOR_DRILL, "sitting sitting-1", "/sittings/sitting-1/preflight/drill", {"reason": "a new lamp"}
+    ),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -96,6 +99,9 @@ NOT_AUDITED = {
     "film.again": "part of a look that film.play has noted",
     "film.video": "tests/hub/test_web_film.py: noted where film.play has not",
     "film_pages.fetch": "tests/hub/test_web_film.py: wished_for_film",
+    "preflight.page": "equipment, and what is now at the seats, kept nowhere",
+    "preflight.start": "tests/hub/test_web_preflight.py: the start, and each item that it overrides",
+    "preflight.lamp": "tests/hub/test_preflight.py: kept with who saw it, no candidate",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
     "live.board_json": "as the live page, asked by it",
     "live.stills": "as the live page, asked by it",

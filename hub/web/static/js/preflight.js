@@ -9,10 +9,10 @@ let isBusy = false;
 
 function renewSeat(current, fresh) {
   current.dataset.level = fresh.dataset.level;
-  for (const part of ["summary", ".now"]) {
+  for (const part of ["h3", ".failing", ".now"]) {
     const old = current.querySelector(part);
     const now = fresh.querySelector(part);
-    if (old.textContent !== now.textContent) old.replaceChildren(...document.adoptNode(now).childNodes);
+    if (old && now && old.textContent !== now.textContent) old.replaceChildren(...document.adoptNode(now).childNodes);
   }
   const seen = fresh.querySelector('input[name^="seen-"]');
   if (seen) current.querySelector('input[name^="seen-"]').value = seen.value;
