@@ -284,6 +284,14 @@ _READY = wire.Heartbeat(
     is_signalled=True,
 )
 _ROOM = wire.Heartbeat(boot=7, now=RAISED, is_clock_ok=True, state="waiting", sharpness=1.62, room_bytes=21_474_836_480)
+_REFUSED = wire.Heartbeat(
+    boot=7,
+    now=RAISED,
+    is_clock_ok=True,
+    state="recording",
+    refused_command=41,
+    refusal="a sitting is on: a drill in it needs a reason",
+)
 _SEATED_SEGMENT = msgspec.structs.replace(BODIES["segment_closed"], seat="A1")
 _SEATED_GAP = msgspec.structs.replace(BODIES["gap"], seat="A1")
 _NEW_CHAIN = msgspec.structs.replace(BODIES["restart"], is_chain_new=True)
@@ -318,6 +326,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("up-heartbeat-uploading.json", "up", "heartbeat", _UPLOADING),
     Golden("up-heartbeat-ready.json", "up", "heartbeat", _READY),
     Golden("up-heartbeat-room.json", "up", "heartbeat", _ROOM),
+    Golden("up-heartbeat-refused.json", "up", "heartbeat", _REFUSED),
     Golden(
         "up-live.bin", "up", "live", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)
     ),

@@ -44,7 +44,8 @@ feed.addEventListener("beat", async () => {
   isBusy = true;
   asked = performance.now();
   try {
-    const { status, page } = await fetchPart(location.href);
+    // Not location.href: a page that answers a refused start has the address of the start.
+    const { status, page } = await fetchPart(document.getElementById("followed").dataset.pageUrl);
     if (status === 200) adopt(page);
   } catch {
     // The notice about the connection says so.
