@@ -54,7 +54,8 @@ class Examined(NamedTuple):
 
 
 class Drilled(NamedTuple):
-    """A drill that was asked for here; times of the hub's clock, None: not yet. `came`: its alert was committed."""
+    """A drill that was asked for here; times of the hub's clock, None: not yet. `came`: its alert was committed.
+    `refusal`: why the desk did not begin it, in its own words, '' for none."""
 
     unit: str
     seat: str
@@ -62,6 +63,7 @@ class Drilled(NamedTuple):
     asked_by: str
     came_utc_ms: int | None
     pressed_utc_ms: int | None
+    refusal: str
 
 
 def sitting_of(connection: sqlite3.Connection, name: str) -> Sitting | None:
@@ -197,8 +199,9 @@ def ask_for_drills(
         is_wanted = not seats or row["label"] in seats
         if not is_wanted or row["unit"] is None or presence_of(row, now_utc_ms) is not Presence.ONLINE:
             continue
-        QUERIES.preflight_ask_drill(connection, unit=row["unit"], now=now_utc_ms, by=by.who, reason=reason)
-        commands.queue(connection, row["unit"], CommandKind.DRILL, now_utc_ms, reason=reason)
+        number = commands.queue(connection, row["unit"], CommandKind.DRILL, now_utc_ms, reason=reason)
+        values = {"unit": row["unit"], "command": number, "reason": reason}
+        QUERIES.preflight_ask_drill(connection, **values, now=now_utc_ms, by=by.who)
         asked.append(row["label"])
     if not asked:
         raise CannotStart("no desk is there to run it: they are offline or do not answer")

@@ -304,6 +304,12 @@ def test_a_drill_is_asked_of_every_desk_that_is_there(hub: Store) -> None:
         )
         found = preflight.drills(connection, "maths", NOW + 5000)
         assert [(each.seat, each.pressed_utc_ms) for each in found] == [("A1", None), ("A2", NOW + 4100)]
+        assert [each.refusal for each in found] == ["", ""]
+        number = connection.execute("select command from drills where unit = 'c.d0'").fetchone()[0]
+    hear(hub, NOW + 5000, refused_command=number, refusal="a drill is on already")
+    with hub.read() as connection:
+        found = preflight.drills(connection, "maths", NOW + 5000)
+        assert [each.refusal for each in found] == ["a drill is on already", ""]
         sitting = preflight.sitting_of(connection, "maths")
         assert sitting is not None
         reports = preflight.examine(connection, sitting, NOW, "0.1.0").reports

@@ -28,6 +28,7 @@ create table lamp_checks (
 create table drills (
     drill_id integer primary key autoincrement,
     unit text not null references units,
+    command integer not null, -- number of the command: a desk that refuses it says so by this number
     asked_utc_ms integer not null,
     asked_by text not null,
     reason text not null default '' check (length(reason) <= 500)

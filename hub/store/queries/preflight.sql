@@ -37,8 +37,8 @@ values (:sitting, :seat, :item, :level, :words, :reason, :now, :by);
 select seat, item, level, words, reason, at_utc_ms, by from preflight_overrides where sitting = :sitting
 order by override_id;
 
--- name: preflight_ask_drill(unit, now, by, reason)!
-insert into drills (unit, asked_utc_ms, asked_by, reason) values (:unit, :now, :by, :reason);
+-- name: preflight_ask_drill(unit, command, now, by, reason)!
+insert into drills (unit, command, asked_utc_ms, asked_by, reason) values (:unit, :command, :now, :by, :reason);
 
 -- name: preflight_drills(sitting, since)
 -- The newest drill that was asked of each unit of the room, with when its alert was raised at the desk and came here.
@@ -46,7 +46,9 @@ select d.unit, s.label as seat, max(d.asked_utc_ms) as asked_utc_ms, d.asked_by,
     (select min(a.received_utc_ms) from alerts a
         where a.unit = d.unit and a.is_drill = 1 and a.received_utc_ms >= d.asked_utc_ms) as came_utc_ms,
     (select min(t.received_utc_ms) from attended t
-        where t.unit = d.unit and t.is_drill = 1 and t.received_utc_ms >= d.asked_utc_ms) as pressed_utc_ms
+        where t.unit = d.unit and t.is_drill = 1 and t.received_utc_ms >= d.asked_utc_ms) as pressed_utc_ms,
+    coalesce((select json_extract(p.heartbeat, '$.refusal') from presence p
+        where p.unit = d.unit and json_extract(p.heartbeat, '$.refused_command') = d.command), '') as refusal
 from drills d join seats s on s.unit = d.unit join sittings i on i.room_id = s.room_id and i.sitting = :sitting
 where d.asked_utc_ms >= :since group by d.unit order by s.label;
 
