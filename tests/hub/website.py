@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from hub.core.access import Role
 from hub.evidence.storage import LocalStorage
 from hub.store import Store
 from hub.web import create_app
+from tests.brokers import free_port
 from tests.hub.seed import Centre
 from tests.support import wait_for
 
@@ -99,12 +99,6 @@ def site(folder: Path, **values: object) -> Iterator[Site]:
     finally:
         app.extensions["ems"].tail.stop()
         store.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 SERVE = "import sys; from hub.config import load; from hub.web.server import serve; sys.exit(serve(load(dotenv=None)))"
