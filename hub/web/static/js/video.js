@@ -23,6 +23,7 @@ const SILENT_MS = 5000; // the hub says something every second
 const IDLE_MS = 10 * 60 * 1000;
 const TICK_MS = 250;
 const AGAIN_MS = 2000;
+const NEXT_MS = 300;
 const FULL_AGAIN_MS = 10000;
 const MOST_HEAD_BYTES = 4096;
 const FINAL = new Set(["refused", "gone"]);
@@ -150,7 +151,7 @@ export function watch(canvas, seatId, { onState = () => {} } = {}) {
     if (controller !== own) return;
     controller = null;
     say(outcome);
-    const pause = { full: FULL_AGAIN_MS, none: FULL_AGAIN_MS, connecting: 0 }[outcome] ?? AGAIN_MS;
+    const pause = { full: FULL_AGAIN_MS, none: FULL_AGAIN_MS, connecting: NEXT_MS }[outcome] ?? AGAIN_MS;
     timer = setTimeout(open, pause);
   }
 
