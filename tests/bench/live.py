@@ -12,13 +12,11 @@ import argparse
 import http.client
 import json
 import platform
-import re
 import statistics
 import sys
 import tempfile
 import threading
 import time
-import urllib.parse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +29,7 @@ from agent import wire
 from tests.bench.fleet import cpu_s
 from tests.bench.peers import cpu_model
 from tests.brokers import mosquitto
+from tests.hub.website import http_log_in
 from tests.journey.centre import UNIT, Centre, centre
 from tests.support import wait_for
 
@@ -82,24 +81,6 @@ class Ear:
         self.client.loop_stop()
 
 
-def log_in(port: int, password: str) -> str:
-    """The cookie of a proctor's log-in."""
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    line.request("GET", "/login")
-    answer = line.getresponse()
-    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
-    found = re.search(r'name="csrf_token" value="([^"]+)"', answer.read().decode())
-    assert found
-    form = urllib.parse.urlencode({"csrf_token": found[1], "name": "proctor", "password": password})
-    kind = "application/x-www-form-urlencoded"
-    line.request("POST", "/login", form, {"Cookie": cookie, "Content-Type": kind})
-    answer = line.getresponse()
-    answer.read()
-    assert answer.status == 303, answer.status
-    line.close()
-    return str(answer.headers["Set-Cookie"]).partition(";")[0]
-
-
 def cpu_shares(pids: dict[str, int], seconds: float) -> dict[str, float]:
     """Share of one core that each process uses within `seconds` from now."""
     before, began = {name: cpu_s(pid) for name, pid in pids.items()}, time.perf_counter()
@@ -114,7 +95,7 @@ def measure(place: Centre, viewers: int, seconds: float) -> dict[str, Any]:
     place.start_desk("demo:steady", **SIZES)
     place.plan()
     wait_for(lambda: (beat := place.heartbeat()) and beat.state == "recording", timeout_s=90)
-    cookie = log_in(place.web_port, place.password)
+    cookie = http_log_in(place.web_port, "proctor", place.password)
     pids = {name: place.processes[key].pid for name, key in (("desk", UNIT), ("ingest", "ingest"))}
     pids["web"] = _worker_of(place.processes["web"].pid)
     pids["broker"] = place.broker.pid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from hub.live_video import VideoFolder
 from hub.store import audit, people
 from hub.web import clock, video
 from tests.hub.seed import SEED, jpeg, now_ms
-from tests.hub.website import PASSWORD, Site, site
+from tests.hub.website import PASSWORD, Site, http_log_in, served, site
 from tests.support import wait_for
 
 
@@ -213,3 +214,36 @@ def test_a_log_in_is_needed(place: Site) -> None:
     client = place.client()
     assert client.get("/seats/1/live", headers={"X-Part": "1"}).status_code == 401
     assert PASSWORD not in client.get("/seats/1/live").text
+
+
+def test_a_slow_viewer_is_behind_by_few_pictures_only(tmp_path: Path) -> None:
+    """Served by gunicorn to a viewer that reads nothing for a while: what waits for it in the kernel is bounded, so it
+    is soon shown what is now, and not all that it has missed."""
+    with served(tmp_path) as (address, centre):
+        centre.seat(centre.room("Main hall"), "A1", "c.d1")
+        centre.heartbeat("c.d1")
+        port = int(address.rpartition(":")[2])
+        cookie = http_log_in(port, "Ada", PASSWORD)
+        folder = VideoFolder(centre.folder.path)
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        line.settimeout(30)
+        line.connect(("127.0.0.1", port))
+        line.sendall(f"GET /seats/1/live HTTP/1.0\r\nCookie: {cookie}\r\n\r\n".encode())
+        wait_for(lambda: folder.watched(now_ms()) == {"c.d1"})
+        for number in range(200):
+            data = b"\xff\xd8" + bytes([number]) * 40_000
+            note = wire.StillNote(boot=1, at=Instant(number, now_ms()), sha256=wire.sha256_hex(data))
+            folder.put("c.d1", wire.encode(wire.Still(note, data)), now_ms() + number)
+            threading.Event().wait(0.03)  # the pace of pictures, not a wait for something
+        with line.makefile("rb") as stream:
+            while stream.readline() not in (b"\r\n", b""):
+                pass
+            taken: list[int] = []
+            while not taken or taken[-1] < 199:
+                head = json.loads(stream.readline())
+                stream.read(head["size"])
+                taken += [head["taken"]] if "taken" in head else []
+        line.close()
+    assert len(taken) < 50
+    assert taken == sorted(taken)
