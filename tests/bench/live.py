@@ -89,10 +89,10 @@ def cpu_shares(pids: dict[str, int], seconds: float) -> dict[str, float]:
     return {name: (cpu_s(pid) - before[name]) / took_s for name, pid in pids.items()}
 
 
-def measure(place: Centre, viewers: int, seconds: float) -> dict[str, Any]:
+def measure(place: Centre, viewers: int, seconds: float, camera: str) -> dict[str, Any]:
     place.start_ingest()
     place.start_web()
-    place.start_desk("demo:steady", **SIZES)
+    place.start_desk(camera, **SIZES)
     place.plan()
     wait_for(lambda: (beat := place.heartbeat()) and beat.state == "recording", timeout_s=90)
     cookie = http_log_in(place.web_port, "proctor", place.password)
@@ -146,11 +146,12 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench live", description=__doc__)
     parser.add_argument("--viewers", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--camera", default="demo:steady", help="as CAMERA_DEVICE")
     told = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = Path(name)
         with mosquitto(folder) as broker, centre(folder, broker) as place:
-            found = measure(place, told.viewers, told.seconds)
+            found = measure(place, told.viewers, told.seconds, told.camera)
     ages, least = found["ages_ms"], min(found["per_s"])
     p95 = ages[len(ages) * 95 // 100]
     print(f"{cpu_model()}, Python {platform.python_version()}, {told.viewers} viewers of one seat, {told.seconds:g} s")
