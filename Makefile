@@ -14,7 +14,7 @@ help:
 	@echo "make run BROKER=embedded     the broker that comes along, even if mosquitto is installed"
 	@echo "make run PORT=8080           another port for the web pages"
 	@echo "make test                    lint, types, import rules and every test (WORKERS=4 files of them at a time)"
-	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux)"
+	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux, live, hub)"
 	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
 	@echo "make tamper                  tamper with a thousand evidence bundles in every way, and verify them"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
@@ -64,6 +64,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench purge
 	$(BIN)/python -m tests.bench recording
 	$(BIN)/python -m tests.bench remux
+	$(BIN)/python -m tests.bench live
 
 CUTS ?= 500
 SEED ?= 1

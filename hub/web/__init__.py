@@ -38,6 +38,7 @@ from hub.web import (
     sittings,
     texts,
     units,
+    video,
 )
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
@@ -81,6 +82,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     app.register_blueprint(preflight.blueprint)
+    video.install(app, settings)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
     return app

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import ssl
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,23 @@ def token(client: FlaskClient, path: str = "/login") -> str:
 def log_in(client: FlaskClient, name: str, password: str = PASSWORD, target: str = "/") -> TestResponse:
     form = {"csrf_token": token(client), "name": name, "password": password, "next": target}
     return client.post("/login", data=form)
+
+
+def http_log_in(port: int, name: str, password: str) -> str:
+    """The cookie of a log-in at pages that are served at this port."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    line.request("GET", "/login")
+    answer = line.getresponse()
+    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+    found = re.search(r'name="csrf_token" value="([^"]+)"', answer.read().decode())
+    assert found
+    form = urllib.parse.urlencode({"csrf_token": found[1], "name": name, "password": password})
+    line.request("POST", "/login", form, {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"})
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    assert answer.status == 303, answer.status
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
 def settings(folder: Path, **values: object) -> Settings:
