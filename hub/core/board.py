@@ -7,7 +7,6 @@ have caused (alert) and what the equipment suffers (fault) are different states 
 from __future__ import annotations
 
 import enum
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from agent.wire import AlertKind, FaultKind, GapCause, Heartbeat, Lamp
+from hub.core.natural import natural as natural
 from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
@@ -181,12 +181,6 @@ def changes(old: Board, new: Board) -> dict[str, Any]:
         if getattr(old, part) != getattr(new, part):
             found[part] = getattr(new, part)
     return found
-
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key by which A2 comes before A10, whatever the letters."""
-    parts = re.findall(r"\d{1,18}|\D+", text.casefold(), flags=re.ASCII)
-    return tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts)
 
 
 def _by_unit(rows: Iterable[Row]) -> defaultdict[str | None, list[Row]]:
