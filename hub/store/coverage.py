@@ -70,7 +70,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
         if row["seat"]:
             units[row["seat"]].append(row["unit"])
             place[row["unit"]] = row["seat"]
-    recorded = _recorded(connection, found.sitting)
+    recorded = recorded_by_seat(connection, found.sitting)
     gaps: defaultdict[str, list[Gap]] = defaultdict(list)
     for row in QUERIES.coverage_gaps(connection, sitting=found.sitting):
         fields = {field: row[field] for field in Gap._fields} | {"is_length_known": bool(row["is_length_known"])}
@@ -102,7 +102,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
     ]
 
 
-def _recorded(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
+def recorded_by_seat(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
     """By seat, the stretches that are recorded: each ends where all had reached when the next began."""
     ends = {row["seat"]: row["reached"] for row in QUERIES.coverage_reached(connection, sitting=sitting)}
     found: defaultdict[str, list[Span]] = defaultdict(list)

@@ -67,7 +67,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         # The centre's TLS stands in front; its word about the caller counts.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     folder = LiveFolder(Path(settings.live_path))
-    tail = Tail(store, Stills(folder))
+    tail = Tail(store, Stills(folder), folder)
     zone = clock.zone_of(settings.zone)
     app.extensions["ems"] = Parts(settings, store, tail, folder, zone, Streams(settings.max_streams))
     CSRFProtect(app)

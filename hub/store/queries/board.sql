@@ -17,12 +17,17 @@ select unit, fault, kind, began_utc_ms, detail from faults where state <> 'clear
 
 -- name: board_incidents()
 select incident_id, unit, kind, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms, acknowledged_by, version,
-    is_drill
+    is_drill, case when kind = 'by_hand' then (
+        select who from incident_events e where e.incident_id = incidents.incident_id and e.action = 'opened' limit 1)
+    end as opened_by
 from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
 
 -- name: board_sittings(now)
-select sitting, exam, name as room, start_utc_ms, end_utc_ms, mode
-from sittings join rooms using (room_id) where end_utc_ms > :now order by start_utc_ms, sitting;
+-- `last_utc_ms`: when its last seat ends, of those with extra time.
+select t.sitting, t.exam, name as room, t.start_utc_ms, t.end_utc_ms, t.mode,
+    max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) as last_utc_ms
+from sittings t join rooms using (room_id) where t.cancelled_utc_ms is null and last_utc_ms > :now
+order by t.start_utc_ms, t.sitting;
 
 -- name: board_newest_event()^
 select coalesce(max(event_id), 0) from incident_events;
