@@ -1,7 +1,8 @@
 """Ingest: the hub's only process at the broker. Decode, ledger, one transaction a group, then receipts; plans and
 commands on the way down.
 
-Two threads: paho's, which only enqueues, and this one, which may fail and be seen to. Nothing is receipted before it is
+Two threads: paho's, which only enqueues, and this one, which may fail and be seen to. A third hands on live video
+(`hub.ingest.video`), past the ledger and the store. Nothing is receipted before it is
 committed. When the store cannot be written nothing is acknowledged either: the broker's window closes, the desks keep
 what they have and send it again.
 """
@@ -24,7 +25,9 @@ from hub.ingest.commit import Arrival, Committer, Outcome, StoreUnwell, failpoin
 from hub.ingest.cutting import Cutter
 from hub.ingest.facts import Facts
 from hub.ingest.sending import Sender
+from hub.ingest.video import Video
 from hub.live import LiveFolder
+from hub.live_video import VideoFolder
 from hub.store import Store, StoreProblem
 from hub.supervision import Service
 
@@ -59,6 +62,7 @@ class Ingest:
         self._committer = Committer(store, may_trust=settings.trust_new_units)
         self._link = Link(settings, utc_ms)
         self._sender = Sender(store, self._link, self._facts)
+        self._video = Video(self._link, VideoFolder(self._live.path), self._committer.known, utc_ms)
         self._cutter = Cutter(store, self._link) if settings.broker_tls else None
         self._newest_at_ms = self._facts_at_ms = 0
         self._service = Service()
@@ -66,6 +70,7 @@ class Ingest:
     def run(self, stop: threading.Event) -> None:
         self._live.keep_only(self._committer.units)
         self._link.start()
+        self._video.start()
         self._service.ready()
         try:
             while not stop.is_set():
@@ -74,6 +79,7 @@ class Ingest:
                     raise IngestProblem("the broker's thread has ended")
         finally:
             self._service.stopping()
+            self._video.stop()
             self._link.stop()
             self._committer.close()
 

@@ -37,6 +37,7 @@ from hub.web import (
     sittings,
     texts,
     units,
+    video,
 )
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
@@ -79,6 +80,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
+    video.install(app, settings)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
     return app
