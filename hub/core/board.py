@@ -141,17 +141,13 @@ def build(rows: Rows, now_utc_ms: int, day: Day = NO_DAY) -> Board:
         present = presence_of(seat, min(heard_utc_ms, now_utc_ms))
         unit_faults = [*merged_faults(faults[seat["unit"]], heartbeat), *_silence(seat, present)]
         not_known = () if day.hearing.is_on or present in GONE or not seat["unit"] else (unknown(day),)
-        conditions = _conditions(
-            seat,
-            heartbeat,
-            Presence.SILENT if not_known else present,
-            alerts[seat["unit"]],
-            unit_faults,
-            incidents[seat["unit"]],
-        )
-        conditions = sorted([*conditions, *not_known, *of_day(day, seat, heartbeat, present, now_utc_ms)], key=gravity)
+        of_people = of_day(day, seat, heartbeat, present, now_utc_ms)
+        if not_known:
+            present = Presence.SILENT
+        conditions = _conditions(seat, heartbeat, present, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
+        conditions = sorted([*conditions, *not_known, *of_people], key=gravity)
         told = exam_day.told_of(day, seat["seat_id"], now_utc_ms)
-        tiles[key] = _tile(key, seat, heartbeat, Presence.SILENT if not_known else present, conditions) | told
+        tiles[key] = _tile(key, seat, heartbeat, present, conditions) | told
         ranks[key] = (
             conditions[0].rank,
             conditions[0].since_utc_ms or 0,

@@ -1,4 +1,4 @@
-"""What can be so at a seat: the states of a tile, how grave each is, and those that people's words bring about. Pure."""
+"""What can be so at a seat: the states of a tile, how grave each is, and those that people bring about. Pure."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ class Hearing(NamedTuple):
 
 
 class Day(NamedTuple):
-    """By seat_id: `breaks` and `signals` that stand, `expected` (rows with `no_show_utc_ms`, a seat without a row is free)
-    in the rooms of `rostered`, and `cells` of the maps. `maps`: (columns, rows) by room. `coverage`: recorded and due of
-    the sittings that run, milliseconds; None when not known."""
+    """By seat_id: `breaks` and `signals` that stand, `expected` (rows with `no_show_utc_ms`, a seat without a row is
+    free) in the rooms of `rostered`, and `cells` of the maps. `maps`: (columns, rows) by room. `coverage`: recorded and
+    due of the sittings that run, milliseconds; None when not known."""
 
     breaks: Mapping[int, Row] = {}
     signals: Mapping[int, Row] = {}

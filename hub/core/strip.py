@@ -13,8 +13,8 @@ BIN_MS = 10_000
 BINS = 60
 UNKNOWN = "."
 CODES = ".fsbenmga"
-"""From the least grave: not known, face, somebody without a face, break, nobody as expected, nobody, more than one face,
-not recording, alert."""
+"""From the least grave: not known, face, somebody without a face, break, nobody as expected, nobody, more than one
+face, not recording, alert."""
 _SEEN = {"face": "f", "somebody": "s", "empty": "n", "unknown": UNKNOWN}
 _NOT_HERE = ("offline", "silent", "never_seen")
 

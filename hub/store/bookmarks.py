@@ -10,7 +10,6 @@ from hub.store import QUERIES, Row, Store, audit, breaks, planning
 from hub.store.audit import Actor
 
 MAX_NOTE_CHARS = 2000
-_NEWEST = 20
 
 
 def mark_seat(store: Store, seat_id: int, at_utc_ms: int, note: str, now_utc_ms: int, by: Actor) -> int:
@@ -43,11 +42,6 @@ def mark_room(store: Store, room: str, at_utc_ms: int, note: str, now_utc_ms: in
         )
         audit.add(connection, by, Deed.BOOKMARKED, f"sitting {found['sitting']}", now_utc_ms, {"at_utc_ms": at})
         return int(number)
-
-
-def newest(store: Store, sitting: str, seat: str) -> list[dict[str, object]]:
-    with store.read() as connection:
-        return [dict(row) for row in QUERIES.bookmarks_newest(connection, sitting=sitting, seat=seat, limit=_NEWEST)]
 
 
 def open_incident(store: Store, seat_id: int, at_utc_ms: int, note: str, now_utc_ms: int, by: Actor) -> int:

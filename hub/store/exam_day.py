@@ -1,10 +1,11 @@
-"""What the Live page knows beside its desks: breaks, signals, who is expected, maps; and how much is recorded so far."""
+"""What the Live page knows beside its desks: breaks, signals, who is expected, maps; and how much is recorded."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 from collections import defaultdict
+from typing import Any
 
 from agent.wire import SIGNAL_MS
 from hub.core import exam_day, room_map
@@ -28,7 +29,7 @@ def read(store: Store, beat_utc_ms: int | None, now_utc_ms: int) -> Day:
         cells, maps = _maps(connection)
         return Day(
             breaks={row["seat_id"]: dict(row) for row in QUERIES.day_breaks(connection, now=now_utc_ms)},
-            signals=_signals(connection, now_utc_ms),
+            signals=signals(connection, now_utc_ms),
             expected={row["seat_id"]: {"no_show_utc_ms": row["no_show_utc_ms"]} for row in rows},
             rostered=frozenset(row["room"] for row in rows),
             roster_version=_version(rows),
@@ -51,7 +52,8 @@ def _version(rows: list[Row]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12] if rows else ""
 
 
-def _signals(connection: sqlite3.Connection, now_utc_ms: int) -> dict[int, dict[str, object]]:
+def signals(connection: sqlite3.Connection, now_utc_ms: int) -> dict[int, dict[str, Any]]:
+    """By seat, the signal that stands, or was attended within the last while (`attended_utc_ms`)."""
     found = {}
     for row in QUERIES.day_signals(connection, since=now_utc_ms - SIGNAL_SHOWN_MS):
         is_attended = row["ended_by"] == DESK
@@ -77,8 +79,8 @@ def _maps(connection: sqlite3.Connection) -> tuple[dict[int, tuple[int, int]], d
 
 
 class Running:
-    """How much of the sittings that are on is recorded, kept up to date by what is new: a sitting of 500 desks and three
-    hours has half a million segments, and every look reads the last few seconds' alone. For one thread."""
+    """How much of the sittings that are on is recorded, kept up to date by what is new: a sitting of 500 desks and
+    three hours has half a million segments, and every look reads those of the last few seconds. For one thread."""
 
     def __init__(self) -> None:
         self._read_until = 0

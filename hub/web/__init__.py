@@ -32,6 +32,7 @@ from hub.web import (
     login,
     people,
     retention,
+    seat_acts,
     seats,
     security,
     sittings,
@@ -79,6 +80,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     audit.install(app)
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
+    app.register_blueprint(seat_acts.blueprint)
     film.install(app, settings)
     video.install(app, settings)
     _dress(app, settings, zone, tail)

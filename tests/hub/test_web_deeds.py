@@ -80,6 +80,17 @@ AUDITED: dict[str, Act] = {
         {"exam": "Structural Mechanics II", "date": "2027-01-15"},
         "Root",
     ),
+    "seat_acts.panel": Act(Deed.VIEWED_SEAT, "seat 1", "/live/seats/1", who="Grace"),
+    "seat_acts.begin_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break", {"kind": "toilet"}),
+    "seat_acts.extend_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/extend", {"break_id": "1"}),
+    "seat_acts.end_break": Act(Deed.ENDED_BREAK, "seat 1", "/seats/1/break/end", {"break_id": "1"}),
+    "seat_acts.resume_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/resume", {"break_id": "1"}),
+    "seat_acts.signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal", {}),
+    "seat_acts.end_signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal/end", {}),
+    "seat_acts.bookmark": Act(Deed.BOOKMARKED, "seat 1", "/live/bookmark", {"seat_id": "1", "note": "a phone rang"}),
+    "seat_acts.open_incident": Act(
+        Deed.OPENED_INCIDENT, "incident 2", "/seats/1/incident", {"note": "a slip of paper"}
+    ),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -97,6 +108,7 @@ NOT_AUDITED = {
     "film.video": "tests/hub/test_web_film.py: noted where film.play has not",
     "film_pages.fetch": "tests/hub/test_web_film.py: wished_for_film",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
+    "live.people_json": "candidate numbers of the tiles, as the live page, asked by it",
     "live.board_json": "as the live page, asked by it",
     "live.stills": "as the live page, asked by it",
     "live.stream": "as the live page, asked by it",
