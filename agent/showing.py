@@ -14,6 +14,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from agent.camera import MainFrame
@@ -56,20 +57,19 @@ class Encoder:
         self.quality = BEST_QUALITY
 
     def jpeg(self, i420: NDArray[np.uint8]) -> bytes | None:
-        """A frame (planar YUV 4:2:0, height * 3 // 2 by width) within VISION_SIZE, masked before it is encoded; None
-        when it is too large even in the worst quality."""
+        """A frame (planar YUV 4:2:0, height * 3 // 2 by width) within VISION_SIZE, masked before it is encoded; half as
+        wide and high when it is too large even in the worst quality, None when that does not help."""
         # scaled first: the masks are black where a pixel touches them, whatever the size (`Zones.private_spans`)
         bgr = cv2.cvtColor(self._mask(small_i420(i420)), cv2.COLOR_YUV2BGR_I420)
-        while True:
-            is_done, encoded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, self.quality))
-            size_bytes = encoded.size if is_done else self._limit_bytes + 1
-            if size_bytes <= self._limit_bytes:
-                if size_bytes < self._limit_bytes * 0.7:
-                    self.quality = min(BEST_QUALITY, self.quality + 1)
-                return bytes(encoded.data)
-            if self.quality == WORST_QUALITY:
-                return None
+        while (jpeg := self._encoded(bgr)) is None and self.quality > WORST_QUALITY:
             self.quality = max(WORST_QUALITY, self.quality - STEP)
+        if jpeg is not None and len(jpeg) < self._limit_bytes * 0.7:
+            self.quality = min(BEST_QUALITY, self.quality + 1)
+        return jpeg or self._encoded(cv2.resize(bgr, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+    def _encoded(self, bgr: MatLike) -> bytes | None:
+        is_done, encoded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, self.quality))
+        return bytes(encoded.data) if is_done and encoded.size <= self._limit_bytes else None
 
 
 class Showing:

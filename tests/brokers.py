@@ -57,6 +57,12 @@ class Broker:
     def __repr__(self) -> str:
         return f"{self.name} on port {self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and return when it listens."""
         with self._log.open("ab") as log:

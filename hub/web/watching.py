@@ -80,7 +80,8 @@ class Watch:
             return self._number, self._part if self._number != place else b""
 
     def _read(self) -> None:
-        reckoning, received_utc_ms = Reckoning(), 0
+        left = self._folder.newest(self.unit, 0)  # of those who watched before: not of now
+        reckoning, received_utc_ms = Reckoning(), 0 if left is None else left.received_utc_ms
         while not self._is_over.wait(LOOK_EVERY_S) and not self._is_stopping():
             try:
                 self._mark(now_utc_ms())

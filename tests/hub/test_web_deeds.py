@@ -35,6 +35,7 @@ AUDITED: dict[str, Act] = {
         {"act": "close", "version": "1", "events": "1", "verdict": "refer", "text": "seen on the film"},
     ),
     "seats.one": Act(Deed.VIEWED_SEAT, "seat 1", "/seats/1"),
+    "video.watch": Act(Deed.WATCHED_LIVE, "seat 1", "/seats/1/live"),
     "units.approve": Act(
         Deed.APPROVED_UNIT,
         "unit c.d9",

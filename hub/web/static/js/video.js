@@ -193,6 +193,7 @@ export function watch(canvas, seatId, { onState = () => {} } = {}) {
     clearTimeout(timer);
     clearInterval(ticking);
     controller?.abort();
+    controller = null; // what it was waiting for says nothing any more
     for (const kind of SIGNS) document.removeEventListener(kind, sign, { capture: true });
     document.removeEventListener("visibilitychange", look);
     window.removeEventListener("pagehide", leave);
