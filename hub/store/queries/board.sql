@@ -8,9 +8,12 @@ from units u left join presence p on p.unit = u.unit
 where u.is_revoked = 0 and not exists (select 1 from seats s where s.unit = u.unit);
 
 -- name: board_alerts()
+-- What stands where its unit stands. A desk that was taken away, or put elsewhere, cannot clear what it saw here.
 select a.unit, a.alert, a.kind, a.began_utc_ms, a.incident_id, a.is_drill, coalesce(i.state, 'open') as incident_state
 from alerts a left join incidents i using (incident_id)
-where a.cleared_utc_ms is null and coalesce(i.state, 'open') <> 'closed';
+where a.cleared_utc_ms is null and coalesce(i.state, 'open') <> 'closed' and exists (
+    select 1 from seats s join seat_names n using (seat_id)
+    where s.unit = a.unit and n.label = a.seat and a.room in (n.room, ''));
 
 -- name: board_faults()
 select unit, fault, kind, began_utc_ms, detail from faults where state <> 'cleared';
