@@ -46,6 +46,12 @@ from seats s
     join (select room_id, name from rooms union all select room_id, name from former_names) r using (room_id)
     join (select seat_id, label from seats union all select seat_id, label from former_labels) l using (seat_id);
 
+-- When each sitting that is not cancelled begins in its room, the time of the empty seats included, and is over for all.
+create view room_sittings as
+select t.sitting, t.exam, t.room_id, min(t.start_utc_ms, coalesce(t.empty_from_utc_ms, t.start_utc_ms)) as began_utc_ms,
+    max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) as over_utc_ms
+from sittings t where t.cancelled_utc_ms is null;
+
 -- A seat's history: each part of it by one look into an index.
 create index alerts_of_seat on alerts (room, seat, raised_utc_ms);
 create index incidents_of_seat on incidents (room, seat, opened_utc_ms);
