@@ -79,6 +79,13 @@ def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
         )
 
 
+def seat_row(store: Store, seat_id: int) -> dict[str, Any] | None:
+    """A seat with its unit's newest word; None when there is no such seat."""
+    with store.read() as connection:
+        row: Row | None = QUERIES.seat_by_id(connection, seat_id=seat_id)
+        return None if row is None else dict(row)
+
+
 def read_seat(store: Store, seat_id: int) -> SeatHistory | None:
     """A seat and its unit's history; None when there is no such seat."""
     with store.read() as connection:

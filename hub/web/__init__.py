@@ -32,6 +32,8 @@ from hub.web import (
     login,
     people,
     retention,
+    room_seats,
+    rooms,
     seats,
     security,
     sittings,
@@ -77,6 +79,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     deeds.install(app)
     audit.install(app)
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+        app.register_blueprint(page.blueprint)
+    for page in (rooms, room_seats):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)

@@ -61,7 +61,7 @@ def deeds(store: Store) -> list[tuple[str, str]]:
 
 
 def segment(connection: sqlite3.Connection, unit: str, seat: str, began: int, ended: int, name: str = "s1.ts") -> None:
-    values = {"unit": unit, "name": name, "sitting": "maths", "seat": seat, "sha256": "0" * 64}
+    values: dict[str, Any] = {"unit": unit, "name": name, "sitting": "maths", "seat": seat, "sha256": "0" * 64}
     values |= {"began_utc_ms": began, "ended_utc_ms": ended}
     zeros = ("began_up_ms", "ended_up_ms", "frames", "size_bytes", "is_cut", "boot", "seq")
     values |= dict.fromkeys(zeros, 0)
