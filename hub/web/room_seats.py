@@ -12,7 +12,7 @@ from agent import wire
 from hub.core import mask_fields
 from hub.core.access import Action
 from hub.core.board import heartbeat_of, presence_of
-from hub.store import board, desks, rooms
+from hub.store import desks, rooms, seat_history
 from hub.store.planning import CannotPlan
 from hub.store.rooms import CannotSetUp, Seat
 from hub.web.clock import now_utc_ms
@@ -54,7 +54,7 @@ def one(room_id: int, seat_id: int) -> ResponseReturnValue:
 def _show(seat: Seat, wrong: str = "", at: str = "", typed: str = "") -> str:
     """The seat's page; `wrong` is what could not be done by the form called `at`, `typed` what was filled in."""
     now = now_utc_ms()
-    row = board.seat_row(parts().store, seat.seat_id)
+    row = seat_history.seat_row(parts().store, seat.seat_id)
     return render_template(
         "room_seat.html",
         seat=seat,

@@ -46,6 +46,10 @@ from seats s
     join (select room_id, name from rooms union all select room_id, name from former_names) r using (room_id)
     join (select seat_id, label from seats union all select seat_id, label from former_labels) l using (seat_id);
 
+create view seat_labels as
+select s.seat_id, s.room_id, s.label from seats s
+union all select f.seat_id, f.room_id, f.label from former_labels f;
+
 -- When each sitting that is not cancelled begins in its room, the time of the empty seats included, and is over for all.
 create view room_sittings as
 select t.sitting, t.exam, t.room_id, min(t.start_utc_ms, coalesce(t.empty_from_utc_ms, t.start_utc_ms)) as began_utc_ms,
