@@ -63,10 +63,12 @@ def read(store: Store, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
 
 def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
     """As `read`, within the caller's transaction."""
-    seats = {row["label"]: int(row["seat_id"]) for row in QUERIES.coverage_seats(connection, room_id=found.room_id)}
+    when = {"start": found.start_utc_ms, "end": found.end_utc_ms}
+    rows = QUERIES.coverage_seats(connection, room_id=found.room_id, start=found.start_utc_ms)
+    seats = {row["label"]: int(row["seat_id"]) for row in rows}
     units = defaultdict(list)
     place: dict[str, str] = {}
-    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id):
+    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id, **when):
         if row["seat"]:
             units[row["seat"]].append(row["unit"])
             place[row["unit"]] = row["seat"]

@@ -33,6 +33,8 @@ from hub.web import (
     people,
     retention,
     seat_acts,
+    room_seats,
+    rooms,
     seats,
     security,
     sittings,
@@ -81,6 +83,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(seat_acts.blueprint)
+    for page in (rooms, room_seats):
+        app.register_blueprint(page.blueprint)
     film.install(app, settings)
     video.install(app, settings)
     _dress(app, settings, zone, tail)
