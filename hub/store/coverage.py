@@ -18,12 +18,20 @@ _SILENT_MS = 3_500
 
 
 class Sitting(NamedTuple):
+    """`end_utc_ms` is the sitting's own end, `latest_end_utc_ms` that of the seats with extra time. Of one that was
+    cancelled nothing is due."""
+
     sitting: str
     exam: str
     room: str
     room_id: int
     start_utc_ms: int
     end_utc_ms: int
+    latest_end_utc_ms: int
+    cancelled_utc_ms: int | None = None
+
+    def is_running(self, now_utc_ms: int) -> bool:
+        return self.cancelled_utc_ms is None and self.start_utc_ms <= now_utc_ms < self.latest_end_utc_ms
 
 
 class SeatCoverage(NamedTuple):
@@ -72,6 +80,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
         if row["seat"]:
             units[row["seat"]].append(row["unit"])
             place[row["unit"]] = row["seat"]
+    ends = {row["seat"]: row["end_utc_ms"] for row in QUERIES.ends_of_seats(connection, sitting=found.sitting)}
     recorded = recorded_by_seat(connection, found.sitting)
     gaps: defaultdict[str, list[Gap]] = defaultdict(list)
     for row in QUERIES.coverage_gaps(connection, sitting=found.sitting):
@@ -86,7 +95,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
             tuple(sorted(units[label])),
             coverage(
                 found.start_utc_ms,
-                found.end_utc_ms,
+                found.start_utc_ms if found.cancelled_utc_ms is not None else ends.get(label, found.end_utc_ms),
                 now_utc_ms,
                 Known(
                     recorded=recorded[label],
@@ -123,7 +132,7 @@ class _Told(NamedTuple):
 
 
 def _told(connection: sqlite3.Connection, units: list[str], found: Sitting, now_utc_ms: int) -> _Told:
-    wanted = {"units": json.dumps(units), "since": found.start_utc_ms, "until": found.end_utc_ms}
+    wanted = {"units": json.dumps(units), "since": found.start_utc_ms, "until": found.latest_end_utc_ms}
     told = _Told(defaultdict(list), defaultdict(list), {})
     for row in QUERIES.coverage_faults(connection, **wanted):
         told.faults[row["unit"]].append(Fault(**{field: row[field] for field in Fault._fields}))

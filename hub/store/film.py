@@ -31,6 +31,8 @@ class Seat(NamedTuple):
 
 
 class Sitting(NamedTuple):
+    """As one seat has it: `end_utc_ms` is the end there, extra time included."""
+
     sitting: str
     exam: str
     start_utc_ms: int
@@ -92,7 +94,7 @@ def incident(store: Store, incident_id: int) -> dict[str, Any] | None:
 def sittings(store: Store, seat: Seat) -> list[Sitting]:
     """The newest sittings in the seat's room, newest first."""
     with store.read() as connection:
-        return [Sitting(*row) for row in QUERIES.film_sittings(connection, room_id=seat.room_id)]
+        return [Sitting(*row) for row in QUERIES.film_sittings(connection, room_id=seat.room_id, label=seat.label)]
 
 
 def reel(store: Store, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
@@ -108,7 +110,7 @@ def _reel(connection: sqlite3.Connection, seat: Seat, from_utc_ms: int, until_ut
         seat=seat,
         segments=[_segment(row) for row in QUERIES.film_segments(connection, **of_seat)],
         gaps=[_gap(row) for row in QUERIES.film_gaps(connection, **of_seat)],
-        sittings=[Sitting(*row) for row in QUERIES.film_sittings_at(connection, **wanted)],
+        sittings=[Sitting(*row) for row in QUERIES.film_sittings_at(connection, label=seat.label, **wanted)],
         wishes=[],
         heartbeat=(presence["heartbeat"] or "") if presence is not None else "",
         heard_utc_ms=presence["heartbeat_utc_ms"] if presence is not None else None,

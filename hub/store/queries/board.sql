@@ -27,10 +27,9 @@ from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
 
 -- name: board_sittings(now)
 -- `last_utc_ms`: when its last seat ends, of those with extra time.
-select t.sitting, t.exam, name as room, t.start_utc_ms, t.end_utc_ms, t.mode,
-    max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) as last_utc_ms
-from sittings t join rooms using (room_id) where t.cancelled_utc_ms is null and last_utc_ms > :now
-order by t.start_utc_ms, t.sitting;
+select t.sitting, t.exam, r.name as room, t.start_utc_ms, t.end_utc_ms, t.mode, e.end_utc_ms as last_utc_ms
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting)
+where t.cancelled_utc_ms is null and e.end_utc_ms > :now order by t.start_utc_ms, t.sitting;
 
 -- name: board_newest_event()^
 select coalesce(max(event_id), 0) from incident_events;

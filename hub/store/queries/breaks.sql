@@ -38,9 +38,8 @@ values (:sitting, :seat, :unit, :at, :now, :by, :note);
 -- name: room_sitting(room, now)^
 -- The sitting that is on in the room, until its last seat has ended.
 select t.sitting, t.exam, r.name as room, t.start_utc_ms
-from rooms r join sittings t using (room_id)
-where r.name = :room and t.cancelled_utc_ms is null and t.start_utc_ms <= :now
-    and max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) > :now
+from rooms r join sittings t using (room_id) join sitting_ends e using (sitting)
+where r.name = :room and t.cancelled_utc_ms is null and t.start_utc_ms <= :now and e.end_utc_ms > :now
 order by t.start_utc_ms desc, t.sitting limit 1;
 
 -- name: bookmarks_newest(sitting, seat, limit)

@@ -1,13 +1,14 @@
 -- name: request_sittings(seat_id, now, limit)
 -- Sittings in the seat's room that have begun, newest first.
-select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
-from sittings s join seats t using (room_id)
-where t.seat_id = :seat_id and s.start_utc_ms <= :now
+select s.sitting, s.exam, s.start_utc_ms, coalesce(e.end_utc_ms, s.end_utc_ms) as end_utc_ms
+from sittings s join seats t using (room_id) left join seat_ends e on e.sitting = s.sitting and e.seat = t.label
+where t.seat_id = :seat_id and s.cancelled_utc_ms is null and s.start_utc_ms <= :now
 order by s.start_utc_ms desc, s.sitting limit :limit;
 
 -- name: request_sitting(seat_id, sitting)^
-select s.sitting, s.exam, s.start_utc_ms, s.end_utc_ms
-from sittings s join seats t using (room_id) where t.seat_id = :seat_id and s.sitting = :sitting;
+select s.sitting, s.exam, s.start_utc_ms, coalesce(e.end_utc_ms, s.end_utc_ms) as end_utc_ms
+from sittings s join seats t using (room_id) left join seat_ends e on e.sitting = s.sitting and e.seat = t.label
+where t.seat_id = :seat_id and s.sitting = :sitting;
 
 -- name: request_seat(seat_id)^
 select t.seat_id, t.label, r.name as room from seats t join rooms r using (room_id) where t.seat_id = :seat_id;

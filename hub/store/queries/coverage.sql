@@ -1,11 +1,13 @@
 -- name: coverage_sittings(before, limit)
-select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms
-from sittings t join rooms r using (room_id) where :before = 0 or t.start_utc_ms < :before
+select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms, e.end_utc_ms as latest_end_utc_ms,
+    t.cancelled_utc_ms
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting) where :before = 0 or t.start_utc_ms < :before
 order by t.start_utc_ms desc, t.sitting limit :limit;
 
 -- name: coverage_sitting(sitting)^
-select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms
-from sittings t join rooms r using (room_id) where t.sitting = :sitting;
+select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms, e.end_utc_ms as latest_end_utc_ms,
+    t.cancelled_utc_ms
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting) where t.sitting = :sitting;
 
 -- name: coverage_recorded(sitting, closing)
 -- Where a recorded stretch begins, by seat, and how far all before it at that seat had reached; segments that follow each

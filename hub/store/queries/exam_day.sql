@@ -29,9 +29,8 @@ order by g.given_utc_ms, g.signal_id;
 
 -- name: running_sittings(now)
 select t.sitting, t.room_id, t.start_utc_ms, t.end_utc_ms
-from sittings t
-where t.cancelled_utc_ms is null and t.start_utc_ms <= :now
-    and max(t.end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) > :now;
+from sittings t join sitting_ends e using (sitting)
+where t.cancelled_utc_ms is null and t.start_utc_ms <= :now and e.end_utc_ms > :now;
 
 -- name: newest_segment_row()^
 select coalesce(max(rowid), 0) as newest from segments;
