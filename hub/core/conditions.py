@@ -68,6 +68,7 @@ def bar_of_day(day: Day) -> dict[str, Any]:
     told: dict[str, Any] = {
         "is_hearing": day.hearing.is_on,
         "heard_until_utc_ms": day.hearing.until_utc_ms,
+        "is_broker_away": day.hearing.is_broker,
         "coverage": exam_day.per_cent(day.coverage) if day.hearing.is_on else None,
         "roster": day.roster_version,
         "maps": {room: list(size) for room, size in day.maps.items()},

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from agent.wire import Heartbeat
 from hub.core.breaks import KIND_WORDS, OVER_WORDS, Kind
+from hub.core.presence import SILENT_AFTER_MS
 
 Row = Mapping[str, Any]
 
@@ -19,10 +20,12 @@ NO_SHOW = "No-show, empty as expected"
 
 
 class Hearing(NamedTuple):
-    """Whether the hub hears desks. `until_utc_ms`: when it last did; None while it does, or when that is not known."""
+    """Whether the hub hears desks. `until_utc_ms`: when it last did; None while it does, or when that is not known.
+    `is_broker`: ingest runs and its broker does not answer; else ingest itself does not."""
 
     is_on: bool = True
     until_utc_ms: int | None = None
+    is_broker: bool = False
 
 
 class Day(NamedTuple):
@@ -41,12 +44,16 @@ class Day(NamedTuple):
     coverage: tuple[int, int] | None = None
 
 
-def hearing(beat_utc_ms: int | None, newest_word_utc_ms: int | None, now_utc_ms: int) -> Hearing:
-    """`beat_utc_ms`: when ingest last told of itself, None when it never ran since the machine started. A clock of the
-    hub that was set back makes nobody late (`hub.core.presence`)."""
-    if beat_utc_ms is not None and now_utc_ms - beat_utc_ms < INGEST_SILENT_MS:
+def hearing(facts: Mapping[str, Any], newest_word_utc_ms: int | None, now_utc_ms: int) -> Hearing:
+    """`facts`: ingest's newest figures (`hub.ingest.facts`), empty when it never ran since the machine started. A clock
+    of the hub that was set back makes nobody late (`hub.core.presence`)."""
+    beat_utc_ms: int | None = facts.get("beat_utc_ms")
+    if beat_utc_ms is None or now_utc_ms - beat_utc_ms >= INGEST_SILENT_MS:
+        return Hearing(False, beat_utc_ms or newest_word_utc_ms)
+    is_quiet = newest_word_utc_ms is None or now_utc_ms - newest_word_utc_ms >= SILENT_AFTER_MS
+    if facts.get("is_connected", True) or not is_quiet:
         return Hearing()
-    return Hearing(False, beat_utc_ms or newest_word_utc_ms)
+    return Hearing(False, newest_word_utc_ms, is_broker=True)
 
 
 def per_cent(coverage: tuple[int, int] | None) -> float | None:

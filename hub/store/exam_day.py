@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from agent.wire import SIGNAL_MS
@@ -21,8 +22,8 @@ SIGNAL_SHOWN_MS = 600_000
 """An attended signal stays on the panel that long after it was given."""
 
 
-def read(store: Store, beat_utc_ms: int | None, now_utc_ms: int) -> Day:
-    """All but the coverage. `beat_utc_ms`: when ingest last told of itself."""
+def read(store: Store, facts: Mapping[str, Any], now_utc_ms: int) -> Day:
+    """All but the coverage. `facts`: ingest's newest figures, empty when there are none."""
     with store.read() as connection:
         newest: Row = QUERIES.day_newest_word(connection)
         rows = list(QUERIES.day_expected(connection, now=now_utc_ms))
@@ -35,7 +36,7 @@ def read(store: Store, beat_utc_ms: int | None, now_utc_ms: int) -> Day:
             roster_version=_version(rows),
             cells=cells,
             maps=maps,
-            hearing=exam_day.hearing(beat_utc_ms, newest["newest"] or None, now_utc_ms),
+            hearing=exam_day.hearing(facts, newest["newest"] or None, now_utc_ms),
         )
 
 
@@ -66,9 +67,9 @@ def signals(connection: sqlite3.Connection, now_utc_ms: int) -> dict[int, dict[s
 
 
 def _maps(connection: sqlite3.Connection) -> tuple[dict[int, tuple[int, int]], dict[str, tuple[int, int]]]:
-    rooms: defaultdict[str, list[Row]] = defaultdict(list)
+    rooms: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in QUERIES.day_seats(connection):
-        rooms[row["room"]].append(row)
+        rooms[row["room"]].append(dict(row))
     cells: dict[int, tuple[int, int]] = {}
     maps = {}
     for room, seats in rooms.items():
@@ -121,6 +122,7 @@ class Running:
         """Each seat's end, and what is recorded there: every seat of the room, and those that are there no more."""
         ends = {row["seat"]: row["end_utc_ms"] for row in QUERIES.ends_of_seats(connection, sitting=sitting["sitting"])}
         recorded = self._recorded[sitting["sitting"]]
-        labels = dict.fromkeys(row["label"] for row in QUERIES.coverage_seats(connection, room_id=sitting["room_id"]))
+        seats = QUERIES.coverage_seats(connection, room_id=sitting["room_id"], start=sitting["start_utc_ms"])
+        labels = dict.fromkeys(row["label"] for row in seats)
         labels |= dict.fromkeys(label for label, spans in recorded.items() if spans)
         return [(ends.get(label, sitting["end_utc_ms"]), recorded.get(label, [])) for label in labels]

@@ -21,11 +21,15 @@ from hub.store.planning import CannotPlan
 from hub.store.signals import CannotSignal
 from hub.web import deeds, live, seat_panel
 from hub.web.clock import clock_text, now_utc_ms
-from hub.web.language import gettext as _
+from hub.web.language import gettext
 from hub.web.login import may
 from hub.web.parts import parts
 
 blueprint = Blueprint("seat_acts", __name__)
+
+
+def _(words: str, **values: object) -> str:
+    return str(gettext(words, **values))
 
 
 @blueprint.get("/live/seats/<int:seat_id>")
@@ -164,7 +168,9 @@ def _act(
         reason = str(refused)
         return _refused(seat_id, f"{reason[:1].upper()}{reason[1:]}.")
     if _is_script():
-        return render_template("_said.html", said=said, undo=undo, break_id=break_id, incident=(made or [None])[0])
+        return render_template(
+            "_said.html", said=said, undo=undo, break_id=break_id, incident=made[0] if made else None
+        )
     flash(said)
     return redirect(url_for("live.page", seat=seat_id), 303)
 

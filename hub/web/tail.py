@@ -199,8 +199,7 @@ class Tail:
         if abs(now - self._added_up_utc_ms) >= ADD_UP_EVERY_MS:
             self._coverage = self._running.look(self._store, now)
             self._added_up_utc_ms = now
-        beat_utc_ms: int | None = facts.get("beat_utc_ms")
-        return exam_day.read(self._store, beat_utc_ms, now)._replace(coverage=self._coverage)
+        return exam_day.read(self._store, facts, now)._replace(coverage=self._coverage)
 
     def _say(self, data: bytes) -> None:
         with self._news:

@@ -14,6 +14,8 @@ TEXTS: dict[str, str] = {
     "coverage": "{n} % recorded",
     "coverage_unknown": "{dash} % recorded",
     "not_hearing": "The hub's ingest is not running, nothing is heard of desks since {time}. Desks go on recording.",
+    "not_hearing_broker": "The hub's broker does not answer, nothing is heard of desks since {time}. "
+    "Desks go on recording.",
     "not_hearing_ever": "The hub's ingest is not running, nothing is heard of desks. Desks go on recording.",
     "unknown_since": "Not known since {time}",
     "offline_unknown": "{dash} units offline",

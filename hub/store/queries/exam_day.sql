@@ -37,3 +37,6 @@ select coalesce(max(rowid), 0) as newest from segments;
 
 -- name: segments_after(after, until)
 select sitting, seat, began_utc_ms, ended_utc_ms from segments where rowid > :after and rowid <= :until;
+
+-- name: insert_deaf_time(since, until)!
+insert into deaf_times (from_utc_ms, until_utc_ms) values (:since, :until);

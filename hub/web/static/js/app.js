@@ -78,7 +78,7 @@ function showHearing() {
   place.hidden = facts.is_hearing !== false;
   const since = facts.heard_until_utc_ms;
   setText(place.querySelector("[data-hearing]"),
-    place.hidden ? "" : since ? t("not_hearing", { time: clock(since) }) : t("not_hearing_ever"));
+    place.hidden ? "" : since ? t(facts.is_broker_away ? "not_hearing_broker" : "not_hearing", { time: clock(since) }) : t("not_hearing_ever"));
 }
 
 for (const kind of ["board", "change"]) {
