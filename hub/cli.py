@@ -22,6 +22,7 @@ from hub import (
     cli_import,
     cli_plans,
     cli_retention,
+    cli_rooms,
     cli_time,
     cli_units,
 )
@@ -203,6 +204,9 @@ main.add_command(cli_ca.init)
 main.add_command(cli_ca.ca)
 main.add_command(cli_units.unit)
 main.add_command(cli_plans.seat)
+main.add_command(cli_rooms.room)
+cli_plans.seat.add_command(cli_rooms.seat_list)
+cli_plans.seat.add_command(cli_rooms.seat_swap)
 main.add_command(cli_plans.sitting)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)

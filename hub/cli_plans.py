@@ -10,7 +10,7 @@ import click
 
 from agent import wire
 from agent.wire import AlertKind, BadMessage, Mask, Mode, Rule
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -53,13 +53,13 @@ def seat_masks(room: str, label: str, file: Path | None, is_none: bool) -> None:
         raise click.UsageError("name a file of masks, or --none")
     masks = () if file is None else _read_masks(file)
     settings = read_settings()
-    from hub.store import planning
+    from hub.store import desks, planning, rooms
 
     with opened(settings) as store, store.write() as connection:
         try:
-            planning.put_masks(connection, room=room, label=label, masks=masks)
-            changed = planning.replan(connection, now_utc_ms())
-        except planning.CannotPlan as cannot:
+            seat = rooms.seat_called(connection, room, label)
+            changed = desks.draw_masks(connection, actor_here(), seat, masks, now_utc_ms())
+        except (planning.CannotPlan, rooms.CannotSetUp) as cannot:
             fail(str(cannot))
     click.echo(f"seat {label} in {room}, {len(masks)} masks; {len(changed)} plans changed")
 

@@ -28,7 +28,7 @@ from hub.ingest.sending import Sender
 from hub.ingest.video import Video
 from hub.live import LiveFolder
 from hub.live_video import VideoFolder
-from hub.store import Store, StoreProblem
+from hub.store import Store, StoreProblem, hearing
 from hub.supervision import Service
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Ingest:
     """The work thread's state. `run` returns when `stop` is set."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
         self._facts = Facts(utc_ms())
         self._live = LiveFolder(Path(settings.live_path))
         self._live.make()
@@ -69,6 +70,7 @@ class Ingest:
 
     def run(self, stop: threading.Event) -> None:
         self._live.keep_only(self._committer.units)
+        hearing.note_resumed(self._store, (self._live.facts() or {}).get("beat_utc_ms"), utc_ms())
         self._link.start()
         self._video.start()
         self._service.ready()

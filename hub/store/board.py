@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from hub.store import QUERIES, Row, Store
 
-HISTORY_ROWS = 100
-
 
 class Unreadable(Exception):
     """The store cannot be read now; the text says why."""
@@ -53,16 +51,6 @@ class BoardRows(NamedTuple):
     units_due: int = 0
 
 
-class SeatHistory(NamedTuple):
-    """What a unit has sent for its seat: totals of its recording, and the newest HISTORY_ROWS of the rest."""
-
-    seat: dict[str, Any]
-    recorded: dict[str, Any] | None
-    gaps: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
-    faults: list[dict[str, Any]]
-
-
 def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
     """Everything standing now, and the incidents (`touched`) with events after `after_event`."""
     with store.read() as connection:
@@ -76,24 +64,6 @@ def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
             newest_incident_utc_ms=QUERIES.board_newest_incident(connection)[0],
             touched=[row["incident_id"] for row in QUERIES.board_touched(connection, after=after_event)],
             units_due=int(QUERIES.board_units_due(connection)[0]),
-        )
-
-
-def read_seat(store: Store, seat_id: int) -> SeatHistory | None:
-    """A seat and its unit's history; None when there is no such seat."""
-    with store.read() as connection:
-        seat = QUERIES.seat_by_id(connection, seat_id=seat_id)
-        if seat is None:
-            return None
-        if seat["unit"] is None:
-            return SeatHistory(dict(seat), None, [], [], [])
-        wanted = {"unit": seat["unit"], "limit": HISTORY_ROWS}
-        return SeatHistory(
-            seat=dict(seat),
-            recorded=dict(QUERIES.seat_recorded(connection, unit=seat["unit"])),
-            gaps=_dicts(QUERIES.seat_gaps(connection, **wanted)),
-            alerts=_dicts(QUERIES.seat_alerts(connection, **wanted)),
-            faults=_dicts(QUERIES.seat_faults(connection, **wanted)),
         )
 
 

@@ -71,15 +71,17 @@ def read(store: Store, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
 
 def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
     """As `read`, within the caller's transaction."""
-    seats = {row["label"]: int(row["seat_id"]) for row in QUERIES.coverage_seats(connection, room_id=found.room_id)}
+    when = {"start": found.start_utc_ms, "end": found.end_utc_ms}
+    rows = QUERIES.coverage_seats(connection, room_id=found.room_id, start=found.start_utc_ms)
+    seats = {row["label"]: int(row["seat_id"]) for row in rows}
     units = defaultdict(list)
     place: dict[str, str] = {}
-    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id):
+    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id, **when):
         if row["seat"]:
             units[row["seat"]].append(row["unit"])
             place[row["unit"]] = row["seat"]
     ends = {row["seat"]: row["end_utc_ms"] for row in QUERIES.ends_of_seats(connection, sitting=found.sitting)}
-    recorded = _recorded(connection, found.sitting)
+    recorded = recorded_by_seat(connection, found.sitting)
     gaps: defaultdict[str, list[Gap]] = defaultdict(list)
     for row in QUERIES.coverage_gaps(connection, sitting=found.sitting):
         fields = {field: row[field] for field in Gap._fields} | {"is_length_known": bool(row["is_length_known"])}
@@ -111,7 +113,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
     ]
 
 
-def _recorded(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
+def recorded_by_seat(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
     """By seat, the stretches that are recorded: each ends where all had reached when the next began."""
     ends = {row["seat"]: row["reached"] for row in QUERIES.coverage_reached(connection, sitting=sitting)}
     found: defaultdict[str, list[Span]] = defaultdict(list)

@@ -33,6 +33,9 @@ from hub.web import (
     people,
     preflight,
     retention,
+    room_seats,
+    rooms,
+    seat_acts,
     seats,
     security,
     sittings,
@@ -69,7 +72,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         # The centre's TLS stands in front; its word about the caller counts.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     folder = LiveFolder(Path(settings.live_path))
-    tail = Tail(store, Stills(folder))
+    tail = Tail(store, Stills(folder), folder)
     zone = clock.zone_of(settings.zone)
     app.extensions["ems"] = Parts(settings, store, tail, folder, zone, Streams(settings.max_streams))
     CSRFProtect(app)
@@ -79,6 +82,9 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     deeds.install(app)
     audit.install(app)
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+        app.register_blueprint(page.blueprint)
+    app.register_blueprint(seat_acts.blueprint)
+    for page in (rooms, room_seats):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     app.register_blueprint(preflight.blueprint)

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from agent import wire
 from hub.core.audit import Deed, Entry
-from hub.store import audit
+from hub.core.seat_pattern import Pattern, Scheme, propose
+from hub.store import audit, rooms
 from hub.web import clock, deeds
 from tests.hub.website import PEOPLE, Site, log_in, site, token
 
@@ -84,6 +86,48 @@ AUDITED: dict[str, Act] = {
     "preflight.drill": Act(
         Deed.ASKED_FOR_DRILL, "sitting sitting-1", "/sittings/sitting-1/preflight/drill", {"reason": "a new lamp"}
     ),
+    "seat_acts.panel": Act(Deed.VIEWED_SEAT, "seat 1", "/live/seats/1", who="Grace"),
+    "seat_acts.begin_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break", {"kind": "toilet"}),
+    "seat_acts.extend_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/extend", {"break_id": "1"}),
+    "seat_acts.end_break": Act(Deed.ENDED_BREAK, "seat 1", "/seats/1/break/end", {"break_id": "1"}),
+    "seat_acts.resume_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/resume", {"break_id": "1"}),
+    "seat_acts.signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal", {}),
+    "seat_acts.end_signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal/end", {}),
+    "seat_acts.bookmark": Act(Deed.BOOKMARKED, "seat 1", "/live/bookmark", {"seat_id": "1", "note": "a phone rang"}),
+    "seat_acts.open_incident": Act(
+        Deed.OPENED_INCIDENT, "incident 2", "/seats/1/incident", {"note": "a slip of paper"}
+    ),
+    "rooms.make": Act(Deed.SET_UP_ROOM, "room Annex", "/rooms/", {"name": "Annex"}, "Root"),
+    "rooms.rename": Act(Deed.SET_UP_ROOM, "room Attic", "/rooms/3/rename", {"name": "Attic"}, "Root"),
+    "rooms.add_seats": Act(
+        Deed.SET_UP_ROOM,
+        "room Attic",
+        "/rooms/3/add",
+        {"columns": "1", "rows": "1", "scheme": "number", "prefix": "", "start": "1", "digits": "1", "order": "left"}
+        | {"seen": rooms.fingerprint(propose(Pattern(1, 1, Scheme.NUMBER), []))},
+        "Root",
+    ),
+    "rooms.add_seat": Act(Deed.SET_UP_ROOM, "room Main hall", "/rooms/1/seat", {"label": "B2"}, "Root"),
+    "rooms.save_map": Act(
+        Deed.SET_UP_ROOM,
+        "room Main hall",
+        "/rooms/1/map",
+        {"columns": "2", "rows": "1", "x-1": "2", "y-1": "1", "was-1": ""},
+        "Root",
+    ),
+    "room_seats.draw_masks": Act(
+        Deed.DREW_MASKS,
+        "seat 1",
+        "/rooms/1/1/masks",
+        {"kind": "private", "points": "10 10; 20 10; 20 20", "seen": wire.sha256_hex(b"[]")},
+        "Root",
+    ),
+    "room_seats.put_desk": Act(
+        Deed.ASSIGNED_UNIT, "seat 1", "/rooms/1/1/desk", {"unit": "c.spare", "seen": "c.d1"}, "Root"
+    ),
+    "room_seats.rename": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/rename", {"label": "Z8"}, "Root"),
+    "room_seats.remove": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/remove", {"really": "yes"}, "Root"),
+    "rooms.delete": Act(Deed.SET_UP_ROOM, "room Cellar", "/rooms/2/delete", {"really": "yes"}, "Root"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -104,6 +148,7 @@ NOT_AUDITED = {
     "preflight.start": "tests/hub/test_web_preflight.py: the start, and each item that it overrides",
     "preflight.lamp": "tests/hub/test_preflight.py: kept with who saw it, no candidate",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
+    "live.people_json": "candidate numbers of the tiles, as the live page, asked by it",
     "live.board_json": "as the live page, asked by it",
     "live.stills": "as the live page, asked by it",
     "live.stream": "as the live page, asked by it",
@@ -115,6 +160,12 @@ NOT_AUDITED = {
     "bundles.form": "a question, nothing is shown or changed",
     "holds.listing": "which holds stand, no candidate",
     "holds.ask": "a question, nothing is changed",
+    "rooms.listing": "equipment",
+    "rooms.one": "equipment",
+    "rooms.add_seats_form": "a question, nothing is changed",
+    "room_seats.one": "equipment",
+    "room_seats.masks": "a question; its picture is what is now",
+    "room_seats.picture": "as the live page: what is now, kept nowhere",
     "retention.listing": "rules and sums, no candidate",
     "retention.exam": "rules and sums, no candidate",
     "retention.make_plan": "tests/hub: noted when the worker has made it",
@@ -134,6 +185,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         room = found.centre.room("Main hall")
         found.centre.execute("insert into exams (exam) select distinct exam from sittings")
         found.centre.seat(room, "A1", "c.d1")
+        found.centre.seat(found.centre.room("Cellar", None), "Z7")
+        found.centre.insert("units", unit="c.spare", public_key="e" * 64, first_seen_utc_ms=1)
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
         found.centre.request("34AC-79XY")

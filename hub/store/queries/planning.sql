@@ -98,6 +98,10 @@ where h.boot is null and h.sitting <> '' and (
         select 1 from sittings t join seats using (room_id) where t.sitting = h.sitting and seats.unit = :unit
             and (seats.label = h.seat or (h.unit is null and h.seat is null)))
     or exists (
+        select 1 from seatings g join seat_names n using (seat_id) join sittings t using (room_id)
+        where g.unit = :unit and t.sitting = h.sitting and (n.label = h.seat or (h.unit is null and h.seat is null))
+            and g.from_utc_ms < t.end_utc_ms and coalesce(g.until_utc_ms, t.end_utc_ms) > t.start_utc_ms)
+    or exists (
         select 1 from units u join rooms r on r.name = u.last_room join sittings t using (room_id)
         where u.unit = :unit and t.sitting = h.sitting
             and (u.last_seat = h.seat or (h.unit is null and h.seat is null))))

@@ -29,6 +29,8 @@ export function adopt(holder, part, { keepTyped = true } = {}) {
     if (active === typed && place) {
       place.focus();
       place.setSelectionRange(typed.selectionStart, typed.selectionEnd);
+    } else if (active?.name === "verdict" && old.contains(active)) {
+      fresh.querySelector(`input[name="verdict"][value="${CSS.escape(active.value)}"]`)?.focus();
     }
   } else holder.replaceChildren(fresh);
   goOn();
