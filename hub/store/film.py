@@ -104,7 +104,7 @@ def reel(store: Store, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
 
 def _reel(connection: sqlite3.Connection, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
     wanted = {"room_id": seat.room_id, "since": from_utc_ms, "until": until_utc_ms}
-    of_seat = wanted | {"label": seat.label, "unit": seat.unit}
+    of_seat = wanted | {"seat_id": seat.seat_id}
     presence: Row | None = QUERIES.film_presence(connection, unit=seat.unit)
     found = Reel(
         seat=seat,
@@ -132,11 +132,12 @@ def _gap(row: Row) -> Gap:
     return Gap(**fields | {"is_length_known": bool(row["is_length_known"])})
 
 
-def marks(store: Store, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> Marks:
+def marks(store: Store, seat: Seat, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> Marks:
+    """Of these units, while they recorded at the seat."""
     wanted = {"units": json.dumps(list(units)), "since": from_utc_ms, "until": until_utc_ms}
     with store.read() as connection:
         return Marks(
-            [dict(row) for row in QUERIES.film_alerts(connection, **wanted)],
+            [dict(row) for row in QUERIES.film_alerts(connection, seat_id=seat.seat_id, **wanted)],
             [dict(row) for row in QUERIES.film_faults(connection, **wanted)],
             [found for row in QUERIES.film_observed(connection, **wanted) if (found := _observed(row["body"]))],
         )

@@ -43,7 +43,8 @@ class Room(NamedTuple):
 
 
 class RoomRead(NamedTuple):
-    """A room whole, in one read. `seats`: rows of `room_seats`, in natural order; `former`: (name, until UTC ms)."""
+    """A room whole, in one read. `seats`: rows of `room_seats`, in natural order; `former`: (name, until UTC ms);
+    `former_labels`: label and the seat that had it."""
 
     room_id: int
     name: str
@@ -51,7 +52,7 @@ class RoomRead(NamedTuple):
     rows: int
     seats: list[dict[str, Any]]
     former: list[tuple[str, int]]
-    former_labels: list[str]
+    former_labels: dict[str, int]
     exam_on: str
     is_used: bool
 
@@ -103,7 +104,7 @@ def read_within(connection: sqlite3.Connection, room_id: int, now_utc_ms: int) -
         rows=row["map_rows"],
         seats=sorted(seats, key=lambda seat: natural(seat["label"])),
         former=[(each["name"], each["until_utc_ms"]) for each in QUERIES.former_names(connection, room_id=room_id)],
-        former_labels=[each["label"] for each in QUERIES.former_labels(connection, room_id=room_id)],
+        former_labels={each["label"]: each["seat_id"] for each in QUERIES.former_labels(connection, room_id=room_id)},
         exam_on="" if on is None else on["exam"],
         is_used=bool(QUERIES.room_is_used(connection, room_id=room_id)["is_used"]),
     )
@@ -210,7 +211,7 @@ def add_seats(
     """Keep what the pattern proposes, as it was looked at: `seen` is the `fingerprint` of that. Raises CannotSetUp,
     BadPattern."""
     room = _room(connection, room_id, now_utc_ms)
-    proposal = propose(pattern, room.seats, room.former_labels)
+    proposal = propose(pattern, room.seats, list(room.former_labels))
     if fingerprint(proposal) != seen:
         raise MapChanged("the room was changed meanwhile: look at what would be added now")
     for label, (x, y) in proposal.added:
@@ -328,7 +329,7 @@ def _check_label(room: RoomRead, label: str, seat_id: int | None) -> None:
     for each in room.seats:
         if each["seat_id"] != seat_id and each["label"].casefold() == label.casefold():
             raise CannotSetUp(f"a seat is called {each['label']} already")
-    if label in room.former_labels and seat_id is None:
+    if room.former_labels.get(label, seat_id) != seat_id:
         raise CannotSetUp(f"{label} was the label of another seat here, and its recordings carry it: choose another")
 
 

@@ -132,7 +132,7 @@ def _view(
     at_utc_ms: int | None = None,
 ) -> View:
     reel = store.reel(parts().store, seat, begin, end)
-    marks = store.marks(parts().store, reel.units, begin, end)
+    marks = store.marks(parts().store, seat, reel.units, begin, end)
     found = parts_of(reel, begin, end, now)
     is_on_desk = any(part.where is Where.ON_DESK for part in found)
     is_untold = any(part.where is Where.UNTOLD for part in found)

@@ -204,7 +204,7 @@ def _pattern_page(room: RoomRead, given: Mapping[str, str], wrong: str = "") -> 
     proposal, shown, cells = None, None, []
     if "columns" in given:
         try:
-            proposal = seat_pattern.propose(_pattern(typed), room.seats, room.former_labels)
+            proposal = seat_pattern.propose(_pattern(typed), room.seats, list(room.former_labels))
             shown = seat_pattern.preview(proposal, room.seats)
             new = {-n: {"seat_id": -n, "label": label} for n, (label, _at) in enumerate(proposal.added, 1)}
             cells = grid(room, shown, new)

@@ -9,7 +9,7 @@ import pytest
 
 from agent.wire import Mask, Plan
 from hub.core.seat_pattern import Pattern, propose
-from hub.store import Store, coverage, desks, intake, planning, rooms
+from hub.store import Store, coverage, desks, film, intake, planning, rooms
 from hub.store.audit import Actor
 from hub.store.rooms import CannotSetUp, MapChanged, RoomRead, Seat
 from tests.hub.seed import now_ms
@@ -129,12 +129,18 @@ def test_a_renamed_seat_keeps_its_history_and_its_plan_follows(store: Store) -> 
         assert rooms.rename_seat(connection, ROOT, seat(connection, "A2"), "Window 2", NOW) == "Window 2"
         with pytest.raises(CannotSetUp, match="recordings carry it"):
             rooms.add_seat(connection, ROOT, room_id, "A1", NOW)
+        with pytest.raises(CannotSetUp, match="recordings carry it"):
+            rooms.rename_seat(connection, ROOT, seat(connection, "Window 2"), "A1", NOW)
         rooms.add_seat(connection, ROOT, room_id, "A2", NOW)
         with pytest.raises(CannotSetUp, match="already"):
             rooms.rename_seat(connection, ROOT, seat(connection, "A2"), "window 1", NOW)
     assert plan(store, "c.a1").sittings[0].seat == "Window 1"
     past = coverage.sitting(store, "maths")
     assert past is not None
+    place = film.seat_of_incident(store, {"room": "Hall", "seat": "A1"})
+    assert place is not None
+    assert place.label == "Window 1"
+    assert [each.unit for each in film.reel(store, place, START - 9_000_000, START).segments] == ["c.a1"]
     report = {each.label: each for each in coverage.read(store, past, NOW)}
     assert report["A1"].seat_id is not None
     assert report["A1"].report.missing_ms == 0

@@ -13,6 +13,13 @@ where t.seat_id = :seat_id and s.sitting = :sitting;
 -- name: request_seat(seat_id)^
 select t.seat_id, t.label, r.name as room from seats t join rooms r using (room_id) where t.seat_id = :seat_id;
 
+-- name: request_label(seat_id, sitting)^
+-- What the seat was called when the sitting began: what was recorded carries that.
+select coalesce((
+    select f.label from former_labels f where f.seat_id = s.seat_id and f.until_utc_ms > t.start_utc_ms
+    order by f.until_utc_ms limit 1), s.label) as label
+from seats s join sittings t using (room_id) where s.seat_id = :seat_id and t.sitting = :sitting;
+
 -- name: requests_open()^
 select count(*) from jobs where kind = 'bundle' and state in ('waiting', 'running');
 

@@ -59,7 +59,7 @@ select certificate from enrolments where public_key = :public_key and certificat
 select incident_id from incidents where sitting = :sitting and seat = :seat order by incident_id;
 
 -- name: bundle_seat_id(room, seat)^
-select seat_id from seats join rooms using (room_id) where rooms.name = :room and seats.label = :seat;
+select seat_id from seat_names where room = :room and label = :seat;
 
 -- name: bundle_sitting(sitting, seat)^
 select t.start_utc_ms, coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, r.name as room

@@ -3,24 +3,30 @@ select s.seat_id, s.room_id, s.label, s.unit, r.name as room from seats s join r
 where s.seat_id = :seat_id;
 
 -- name: film_seat_named(room, label)^
-select s.seat_id, s.room_id, s.label, s.unit, r.name as room from seats s join rooms r using (room_id)
-where r.name = :room and s.label = :label;
+-- By the names that room and seat have, or had.
+select s.seat_id, s.room_id, s.label, s.unit, r.name as room
+from seat_names n join seats s using (seat_id) join rooms r on r.room_id = s.room_id
+where n.room = :room and n.label = :label;
 
--- name: film_segments(room_id, label, unit, since, until)
--- Of sittings in the seat's room; what an old desk told without a seat counts for the seat that has the unit.
+-- name: film_segments(room_id, seat_id, since, until)
+-- Of sittings in the seat's room; what an old desk told without a seat counts for the seat at which it stood.
 select g.unit, g.boot, g.seq, g.name, g.sitting, g.began_utc_ms, g.ended_utc_ms, g.began_up_ms, g.ended_up_ms, g.frames,
     g.size_bytes, g.sha256, g.stored_utc_ms, g.purged_utc_ms, g.purge_number
 from sittings t join sitting_ends e using (sitting) join segments g using (sitting)
 where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and e.end_utc_ms + 3600000 > :since
-    and (g.seat = :label or (g.seat = '' and g.unit = :unit))
+    and (g.seat in (select label from seat_labels where seat_id = :seat_id) or (g.seat = '' and exists (
+        select 1 from seatings w where w.seat_id = :seat_id and w.unit = g.unit and w.from_utc_ms < g.ended_utc_ms
+            and (w.until_utc_ms is null or w.until_utc_ms > g.began_utc_ms))))
     and g.began_utc_ms < :until and g.ended_utc_ms > :since
 order by g.began_utc_ms;
 
--- name: film_gaps(room_id, label, unit, since, until)
+-- name: film_gaps(room_id, seat_id, since, until)
 select g.unit, g.began_utc_ms, g.ended_utc_ms, g.cause, g.is_length_known, g.detail, g.received_utc_ms
 from sittings t join sitting_ends e using (sitting) join gaps g using (sitting)
 where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and e.end_utc_ms + 3600000 > :since
-    and (g.seat = :label or (g.seat = '' and g.unit = :unit))
+    and (g.seat in (select label from seat_labels where seat_id = :seat_id) or (g.seat = '' and exists (
+        select 1 from seatings w where w.seat_id = :seat_id and w.unit = g.unit and w.from_utc_ms < g.ended_utc_ms
+            and (w.until_utc_ms is null or w.until_utc_ms > g.began_utc_ms))))
     and g.began_utc_ms < :until and g.ended_utc_ms > :since
 order by g.began_utc_ms;
 
@@ -36,9 +42,11 @@ from sittings t left join seat_ends e on e.sitting = t.sitting and e.seat = :lab
 where t.room_id = :room_id and t.cancelled_utc_ms is null and t.start_utc_ms < :until
     and coalesce(e.end_utc_ms, t.end_utc_ms) > :since order by t.start_utc_ms;
 
--- name: film_alerts(units, since, until)
+-- name: film_alerts(units, seat_id, since, until)
+-- Not what a unit saw at another seat in that time.
 select unit, kind, began_utc_ms, raised_utc_ms, cleared_utc_ms, incident_id, is_drill from alerts
-where unit in (select value from json_each(:units)) and began_utc_ms < :until
+where (seat = '' or seat in (select label from seat_labels where seat_id = :seat_id))
+    and unit in (select value from json_each(:units)) and began_utc_ms < :until
     and coalesce(cleared_utc_ms, :until) >= :since order by began_utc_ms;
 
 -- name: film_faults(units, since, until)
