@@ -22,6 +22,7 @@ from hub import (
     cli_import,
     cli_plans,
     cli_retention,
+    cli_sittings,
     cli_time,
     cli_units,
 )
@@ -204,6 +205,8 @@ main.add_command(cli_ca.ca)
 main.add_command(cli_units.unit)
 main.add_command(cli_plans.seat)
 main.add_command(cli_plans.sitting)
+cli_plans.sitting.add_command(cli_sittings.sitting_list)
+cli_plans.sitting.add_command(cli_sittings.sitting_cancel)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_audit.audit_group)

@@ -19,9 +19,11 @@ from hub.store import Store
 from hub.web import (
     audit,
     bundles,
+    candidates,
     card,
     clock,
     deeds,
+    exams,
     film,
     film_pages,
     health,
@@ -31,7 +33,9 @@ from hub.web import (
     live,
     login,
     people,
+    profiles,
     retention,
+    roster,
     seats,
     security,
     sittings,
@@ -43,7 +47,7 @@ from hub.web.stills import Stills
 from hub.web.tail import Tail
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""The largest thing anybody sends to these pages is a comment."""
+"""The largest thing anybody sends to these pages is a comment; a roster file alone may be larger (hub.web.roster)."""
 
 
 def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool] = lambda: False) -> Flask:
@@ -77,6 +81,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     deeds.install(app)
     audit.install(app)
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+        app.register_blueprint(page.blueprint)
+    for page in (exams, profiles, roster, candidates):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)
