@@ -234,10 +234,7 @@ def confirm(sitting: str) -> ResponseReturnValue:
         with parts().store.write() as connection:
             compared = core.compare(found.sheet.entries, roster.candidates(connection, sitting))
             if core.fingerprint(compared) != form["shown"]:
-                words = _(
-                    "Somebody changed the roster while you were looking. This is how the file compares with it now."
-                )
-                return Response(_show_preview(_preview(sitting) or found, sitting, words), 409)
+                raise _Stale
             twice = core.seated_twice(compared, removed)
             for seat, (new, old) in twice.items():
                 words = "Seat %(seat)s would have candidate %(new)s of the file and %(old)s, whom it does not list."
