@@ -23,6 +23,7 @@ from hub import (
     cli_plans,
     cli_retention,
     cli_rooms,
+    cli_sittings,
     cli_time,
     cli_units,
 )
@@ -208,6 +209,8 @@ main.add_command(cli_rooms.room)
 cli_plans.seat.add_command(cli_rooms.seat_list)
 cli_plans.seat.add_command(cli_rooms.seat_swap)
 main.add_command(cli_plans.sitting)
+cli_plans.sitting.add_command(cli_sittings.sitting_list)
+cli_plans.sitting.add_command(cli_sittings.sitting_cancel)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_audit.audit_group)

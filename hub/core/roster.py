@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 MOST_EXTRA_MS = 86_400_000
 MOST_CANDIDATES = 5_000
@@ -85,6 +88,12 @@ def compare(entries: Iterable[Entry], known: Collection[Candidate]) -> Compariso
             changed.append(Change(before, entry))
     missing = tuple(each for each in known if each.number not in listed)
     return Comparison(tuple(new), tuple(changed), tuple(unchanged), missing)
+
+
+def fingerprint(comparison: Comparison) -> str:
+    """SHA-256 of all that a preview shows: it changes when the file or the roster does. Whoever confirms names it, so
+    that what is done is what was shown."""
+    return hashlib.sha256(msgspec.json.encode(comparison)).hexdigest()
 
 
 def seated_twice(comparison: Comparison, removed: Collection[str]) -> Mapping[str, tuple[str, str]]:

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hub.core import durations, text_file
@@ -59,6 +59,12 @@ _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _GUARDED = re.compile(r"'+[=+\-@]")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that turn the direction of what follows: a number or seat would read as another."""
+
+
+_NO_LENGTH = {
+    "extra": "%(text)s is no extra time: write minutes (15), a share (25 %%) or hours and minutes (0:30).",
+    "breaks": "%(text)s is no length of breaks: write minutes (15) or hours and minutes (0:30).",
+}
 
 
 class Problem(NamedTuple):
@@ -148,6 +154,10 @@ def _cell(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
+def _is_hidden(text: str) -> bool:
+    return any(unicodedata.category(sign) in ("Cc", "Cs") or sign in _TURNING for sign in text)
+
+
 def _word(heading: str) -> str:
     """`Extra time (min)` and `extra_time` as `extratime`."""
     bare = re.sub(r"[(\[].*?[)\]]", "", heading) or heading
@@ -221,7 +231,7 @@ class _Reading:
             self._problem(line, words, count=len(cells), width=self._width)
         values = {column: cells[at] if at < len(cells) else "" for column, at in self._where.items()}
         for column, text in values.items():
-            if any(unicodedata.category(sign) in ("Cc", "Cs") or sign in _TURNING for sign in text):
+            if _is_hidden(text):
                 self._problem(line, "The %(column)s has control characters.", column=COLUMNS[column])
         number, name = self._number(line, values["number"]), self._name(line, values)
         seat = self._seat(line, values["seat"])
@@ -265,13 +275,42 @@ class _Reading:
         try:
             return durations.read(text, whole_ms)
         except NotALength:
-            words = (
-                "%(text)s is no extra time: write minutes (15), a share (25 %%) or hours and minutes (0:30)."
-                if column == "extra"
-                else "%(text)s is no length of breaks: write minutes (15) or hours and minutes (0:30)."
-            )
-            self._problem(line, words, text=text[:40])
+            self._problem(line, _NO_LENGTH[column], text=text[:40])
             return 0
+
+
+# --- a form ---------------------------------------------------------------------------------------------------------
+
+
+def one(form: Mapping[str, str], length_ms: int) -> Entry:
+    """A candidate typed into a form: `number`, `seat`, and what `granted` reads. Raises Refusal."""
+    number, seat = _typed(form, "number"), _typed(form, "seat")
+    if not 1 <= len(number) <= MOST_NUMBER:
+        words = "Write a candidate number of at most %(most)s characters."
+        raise Refusal(words, field="number", most=MOST_NUMBER)
+    name, extra_ms, break_ms = granted(form, length_ms)
+    return Entry(number, name, seat, extra_ms, break_ms)
+
+
+def granted(form: Mapping[str, str], length_ms: int) -> tuple[str, int, int]:
+    """(name, extra time in ms, breaks in ms) as a file would have them: `name`, `extra`, `breaks`. Raises Refusal."""
+    name = _typed(form, "name")
+    if len(name) > MOST_NAME:
+        raise Refusal("The name is longer than %(most)s characters.", field="name", most=MOST_NAME)
+    lengths = []
+    for column, whole_ms in (("extra", length_ms), ("breaks", None)):
+        try:
+            lengths.append(durations.read(form.get(column, ""), whole_ms))
+        except NotALength:
+            raise Refusal(_NO_LENGTH[column], field=column, text=form[column][:40]) from None
+    return name, lengths[0], lengths[1]
+
+
+def _typed(form: Mapping[str, str], column: str) -> str:
+    text = _cell(form.get(column, ""))
+    if _is_hidden(text):
+        raise Refusal("The %(column)s has control characters.", field=column, column=COLUMNS[column])
+    return text
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from hub.core import durations
 from hub.core.audit import Deed
 from hub.core.roster import Candidate, Comparison, Entry
 from hub.store import QUERIES, Row, audit, planning
@@ -231,7 +232,10 @@ def _save(
     if after.seat != before.seat and now_utc_ms >= found.latest_end_utc_ms:
         raise CannotChange("the sitting is over: who sat where is no longer changed")
     difference = _difference(before.entry, after)
-    words = "; ".join(f"{field}: {old} \N{RIGHTWARDS ARROW} {new}" for field, (old, new) in difference.items())
+    words = "; ".join(
+        f"{FIELDS[field]}: {_short(field, old)} \N{RIGHTWARDS ARROW} {_short(field, new)}"
+        for field, (old, new) in difference.items()
+    )
     _update(connection, actor, before, after, now_utc_ms, words[:1000], before.no_show_utc_ms)
     if after.seat != before.seat and not before.is_no_show:
         if now_utc_ms <= found.start_utc_ms:
@@ -317,6 +321,14 @@ def _check_free(connection: sqlite3.Connection, sitting: str, seat: str) -> None
     other = _holder(connection, sitting, seat)
     if other is not None:
         raise CannotChange(f"seat {seat} is candidate {other.number}'s: choose a free one")
+
+
+FIELDS = {"name": "name", "seat": "seat", "extra_ms": "extra time", "break_ms": "breaks"}
+
+
+def _short(field: str, value: object) -> str:
+    text = durations.write(int(str(value))) if field.endswith("_ms") else str(value)
+    return text or "\N{EN DASH}"
 
 
 def _difference(before: Entry, after: Entry) -> dict[str, Sequence[object]]:

@@ -19,9 +19,11 @@ from hub.store import Store
 from hub.web import (
     audit,
     bundles,
+    candidates,
     card,
     clock,
     deeds,
+    exams,
     film,
     film_pages,
     health,
@@ -32,9 +34,11 @@ from hub.web import (
     login,
     people,
     preflight,
+    profiles,
     retention,
     room_seats,
     rooms,
+    roster,
     seat_acts,
     seats,
     security,
@@ -48,7 +52,7 @@ from hub.web.stills import Stills
 from hub.web.tail import Tail
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""The largest thing anybody sends to these pages is a comment."""
+"""The largest thing anybody sends to these pages is a comment; a roster file alone may be larger (hub.web.roster)."""
 
 
 def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool] = lambda: False) -> Flask:
@@ -84,7 +88,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(seat_acts.blueprint)
-    for page in (rooms, room_seats):
+    for page in (rooms, room_seats, exams, profiles, roster, candidates):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     app.register_blueprint(preflight.blueprint)

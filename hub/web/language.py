@@ -12,6 +12,7 @@ from flask_babel import gettext as gettext
 from flask_babel import ngettext as ngettext
 
 from hub.config import Settings
+from hub.core.said import Said
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 """What a person may choose, each in its own words."""
@@ -25,7 +26,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "../translations"
     Babel(app, locale_selector=chosen, default_locale="en")
-    app.jinja_env.filters["tr"] = tr
+    app.jinja_env.filters.update(tr=tr, say=say)
     app.jinja_env.globals["languages"] = LANGUAGES
     app.context_processor(lambda: {"language": current()})
 
@@ -39,3 +40,14 @@ def current() -> str:
 def tr(words: str) -> str:
     """A text that was written elsewhere, in the reader's language; what no catalogue knows stays as it is."""
     return gettext(words) if words else ""
+
+
+def say(it: Said | str) -> str:
+    """A sentence of the core with its values, in the reader's language; one of the store as it is."""
+    return it if isinstance(it, str) else str(gettext(it.words)) % dict(it.values)
+
+
+def sentence(error: Exception) -> str:
+    """What an error of the store says, as a sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

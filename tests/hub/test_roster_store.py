@@ -109,7 +109,7 @@ def test_the_second_of_two_is_shown_the_firsts_change(maths: Store) -> None:
         roster_changes.move(connection, ADA, "maths", known["17"].candidate_id, 1, "A3", DURING + 1)
     assert told.value.now is not None
     assert (told.value.now.changed_by, told.value.now.changed_utc_ms) == ("Ada", DURING)
-    assert "extra_ms" in told.value.now.changed
+    assert told.value.now.changed == "extra time: 15 \N{RIGHTWARDS ARROW} 30"
     assert seated(maths)["A1"] == "17"
 
 

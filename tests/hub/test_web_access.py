@@ -38,6 +38,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.insert("holds", incident_id=1, reason="an appeal", placed_by="Ada", placed_utc_ms=1)
         plan = {"made_by": "Ada", "digest": "0" * 64, "item_count": 1, "kept": "[]", "is_whole": 1}
         found.centre.insert("purge_plans", **plan)
+        found.centre.execute("insert into exams (exam) select distinct exam from sittings")
+        found.centre.insert("candidates", sitting="sitting-1", number="17", seat="A1")
         ended = {"ended_utc_ms": 2, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
         found.centre.insert("purges", plan_id=1, began_by="Ada", **ended)
         yield found
@@ -48,7 +50,7 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     sha256 = place.centre.store.database()["stills"].rows
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "sitting": "sitting-1"}
-    values |= {"form": "csv", "job_id": "2", "room_id": "1"}
+    values |= {"form": "csv", "job_id": "2", "room_id": "1", "candidate_id": "1"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "hold_id": "1", "plan_id": "1", "number": "1"}
     found = []
     for rule in place.app.url_map.iter_rules():

@@ -13,6 +13,10 @@ from agent import wire
 from hub.core.audit import Deed, Entry
 from hub.core.seat_pattern import Pattern, Scheme, propose
 from hub.store import audit, rooms
+from hub.core import profiles
+from hub.core.audit import Deed, Entry
+from hub.core.profiles import Profile
+from hub.store import audit
 from hub.web import clock, deeds
 from tests.hub.website import PEOPLE, Site, log_in, site, token
 
@@ -27,6 +31,7 @@ class Act(NamedTuple):
     who: str = "Ada"
 
 
+PROFILE = profiles.typed(Profile())
 AUDITED: dict[str, Act] = {
     "incidents.one": Act(Deed.VIEWED_INCIDENT, "incident 1", "/incidents/1"),
     "incidents.still": Act(Deed.VIEWED_STILL, "incident 1", "/incidents/1/still/{sha256}.jpg"),
@@ -128,6 +133,85 @@ AUDITED: dict[str, Act] = {
     "room_seats.rename": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/rename", {"label": "Z8"}, "Root"),
     "room_seats.remove": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/remove", {"really": "yes"}, "Root"),
     "rooms.delete": Act(Deed.SET_UP_ROOM, "room Cellar", "/rooms/2/delete", {"really": "yes"}, "Root"),
+    "exams.add": Act(
+        Deed.SET_UP_EXAM,
+        "exam French",
+        "/exams/",
+        {"exam": "French", "day": "2027-05-31", "zone": "Europe/Berlin", "profile": "Standard"},
+        "Root",
+    ),
+    "exams.change": Act(
+        Deed.SET_UP_EXAM,
+        "exam French",
+        "/exams/change",
+        {"exam": "French", "version": "1", "day": "2027-06-01", "zone": "UTC", "profile": "Standard"},
+        "Root",
+    ),
+    "exams.plan": Act(
+        Deed.PLANNED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings",
+        {"exam": "French", "room": "Main hall", "start": "2037-06-01T09:00", "end": "2037-06-01T12:00", "profile": ""},
+        "Root",
+    ),
+    "exams.retime": Act(
+        Deed.CHANGED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings/french-main-hall-20370601t0900z/times",
+        {"version": "1", "start": "2037-06-01T10:00", "end": "2037-06-01T12:00", "empty": "15"},
+        "Root",
+    ),
+    "exams.cancel": Act(
+        Deed.CANCELLED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings/french-main-hall-20370601t0900z/cancel",
+        {"version": "2", "reason": "the paper is not ready"},
+        "Root",
+    ),
+    "profiles.add": Act(Deed.SET_UP_PROFILE, "profile Quiet", "/profiles/", PROFILE | {"name": "Quiet"}, "Root"),
+    "profiles.change": Act(
+        Deed.SET_UP_PROFILE,
+        "profile Quiet",
+        "/profiles/change",
+        PROFILE | {"profile": "Quiet", "version": "1", "toilet": "7"},
+        "Root",
+    ),
+    "roster.one": Act(Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster"),
+    "roster.as_csv": Act(Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster.csv"),
+    "candidates.one": Act(
+        Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster/candidates/1", who="Grace"
+    ),
+    "candidates.add": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/",
+        {"number": "99", "seat": "A2", "name": "", "extra": "", "breaks": ""},
+    ),
+    "candidates.no_show": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/2/no-show",
+        {"version": "1"},
+    ),
+    "candidates.move": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/1/move",
+        {"version": "1", "seat": "A2"},
+    ),
+    "candidates.change": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/1/change",
+        {"version": "2", "name": "Ida", "extra": "15", "breaks": ""},
+    ),
+    "exams.end": Act(
+        Deed.CHANGED_SITTING,
+        "sitting sitting-1",
+        "/exams/sittings/sitting-1/end",
+        {"version": "1", "reason": "a fire alarm"},
+        "Root",
+    ),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -173,6 +257,20 @@ NOT_AUDITED = {
     "retention.ask_to_apply": "a question, nothing is changed",
     "retention.apply": "tests/hub: noted when the worker removes",
     "retention.certificate": "what went under which rule, no candidate",
+    "exams.listing": "which exams there are, no candidate",
+    "exams.ask": "a question, nothing is changed",
+    "exams.one": "which sittings there are, no candidate",
+    "exams.ask_to_plan": "a question, nothing is changed",
+    "exams.sitting": "times, no candidate",
+    "profiles.listing": "how exams are watched, no candidate",
+    "profiles.ask": "a question, nothing is changed",
+    "profiles.one": "how exams are watched, no candidate",
+    "profiles.apply": "tests/hub/test_web_exams.py: noted with the sittings that it changes",
+    "roster.upload": "tests/hub/test_web_roster.py: nothing counts before it is confirmed",
+    "roster.preview": "tests/hub/test_web_roster.py: viewed_roster",
+    "roster.reread": "tests/hub/test_web_roster.py: nothing counts before it is confirmed",
+    "roster.confirm": "tests/hub/test_web_roster.py: changed_roster",
+    "roster.discard": "tests/hub/test_web_roster.py: nothing of it ever counted",
     "card.page": "the same for everybody",
     "people.listing": "accounts, no candidate",
 }
@@ -187,6 +285,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.seat(room, "A1", "c.d1")
         found.centre.seat(found.centre.room("Cellar", None), "Z7")
         found.centre.insert("units", unit="c.spare", public_key="e" * 64, first_seen_utc_ms=1)
+        found.centre.seat(room, "A2")
+        found.centre.insert("candidates", sitting="sitting-1", number="17", seat="A1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
         found.centre.request("34AC-79XY")
