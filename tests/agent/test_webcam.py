@@ -68,11 +68,16 @@ def test_pictures_are_scaled_into_the_recording_with_bars(tmp_path: Path) -> Non
     frames: list[MainFrame] = []
     is_started = threading.Event()
 
-    class Film(cv2.VideoCapture):
+    class Film:  # not derived from OpenCV's class, which corrupts the memory of the process
+        def __init__(self, device: str) -> None:
+            film = cv2.VideoCapture(device)
+            self.isOpened, self.retrieve, self.set, self.release = film.isOpened, film.retrieve, film.set, film.release
+            self._grab = film.grab
+
         def grab(self) -> bool:
             if frames:  # or all of it may be over before this thread has seen the first picture
                 is_started.wait(60)
-            return super().grab()
+            return self._grab()
 
     camera = Webcam(str(path), (320, 180), 200.0, open_capture=Film)  # type: ignore[arg-type]
     camera.start(frames.append)
