@@ -10,13 +10,11 @@ from typing import NamedTuple
 import pytest
 
 from agent import wire
-from hub.core.audit import Deed, Entry
-from hub.core.seat_pattern import Pattern, Scheme, propose
-from hub.store import audit, rooms
 from hub.core import profiles
 from hub.core.audit import Deed, Entry
 from hub.core.profiles import Profile
-from hub.store import audit
+from hub.core.seat_pattern import Pattern, Scheme, propose
+from hub.store import audit, rooms
 from hub.web import clock, deeds
 from tests.hub.website import PEOPLE, Site, log_in, site, token
 
