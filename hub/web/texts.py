@@ -55,10 +55,6 @@ TEXTS: dict[str, str] = {
     "film_none": "There is no film at the hub to play here.",
     "film_failed": "The film cannot be loaded now. Choose a moment to try again.",
     "film_asked": "The desk is asked to send it before all else.",
-    "overtaken_acknowledged": "{name} acknowledged this at {time}, before you.",
-    "overtaken_commented": "{name} wrote a comment at {time}, while you were looking.",
-    "overtaken_closed": "{name} closed this at {time}, before you.",
-    "overtaken_reopened": "{name} reopened this at {time}, while you were looking.",
 }
 
 

@@ -34,6 +34,15 @@ AUDITED: dict[str, Act] = {
         "/incidents/1/act",
         {"act": "close", "version": "1", "events": "1", "verdict": "refer", "text": "seen on the film"},
     ),
+    "incidents.take_out": Act(
+        Deed.REVIEWED_INCIDENT,
+        "incident 2",
+        "/incidents/2/members/take-out",
+        {"unit": "c.d1", "what": "offline"},
+    ),
+    "budget.what_if_page": Act(
+        Deed.VIEWED_COVERAGE, "seat 1", "/incidents/budget/what-if?sitting=sitting-1&seat=A1&kind=seat_empty"
+    ),
     "seats.one": Act(Deed.VIEWED_SEAT, "seat 1", "/seats/1"),
     "units.approve": Act(
         Deed.APPROVED_UNIT,
@@ -96,6 +105,7 @@ NOT_AUDITED = {
     "film.again": "part of a look that film.play has noted",
     "film.video": "tests/hub/test_web_film.py: noted where film.play has not",
     "film_pages.fetch": "tests/hub/test_web_film.py: wished_for_film",
+    "budget.page": "numbers about rules and seats, no candidate",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
     "live.board_json": "as the live page, asked by it",
     "live.stills": "as the live page, asked by it",
@@ -129,6 +139,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.seat(room, "A1", "c.d1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
+        room_incident(found)
         found.centre.request("34AC-79XY")
         found.centre.request("47CD-EFGH")
         found.centre.security_event("c.d1")
@@ -136,6 +147,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
         yield found
+
+
+def room_incident(place: Site) -> None:
+    """Incident 2: a room's, with one desk."""
+    values = {"unit": "c.d1", "kind": "room_gone", "sitting": "sitting-1", "room": "Main hall", "seat": ""}
+    number = place.centre.insert("incidents", **values, opened_utc_ms=1, began_utc_ms=1)
+    place.centre.insert("room_members", incident_id=number, unit="c.d1", seat="A1", what="offline", at_utc_ms=1)
 
 
 def newest(place: Site) -> Entry:

@@ -3,7 +3,7 @@
 import { arrange, clock, counted, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
 import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
-import { adopt, focusVerdict, partOf } from "./part.js";
+import { actByKey, adopt, focusVerdict, partOf } from "./part.js";
 import { forgetPictures } from "./stills.js";
 import { showTile } from "./tile.js";
 
@@ -249,6 +249,6 @@ document.addEventListener("keydown", (event) => {
     const id = panel.dataset.id ?? chosen ?? queued()[0]?.dataset.id;
     if (!id) return;
     (panel.dataset.id === id ? Promise.resolve() : open(id)).then(() => focusVerdict(panel));
-  } else return;
+  } else if (!panel.dataset.id || !actByKey(panel, event)) return;
   event.preventDefault();
 });
