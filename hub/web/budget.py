@@ -109,6 +109,8 @@ def _stretch(since: str, until: str, now: int) -> tuple[int, int, dict[str, str]
 def what_if_page() -> ResponseReturnValue:
     """One seat's sitting judged again with another dwell, beside what was raised."""
     sitting, seat = request.args.get("sitting", "")[:64], request.args.get("seat", "")[:200]
+    if not sitting or not seat:
+        abort(400)
     try:
         kind = AlertKind(request.args.get("kind", AlertKind.SEAT_EMPTY.value))
         found = store.case(parts().store, sitting, seat, kind)
