@@ -14,6 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +44,12 @@ PAGES = {
 
 
 class Taken(NamedTuple):
-    """The times of a page, in milliseconds."""
+    """The times of a page, in milliseconds: on the wall, and of the processor, which a busy machine does not stretch."""
 
     name: str
     median_ms: float
     worst_ms: float
+    cpu_ms: float
 
 
 def fill(centre: Centre, desks: int, incidents: int, sittings: int, seed: int = 1) -> dict[str, int]:
@@ -164,30 +167,38 @@ def _observed(connection: sqlite3.Connection, places: list[tuple[str, str, str]]
     )
 
 
+def _time(name: str, act: Callable[[], None], rounds: int) -> Taken:
+    """The first time is left out: it fills the caches."""
+    act()
+    walls, cpus = [], []
+    for _ in range(rounds):
+        wall, cpu = time.perf_counter(), time.thread_time()
+        act()
+        cpus.append((time.thread_time() - cpu) * 1000)
+        walls.append((time.perf_counter() - wall) * 1000)
+    return Taken(name, statistics.median(walls), max(walls), statistics.median(cpus))
+
+
 def pages(place: Site, numbers: dict[str, int], rounds: int) -> list[Taken]:
-    """Each page asked for again and again by one logged-in admin, the first time left out: it fills the caches."""
-    client, found = place.client("Root"), []
-    for name, path in PAGES.items():
-        times = []
-        for _ in range(rounds + 1):
-            began = time.perf_counter()
-            response = client.get(path.format(**numbers))
-            times.append((time.perf_counter() - began) * 1000)
-            assert response.status_code == 200, (path, response.status_code)
-        found.append(Taken(name, statistics.median(times[1:]), max(times[1:])))
-    return found
+    """Each page asked for again and again by one logged-in admin."""
+    client = place.client("Root")
+
+    def ask(path: str) -> None:
+        assert client.get(path).status_code == 200, path
+
+    return [_time(name, partial(ask, path.format(**numbers)), rounds) for name, path in PAGES.items()]
 
 
 def watching(place: Site, rounds: int) -> Taken:
     """One look of the watcher for room incidents, while every room has a sitting."""
     place.centre.execute("update sittings set end_utc_ms = :later where sitting like 's39-%'", later=now_ms() + HOUR_MS)
     place.centre.facts()
-    watch, times = RoomWatch(place.store, LiveFolder(place.centre.folder.path)), []
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
+    watch = RoomWatch(place.store, LiveFolder(place.centre.folder.path))
+
+    def look() -> None:
         watch.turn(now_ms())
-        times.append((time.perf_counter() - began) * 1000)
-    return Taken("a look of the room watch", statistics.median(times[1:]), max(times[1:]))
+
+    return _time("a look of the room watch", look, rounds)
 
 
 def measure(
@@ -221,12 +232,14 @@ def main(words: list[str]) -> int:
     options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args(words)
     found, scanned = measure(incidents=given.incidents, rounds=given.rounds)
-    print(f"{DESKS} desks, {given.incidents} incidents; median and worst of {given.rounds}, limit {LIMIT_MS} ms")
+    print(f"{DESKS} desks, {given.incidents} incidents; limit {LIMIT_MS} ms of the processor, {given.rounds} rounds")
+    print(f"{'':40} {'processor':>11} {'median':>11} {'worst':>11}")
     for taken in found:
-        print(f"{taken.name:40} {taken.median_ms:7.0f} ms  {taken.worst_ms:7.0f} ms")
+        times = "".join(f"{each:9.0f} ms" for each in (taken.cpu_ms, taken.median_ms, taken.worst_ms))
+        print(f"{taken.name:40}{times}")
     for line in scanned:
         print(f"scans: {line}")
-    return 0 if all(taken.median_ms < LIMIT_MS for taken in found) and not scanned else 1
+    return 0 if all(taken.cpu_ms < LIMIT_MS for taken in found) and not scanned else 1
 
 
 if __name__ == "__main__":

@@ -73,9 +73,9 @@ from hold_stretches h join placed_stills p
 create index incidents_of_state on incidents (state, incident_id);
 create index incidents_of_place on incidents (room, seat, incident_id);
 create index incidents_of_kind on incidents (kind, incident_id);
-create index incidents_turned_out on incidents (sitting, room, seat, kind, state, verdict)
-    where is_drill = 0 and part_of is null and merged_into is null;
-create index alerts_turned_out on alerts (sitting, room, seat, kind) where is_drill = 0;
+create index incidents_turned_out on incidents (
+    sitting, is_drill, part_of, merged_into, room, seat, kind, state, verdict);
+create index alerts_turned_out on alerts (sitting, is_drill, room, seat, kind);
 create index faults_standing on faults (unit) where state <> 'cleared';
 create index faults_received on faults (received_utc_ms);
 create index alerts_received on alerts (received_utc_ms);

@@ -19,7 +19,7 @@ where a.is_drill = 0 group by a.room, a.seat, a.kind;
 
 -- name: budget_member_alerts(sittings)
 -- What is part of a room incident says nothing about a rule at a seat.
-select a.room, a.seat, a.kind, count(*) as alerts from incidents m join alerts a using (incident_id)
+select a.room, a.seat, a.kind, count(*) as alerts from incidents m cross join alerts a on a.incident_id = m.incident_id
 where m.part_of is not null and a.is_drill = 0 and a.sitting in (select value from json_each(:sittings))
 group by a.room, a.seat, a.kind;
 
