@@ -44,7 +44,7 @@ PAGES = {
 
 
 class Taken(NamedTuple):
-    """The times of a page, in milliseconds: on the wall, and of the processor, which a busy machine does not stretch."""
+    """A page's times in milliseconds: on the wall, and of the processor, which a busy machine stretches less."""
 
     name: str
     median_ms: float
