@@ -1,6 +1,6 @@
 """The worker: the one process that reads the issuing authority's key. It signs what people approved, writes the list of
 revoked certificates, and renews the hub's own certificates while no sitting is on. Once a minute it countersigns the
-desks' chains.
+desks' chains. Beside that it does jobs, keeps the journal and watches for what strikes whole rooms.
 
 It wakes on the store's `data_version`. What it is about stands in `worker.json` of the live folder:
 
@@ -32,6 +32,7 @@ from hub.evidence.journal import JournalThread
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
+from hub.room_watch import RoomWatchThread
 from hub.store import Store, StoreProblem, certificates, enrolling, film, planning, signals
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
@@ -100,15 +101,18 @@ class Worker:
         jobs.start()
         journal = JournalThread(self._settings, self._store, self._now_utc_ms)
         journal.start()
+        rooms = RoomWatchThread(self._store, self._live, self._now_utc_ms)
+        rooms.start()
         service.ready()
         while not stop.is_set():
             self.turn()
-            service.say(self._trouble or journal.trouble or self._clock or "well")
+            service.say(self._trouble or journal.trouble or rooms.trouble or self._clock or "well")
             service.ping_if_due()
             stop.wait(POLL_S)
         service.stopping()
         jobs.stop()
         journal.stop()
+        rooms.stop()
 
     def turn(self) -> None:
         """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""

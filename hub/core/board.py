@@ -19,6 +19,7 @@ from hub.core.conditions import State as State
 from hub.core.conditions import bar_of_day, gravity, of_day, unknown
 from hub.core.exam_day import Day
 from hub.core.natural import natural as natural
+from hub.core import room_events
 from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
@@ -228,7 +229,10 @@ def _conditions(
     found += [
         Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])
         for row in incidents
-        if row["state"] == "open" and row["incident_id"] not in standing and not row["is_drill"]
+        if row["state"] == "open"
+        and row["incident_id"] not in standing
+        and not row["is_drill"]
+        and not room_events.is_room(row["kind"])
     ][:1]
     if present not in UNHEARD and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
@@ -292,17 +296,36 @@ def _fault_line(key: str, seat: Row, fault: Row) -> dict[str, Any]:
     }
 
 
+def incident_words(kind: str, member_count: int = 0) -> str:
+    """What an incident is about: its alert's kind, or how many desks of a room it struck."""
+    return room_events.words(kind, member_count) if room_events.is_room(kind) else words_of(ALERT_WORDS, kind)
+
+
+def _what(row: Row) -> dict[str, str]:
+    """A room incident has no seat: its room takes that place."""
+    is_room = room_events.is_room(row["kind"])
+    return {
+        "label": row["room"] if is_room else row["seat"],
+        "room": "" if is_room else row["room"],
+        "words": incident_words(row["kind"], row["member_count"] if is_room else 0),
+    }
+
+
+def _is_standing(row: Row, standing: set[tuple[str, int]]) -> bool:
+    if room_events.is_room(row["kind"]):
+        return row["cleared_utc_ms"] is None
+    return (row["unit"], row["incident_id"]) in standing
+
+
 def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dict[str, Any]]:
     """What waits for people: unreviewed first, the oldest first; then what somebody has taken on; then drills."""
     found = [
         {
             "id": row["incident_id"],
             "unit": row["unit"],
-            "label": row["seat"],
-            "room": row["room"],
-            "words": words_of(ALERT_WORDS, row["kind"]),
+            **_what(row),
             "state": row["state"],
-            "is_standing": (row["unit"], row["incident_id"]) in standing,
+            "is_standing": _is_standing(row, standing),
             "opened_utc_ms": row["opened_utc_ms"],
             "began_utc_ms": row["began_utc_ms"],
             "acknowledged_by": row["acknowledged_by"] or "",

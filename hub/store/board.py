@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from hub.store import QUERIES, Row, Store
+from hub.store import QUERIES, Row, Store, room_incidents
 
 
 class Unreadable(Exception):
@@ -75,6 +75,7 @@ class Totals(NamedTuple):
     incidents: dict[str, int]
     rejected: int
     conflicts: int
+    room_incidents: dict[str, tuple[int, int]]
 
 
 def read_totals(store: Store) -> Totals:
@@ -86,4 +87,5 @@ def read_totals(store: Store) -> Totals:
             incidents={row["state"]: row["total"] for row in QUERIES.count_incidents_by_state(connection)},
             rejected=refused["rejected"],
             conflicts=refused["conflicts"],
+            room_incidents=room_incidents.totals(connection),
         )

@@ -143,6 +143,13 @@ def marks(store: Store, seat: Seat, units: Iterable[str], from_utc_ms: int, unti
         )
 
 
+def observed(store: Store, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> list[Observed]:
+    """What desks saw in a stretch, oldest first."""
+    wanted = {"units": json.dumps(list(units)), "since": from_utc_ms, "until": until_utc_ms}
+    with store.read() as connection:
+        return [found for row in QUERIES.film_observed(connection, **wanted) if (found := _observed(row["body"]))]
+
+
 def _observed(body: str) -> Observed | None:
     try:
         return msgspec.json.decode(body, type=Observed)

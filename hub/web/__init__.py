@@ -18,6 +18,7 @@ from hub.live import LiveFolder
 from hub.store import Store
 from hub.web import (
     audit,
+    budget,
     bundles,
     candidates,
     card,
@@ -85,7 +86,21 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+    for page in (
+        live,
+        incidents,
+        budget,
+        seats,
+        film_pages,
+        sittings,
+        units,
+        card,
+        people,
+        health,
+        bundles,
+        holds,
+        retention,
+    ):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(seat_acts.blueprint)
     for page in (rooms, room_seats, exams, profiles, roster, candidates):

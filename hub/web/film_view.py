@@ -65,6 +65,8 @@ def of_incident(row: dict[str, Any]) -> View | None:
     now = now_utc_ms()
     begin, end = film.incident_stretch(row["began_utc_ms"], row["cleared_utc_ms"], now)
     moments = [(row["began_utc_ms"], "It began")]
+    if row["raised_utc_ms"] is not None:
+        moments.append((row["raised_utc_ms"], "Raised"))
     if row["cleared_utc_ms"] is not None:
         moments.append((row["cleared_utc_ms"], "It was over"))
     view = _view(seat, begin, end, now, moments=moments)

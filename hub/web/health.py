@@ -142,6 +142,13 @@ class _Hub(Collector):
         for state in ("open", "acknowledged", "closed"):
             incidents.add_metric([state], totals.incidents.get(state, 0))
         yield incidents
+        rooms = CounterMetricFamily("ems_room_incidents", "Incidents that struck many desks of a room", labels=["kind"])
+        standing = GaugeMetricFamily("ems_room_incidents_unclosed", "Those that nobody has closed", labels=["kind"])
+        for kind, (ever, unclosed) in sorted(totals.room_incidents.items()):
+            rooms.add_metric([kind], ever)
+            standing.add_metric([kind], unclosed)
+        yield rooms
+        yield standing
         yield _gauge("ems_messages_rejected_kept", "Rejected messages kept", totals.rejected)
         yield _gauge("ems_conflicts_kept", "Signs of tampering kept", totals.conflicts)
 

@@ -39,7 +39,7 @@ def current() -> str:
 
 def tr(words: str) -> str:
     """A text that was written elsewhere, in the reader's language; what no catalogue knows stays as it is."""
-    return gettext(words) if words else ""
+    return str(gettext(words)) if words else ""
 
 
 def say(it: Said | str) -> str:

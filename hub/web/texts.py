@@ -122,10 +122,6 @@ TEXTS: dict[str, str] = {
     "mask_few": "A mask needs at least three corners.",
     "mask_full": "A mask has no more corners than this.",
     "mask_unsaved": "Not saved yet",
-    "overtaken_acknowledged": "{name} acknowledged this at {time}, before you.",
-    "overtaken_commented": "{name} wrote a comment at {time}, while you were looking.",
-    "overtaken_closed": "{name} closed this at {time}, before you.",
-    "overtaken_reopened": "{name} reopened this at {time}, while you were looking.",
 }
 
 

@@ -137,7 +137,7 @@ def test_an_incident_by_hand_opens_beside_the_map(hub: tuple[str, Centre], visit
 def test_the_room_is_a_map_or_a_grid_as_one_left_it(hub: tuple[str, Centre], visit: Visit) -> None:
     """G; the seats stand as in the room, the arrow keys go as one sees it, and the choice is there again."""
     page = visit.open("Ada")
-    page.keyboard.press("g")
+    page.keyboard.press("l")
     expect(page.locator("#tiles")).to_have_attribute("data-view", "map")
     boxes = {n: page.locator(f'.tile[data-unit="c.d{n}"]').bounding_box() for n in (1, 2, 3, 4)}
     one, two, three = boxes[1], boxes[2], boxes[3]

@@ -39,6 +39,15 @@ AUDITED: dict[str, Act] = {
         "/incidents/1/act",
         {"act": "close", "version": "1", "events": "1", "verdict": "refer", "text": "seen on the film"},
     ),
+    "incidents.take_out": Act(
+        Deed.REVIEWED_INCIDENT,
+        "incident 2",
+        "/incidents/2/members/take-out",
+        {"unit": "c.d1", "what": "offline"},
+    ),
+    "budget.what_if_page": Act(
+        Deed.VIEWED_COVERAGE, "seat 1", "/incidents/budget/what-if?sitting=sitting-1&seat=A1&kind=seat_empty"
+    ),
     "seats.one": Act(Deed.VIEWED_SEAT, "seat 1", "/seats/1"),
     "video.watch": Act(Deed.WATCHED_LIVE, "seat 1", "/seats/1/live"),
     "units.approve": Act(
@@ -229,6 +238,7 @@ NOT_AUDITED = {
     "preflight.page": "equipment, and what is now at the seats, kept nowhere",
     "preflight.start": "tests/hub/test_web_preflight.py: the start, and each item that it overrides",
     "preflight.lamp": "tests/hub/test_preflight.py: kept with who saw it, no candidate",
+    "budget.page": "numbers about rules and seats, no candidate",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
     "live.people_json": "candidate numbers of the tiles, as the live page, asked by it",
     "live.board_json": "as the live page, asked by it",
@@ -287,6 +297,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.insert("candidates", sitting="sitting-1", number="17", seat="A1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
+        room_incident(found)
         found.centre.request("34AC-79XY")
         found.centre.request("47CD-EFGH")
         found.centre.security_event("c.d1")
@@ -294,6 +305,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
         yield found
+
+
+def room_incident(place: Site) -> None:
+    """Incident 2: a room's, with one desk."""
+    values = {"unit": "c.d1", "kind": "room_gone", "sitting": "sitting-1", "room": "Main hall", "seat": ""}
+    number = place.centre.insert("incidents", **values, opened_utc_ms=1, began_utc_ms=1)
+    place.centre.insert("room_members", incident_id=number, unit="c.d1", seat="A1", what="offline", at_utc_ms=1)
 
 
 def newest(place: Site) -> Entry:

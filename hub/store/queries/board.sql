@@ -19,11 +19,21 @@ where a.cleared_utc_ms is null and coalesce(i.state, 'open') <> 'closed' and exi
 select unit, fault, kind, began_utc_ms, detail from faults where state <> 'cleared';
 
 -- name: board_incidents()
-select incident_id, unit, kind, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms, acknowledged_by, version,
-    is_drill, case when kind = 'by_hand' then (
-        select who from incident_events e where e.incident_id = incidents.incident_id and e.action = 'opened' limit 1)
+-- Members of a room incident that nobody has closed are worked on there; the room incident says how many they are.
+select i.incident_id, i.unit, i.kind, i.room, i.seat, i.state, i.opened_utc_ms, i.began_utc_ms, i.cleared_utc_ms,
+    i.acknowledged_by, i.version, i.is_drill, i.assigned_to, i.proposed_by, case when i.seat = '' then (
+        select count(distinct seat) from (
+            select m.seat from incidents m where m.part_of = i.incident_id
+            union all
+            select m.seat from room_members m where m.incident_id = i.incident_id and m.taken_out_utc_ms is null))
+        else 0 end as member_count,
+    case when i.kind = 'by_hand' then (
+        select who from incident_events e where e.incident_id = i.incident_id and e.action = 'opened' limit 1)
     end as opened_by
-from incidents where state <> 'closed' order by opened_utc_ms, incident_id;
+from incidents i
+where i.state <> 'closed' and (
+    i.part_of is null or (select r.state from incidents r where r.incident_id = i.part_of) = 'closed')
+order by i.opened_utc_ms, i.incident_id;
 
 -- name: board_sittings(now)
 -- `last_utc_ms`: when its last seat ends, of those with extra time.
@@ -58,7 +68,9 @@ from alerts where is_drill = 0 group by kind;
 select kind, count(*) as total, coalesce(sum(state <> 'cleared'), 0) as standing from faults group by kind;
 
 -- name: count_incidents_by_state()
-select state, count(*) as total from incidents where is_drill = 0 group by state;
+select state, count(*) as total from incidents i
+where is_drill = 0 and (
+    i.part_of is null or (select r.state from incidents r where r.incident_id = i.part_of) = 'closed') group by state;
 
 -- name: count_records()
 select (select count(*) from rejected) as rejected, (select count(*) from conflicts) as conflicts;

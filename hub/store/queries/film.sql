@@ -66,7 +66,8 @@ order by json_extract(body, '$.began[0]') limit 5000;
 select is_online, status_utc_ms, heartbeat, heartbeat_utc_ms from presence where unit = :unit;
 
 -- name: film_incident(incident_id)^
-select incident_id, unit, kind, sitting, room, seat, began_utc_ms, cleared_utc_ms, is_drill
+select incident_id, unit, kind, sitting, room, seat, began_utc_ms, cleared_utc_ms, is_drill,
+    (select min(raised_utc_ms) from alerts a where a.incident_id = :incident_id) as raised_utc_ms
 from incidents where incident_id = :incident_id;
 
 -- name: add_wish(unit, sitting, since, until, who, now)!

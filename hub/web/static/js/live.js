@@ -5,7 +5,7 @@ import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
 import { setView, showHall, takeBins, takeNumbers, takeStrips, view } from "./hall.js";
 import { acts, closeMark, follow, leaveSeat, openSeat } from "./opened.js";
-import { adopt, focusVerdict, partOf } from "./part.js";
+import { actByKey, adopt, focusVerdict, partOf } from "./part.js";
 
 const room = document.getElementById("room");
 const panel = document.getElementById("panel");
@@ -220,7 +220,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (event.key === "g") {
+  if (event.key === "l") {
     setView(view() === "map" ? "grid" : "map");
     event.preventDefault();
     return;
@@ -235,6 +235,6 @@ document.addEventListener("keydown", (event) => {
     const id = panel.dataset.id ?? chosen ?? queued()[0]?.dataset.id;
     if (!id) return;
     (panel.dataset.id === id ? Promise.resolve() : open(id)).then(() => focusVerdict(panel));
-  } else return;
+  } else if (!panel.dataset.id || !actByKey(panel, event)) return;
   event.preventDefault();
 });
