@@ -21,6 +21,7 @@ from hub import (
     cli_evidence,
     cli_import,
     cli_plans,
+    cli_report,
     cli_retention,
     cli_time,
     cli_units,
@@ -217,6 +218,8 @@ main.add_command(cli_retention.hold)
 main.add_command(cli_evidence.seal)
 main.add_command(cli_evidence.bundle)
 main.add_command(cli_evidence.verify_bundle)
+main.add_command(cli_report.report_group)
+cli_plans.sitting.add_command(cli_report.sitting_report)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from hub.web import (
     bundles,
     card,
     clock,
+    closing,
     deeds,
     film,
     film_pages,
@@ -31,6 +32,7 @@ from hub.web import (
     live,
     login,
     people,
+    report,
     retention,
     seats,
     security,
@@ -76,7 +78,22 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+    for page in (
+        live,
+        incidents,
+        seats,
+        film_pages,
+        sittings,
+        units,
+        card,
+        people,
+        health,
+        bundles,
+        holds,
+        retention,
+        closing,
+        report,
+    ):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
     _dress(app, settings, zone, tail)
