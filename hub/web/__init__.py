@@ -34,6 +34,7 @@ from hub.web import (
     people,
     report,
     retention,
+    review_list,
     seats,
     security,
     sittings,
@@ -115,6 +116,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
+    app.jinja_env.globals.update(review_walk=review_list.walk)
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

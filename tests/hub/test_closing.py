@@ -123,8 +123,10 @@ def test_only_what_is_told_on_the_page_counts_as_a_change(one: Facts, two: Facts
     """Lists that differ have different names; that time goes on is no change."""
 
     def told(found: Facts, now: int = NOW) -> Any:
-        lines = [(*item.open, "/", *item.noted) for item in core.checklist(found, now)]
-        return [[line if line == "/" else line._replace(length_ms=0) for line in item] for item in lines]
+        return [
+            [[line._replace(length_ms=0) for line in part] for part in (item.open, item.noted)]
+            for item in core.checklist(found, now)
+        ]
 
     def name(found: Facts) -> str:
         return core.digest(core.checklist(found, NOW))

@@ -100,7 +100,7 @@ def same(shown: str, cell: str, value: Any, form: str) -> bool:
         return shown != "" and cell.endswith("Z")
     if form == "length":
         hours, minutes, seconds = map(int, shown.split(":"))
-        return (hours * 3600 + minutes * 60 + seconds) == value // 1000 and round(float(cell) * 1000) == value
+        return bool((hours * 3600 + minutes * 60 + seconds) == value // 1000 and round(float(cell) * 1000) == value)
     if form in ("number", "percent"):
         return float(shown) == float(cell) == float(value)
     return cell.lstrip("'").replace("\u202e", "\N{REPLACEMENT CHARACTER}") == shown

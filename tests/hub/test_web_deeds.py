@@ -80,6 +80,7 @@ AUDITED: dict[str, Act] = {
         {"exam": "Structural Mechanics II", "date": "2027-01-15"},
         "Root",
     ),
+    "incidents.as_csv": Act(Deed.EXPORTED_INCIDENTS, "the list of incidents", "/incidents/list.csv?state="),
     "closing.page": Act(Deed.VIEWED_COVERAGE, "sitting sitting-1", "/sittings/sitting-1/close"),
     "report.page": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report"),
     "report.as_csv": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.csv"),

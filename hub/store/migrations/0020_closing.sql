@@ -4,7 +4,7 @@ alter table incidents add column review_rank integer generated always as
     (case state when 'open' then 0 when 'acknowledged' then 1 else 2 end) virtual;
 create index incidents_to_review on incidents (review_rank, opened_utc_ms, incident_id);
 create index incidents_counted on incidents
-    (state, kind, verdict, category, is_drill, sitting, room, seat, assigned_to, merged_into);
+    (state, kind, verdict, category, is_drill, assigned_to, sitting, room, seat, began_utc_ms);
 
 -- Film and records of a desk that is gone: a person said that nobody waits for them any more, and why.
 create table write_offs (

@@ -1,24 +1,3 @@
--- name: incident_list(state, room, kind, drills, since, limit)
-select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
-from incidents
-where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
-    and (:room = '' or room = :room)
-    and (:kind = '' or kind = :kind)
-    and (:drills = '' or is_drill = (:drills = 'only'))
-    and (:since = 0 or incident_id < :since)
-order by incident_id desc limit :limit;
-
--- name: incident_count(state, room, kind, drills)^
-select count(*), coalesce(sum(is_drill), 0) from incidents
-where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
-    and (:room = '' or room = :room)
-    and (:kind = '' or kind = :kind)
-    and (:drills = '' or is_drill = (:drills = 'only'));
-
--- name: incident_newest()^
-select max(opened_utc_ms) from incidents where is_drill = 0;
-
 -- name: incident_by_id(incident_id)^
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
     acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
@@ -32,9 +11,6 @@ from alerts where incident_id = :incident_id order by raised_utc_ms, alert;
 -- name: incident_thread(incident_id)
 select event_id, at_utc_ms, who, action, text, verdict from incident_events
 where incident_id = :incident_id order by event_id;
-
--- name: incident_rooms()
-select name from rooms order by name;
 
 -- name: review_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms)!
 update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :acknowledged_utc_ms,
