@@ -25,6 +25,7 @@ from hub import (
     cli_retention,
     cli_time,
     cli_units,
+    cli_wall,
 )
 from hub.core.access import Role
 from hub.store import Store
@@ -219,6 +220,7 @@ main.add_command(cli_evidence.seal)
 main.add_command(cli_evidence.bundle)
 main.add_command(cli_evidence.verify_bundle)
 main.add_command(cli_report.report_group)
+main.add_command(cli_wall.wall_group)
 cli_plans.sitting.add_command(cli_report.sitting_report)
 
 

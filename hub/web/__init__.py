@@ -40,6 +40,8 @@ from hub.web import (
     sittings,
     texts,
     units,
+    wall,
+    walls,
 )
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
@@ -94,6 +96,8 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         retention,
         closing,
         report,
+        wall,
+        walls,
     ):
         app.register_blueprint(page.blueprint)
     film.install(app, settings)

@@ -89,6 +89,8 @@ AUDITED: dict[str, Act] = {
     "closing.write_off": Act(
         Deed.WROTE_OFF, "sitting sitting-1", "/sittings/sitting-1/write-off", {"unit": "c.d1", "why": "stolen"}
     ),
+    "walls.add": Act(Deed.SET_UP_WALL, "wall left", "/walls/", {"name": "left", "room": ""}, "Root"),
+    "walls.revoke": Act(Deed.REVOKED_WALL, "wall left", "/walls/1/revoke", {}, "Root"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -102,6 +104,12 @@ NOT_AUDITED = {
     "login.log_out": "tested below",
     "closing.close": "tests/hub/test_web_closing.py: closed_sitting",
     "closing.reopen": "tests/hub/test_web_closing.py: reopened_sitting",
+    "walls.listing": "which screens there are, no candidate",
+    "wall.page": "what is now, by seat label, kept nowhere; the screen's log-in stands",
+    "wall.board_json": "as the wall's page, asked by it",
+    "wall.stills": "as the wall's page, asked by it",
+    "wall.stream": "as the wall's page, asked by it",
+    "wall.enter": "tests/hub/test_web_wall.py: a screen's log-in, which an admin made and the log has",
     "sittings.listing": "which sittings there are, and how much of each is recorded",
     "film.play": "tests/hub/test_web_film.py: played and downloaded",
     "film.again": "part of a look that film.play has noted",
