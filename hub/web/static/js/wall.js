@@ -171,9 +171,15 @@ function grid(count) {
     const wide = (width - GAP * (columns - 1)) / columns;
     return Math.max(Math.floor((height + GAP) / (wide * SHAPE + TEXT_HEIGHT + GAP)), 1);
   };
+  let best = null;
   for (let columns = Math.min(4, columnsMost); columns <= columnsMost; columns += 1) {
-    if (columns * rowsIn(columns) >= count) return { columns, size: count };
+    if (columns * rowsIn(columns) < count) continue;
+    if (hasPictures) return { columns, size: count };
+    // Without pictures the tiles fill the height: the columns with which they are nearest to a tile's shape.
+    const off = Math.abs(Math.log(width / columns / (height / Math.ceil(count / columns)) / 2.2));
+    if (!best || off < best.off) best = { columns, size: count, off };
   }
+  if (best) return best;
   return { columns: columnsMost, size: columnsMost * rowsIn(columnsMost) };
 }
 
