@@ -21,11 +21,13 @@ from hub import (
     cli_evidence,
     cli_import,
     cli_plans,
+    cli_report,
     cli_retention,
     cli_rooms,
     cli_sittings,
     cli_time,
     cli_units,
+    cli_wall,
 )
 from hub.core.access import Role
 from hub.store import Store
@@ -224,6 +226,9 @@ main.add_command(cli_retention.hold)
 main.add_command(cli_evidence.seal)
 main.add_command(cli_evidence.bundle)
 main.add_command(cli_evidence.verify_bundle)
+main.add_command(cli_report.report_group)
+main.add_command(cli_wall.wall_group)
+cli_plans.sitting.add_command(cli_report.sitting_report)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hub import authority, bundle_jobs, clock, enrolment, purge_jobs
+from hub import authority, bundle_jobs, clock, enrolment, purge_jobs, report_jobs
 from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
@@ -33,7 +33,7 @@ from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.room_watch import RoomWatchThread
-from hub.store import Store, StoreProblem, certificates, enrolling, film, planning, signals
+from hub.store import Store, StoreProblem, certificates, closing, enrolling, film, planning, signals
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
 from hub.supervision import Service
@@ -49,6 +49,7 @@ DOERS: dict[str, Doer] = {
     purge_jobs.PLAN: purge_jobs.plan,
     purge_jobs.PURGE: purge_jobs.purge,
     purge_jobs.SWEEP: purge_jobs.sweep,
+    closing.REPORT: report_jobs.sign,
 }
 """How each kind of job is done."""
 MOST_AT_ONCE = 50

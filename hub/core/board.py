@@ -13,13 +13,12 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from agent.wire import AlertKind, FaultKind, GapCause, Heartbeat, Lamp
-from hub.core import exam_day
+from hub.core import exam_day, room_events
 from hub.core.conditions import Condition as Condition
 from hub.core.conditions import State as State
 from hub.core.conditions import bar_of_day, gravity, of_day, unknown
 from hub.core.exam_day import Day
 from hub.core.natural import natural as natural
-from hub.core import room_events
 from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]

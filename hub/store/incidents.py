@@ -13,19 +13,6 @@ from hub.core.audit import Deed
 from hub.store import QUERIES, Row, Store, audit, commands, room_incidents
 from hub.store.audit import Actor
 
-PAGE_ROWS = 100
-
-
-class Filter(NamedTuple):
-    """Empty text: no restriction. `state` is a state, or `unfinished` for all but closed; `drills` is `only`
-    or `none`; `assigned` a person's name."""
-
-    state: str = ""
-    room: str = ""
-    kind: str = ""
-    drills: str = ""
-    assigned: str = ""
-
 
 class Incident(NamedTuple):
     """One incident whole: its row, its alerts (oldest first, `body` decoded JSON) and its thread (oldest first)."""
@@ -37,28 +24,6 @@ class Incident(NamedTuple):
 
 class NoSuchIncident(Exception):
     """No incident has that number."""
-
-
-def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, Any]], int, int]:
-    """The newest PAGE_ROWS incidents that match, those numbered below `before` (0: from the newest), the count of all
-    that match, and how many of these are drills."""
-    values = wanted._asdict()
-    with store.read() as connection:
-        rows = [dict(row) for row in QUERIES.incident_list(connection, **values, since=before, limit=PAGE_ROWS)]
-        count, drills = QUERIES.incident_count(connection, **values)
-        return rows, int(count), int(drills)
-
-
-def newest_utc_ms(store: Store) -> int | None:
-    """When an incident was last opened, hub time."""
-    with store.read() as connection:
-        found: int | None = QUERIES.incident_newest(connection)[0]
-        return found
-
-
-def rooms(store: Store) -> list[str]:
-    with store.read() as connection:
-        return [row["name"] for row in QUERIES.incident_rooms(connection)]
 
 
 def one(store: Store, incident_id: int) -> Incident:

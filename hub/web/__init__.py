@@ -23,6 +23,7 @@ from hub.web import (
     candidates,
     card,
     clock,
+    closing,
     deeds,
     exams,
     film,
@@ -36,7 +37,9 @@ from hub.web import (
     people,
     preflight,
     profiles,
+    report,
     retention,
+    review_list,
     room_seats,
     rooms,
     roster,
@@ -47,6 +50,8 @@ from hub.web import (
     texts,
     units,
     video,
+    wall,
+    walls,
 )
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
@@ -54,6 +59,34 @@ from hub.web.tail import Tail
 
 MAX_REQUEST_BYTES = 64 * 1024
 """The largest thing anybody sends to these pages is a comment; a roster file alone may be larger (hub.web.roster)."""
+
+_PAGES = (
+    live,
+    seat_acts,
+    incidents,
+    budget,
+    seats,
+    film_pages,
+    exams,
+    profiles,
+    roster,
+    candidates,
+    sittings,
+    preflight,
+    closing,
+    report,
+    rooms,
+    room_seats,
+    units,
+    card,
+    people,
+    health,
+    bundles,
+    holds,
+    retention,
+    wall,
+    walls,
+)
 
 
 def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool] = lambda: False) -> Flask:
@@ -86,27 +119,9 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (
-        live,
-        incidents,
-        budget,
-        seats,
-        film_pages,
-        sittings,
-        units,
-        card,
-        people,
-        health,
-        bundles,
-        holds,
-        retention,
-    ):
-        app.register_blueprint(page.blueprint)
-    app.register_blueprint(seat_acts.blueprint)
-    for page in (rooms, room_seats, exams, profiles, roster, candidates):
+    for page in _PAGES:
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
-    app.register_blueprint(preflight.blueprint)
     video.install(app, settings)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
@@ -127,6 +142,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
+    app.jinja_env.globals.update(review_walk=review_list.walk)
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

@@ -1,4 +1,4 @@
-"""Incidents: the list, one whole, its pictures, and what people do about it."""
+"""Incidents: one whole, its pictures, and what people do about it. The list is `hub.web.review_list`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,7 @@ from hub.web.parts import parts
 
 blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")
 
-STATES = {
-    "unfinished": "Not closed",
-    "open": "To review",
-    "acknowledged": "Acknowledged",
-    "closed": "Closed",
-    "": "All",
-}
 KINDS = ALERT_WORDS | {kind: words for kind, (words, _counted) in room_events.WORDS.items()}
-DRILLS = {"": "With real ones", "none": "Without", "only": "Only"}
 VERDICTS = {
     review.Verdict.NO_CONCERN: ("No concern", "Records that a person looked and found nothing to follow up."),
     review.Verdict.REFER: ("Refer", "Records that the centre should look into it. It is no finding against anybody."),
@@ -46,40 +38,6 @@ DRILL_VERDICTS = {
         "Records that the drill's alert came and was worked on. Nothing happened.",
     ),
 }
-
-
-@blueprint.get("/")
-@may(Action.SEE_INCIDENTS)
-def listing() -> ResponseReturnValue:
-    state = request.args.get("state", "unfinished")
-    wanted = store.Filter(
-        state=state if state in STATES else "unfinished",
-        room=request.args.get("room", ""),
-        kind=request.args.get("kind", ""),
-        drills=drills if (drills := request.args.get("drills", "")) in DRILLS else "",
-        assigned=request.args.get("assigned", "")[:100],
-    )
-    before = request.args.get("before", "0")
-    rows, count, drills_count = store.page(
-        parts().store, wanted, int(before) if before.isdecimal() and len(before) < 16 else 0
-    )
-    return render_template(
-        "incidents.html",
-        rows=rows,
-        count=count,
-        drills_count=drills_count,
-        drills=DRILLS,
-        wanted=wanted,
-        states=STATES,
-        kinds=KINDS,
-        people=store.who_may_review(parts().store),
-        is_room=room_events.is_room,
-        words=incident_view.words,
-        category_words=incident_view.category_words,
-        rooms=store.rooms(parts().store),
-        newest=store.newest_utc_ms(parts().store),
-        page_rows=store.PAGE_ROWS,
-    )
 
 
 @blueprint.get("/<int:incident_id>")

@@ -122,6 +122,15 @@ TEXTS: dict[str, str] = {
     "mask_few": "A mask needs at least three corners.",
     "mask_full": "A mask has no more corners than this.",
     "mask_unsaved": "Not saved yet",
+    "wall_of": "{n} of {m}",
+    "wall_page": "{n} of {m}",
+    "wall_review": "to review",
+    "wall_oldest": "to review, oldest {length}",
+    "wall_next": "starts, {room}",
+    "wall_no_seats": "No seats in this room",
+    "wall_lost": "No connection since {time}",
+    "wall_ended": "This screen is no longer let in",
+    "wall_blind": "The hub cannot read its store",
 }
 
 

@@ -187,6 +187,13 @@ class Centre:
             count=count,
         )
 
+    def signed_report(self, sitting: str = "sitting-1") -> None:
+        """A closing that was taken back, with the report that was signed for it."""
+        told = {"items": "[]", "closed_utc_ms": 1, "closed_by": "Ada", "reopened_utc_ms": 2, "reopened_by": "Root"}
+        number = self.insert("closings", sitting=sitting, **told)
+        signed = {"made_utc_ms": 1, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
+        self.insert("sitting_reports", closing_id=number, **signed)
+
     def worker(self, **values: Any) -> None:
         """The worker's word, as of now."""
         well = {"beat_utc_ms": now_ms(), "is_clock_trusted": True, "clock": "", "trouble": "", "waiting": 0}

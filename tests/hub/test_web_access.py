@@ -20,6 +20,9 @@ from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
 
 PUBLIC = {"static", "login.log_in", "login.log_out", "health.healthz", "health.metrics"}
 """Everything else needs an action."""
+WALL = {"wall.page", "wall.enter", "wall.stream", "wall.stills", "wall.board_json"}
+"""Let in by a wall's own cookie: tests/hub/test_web_wall.py."""
+PUBLIC |= WALL
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.still("c.d1", 1)
         found.centre.request("34AC-79XY")
         found.centre.security_event("c.d1")
+        found.centre.signed_report()
+        found.centre.insert("wall_tokens", name="left", token_sha256="0" * 64, made_utc_ms=1, made_by="Root")
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
@@ -50,7 +55,7 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     sha256 = place.centre.store.database()["stills"].rows
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "sitting": "sitting-1"}
-    values |= {"form": "csv", "job_id": "2", "room_id": "1", "candidate_id": "1"}
+    values |= {"form": "csv", "job_id": "2", "room_id": "1", "candidate_id": "1", "closing_id": "1", "wall_id": "1"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "hold_id": "1", "plan_id": "1", "number": "1"}
     found = []
     for rule in place.app.url_map.iter_rules():

@@ -219,6 +219,17 @@ AUDITED: dict[str, Act] = {
         {"version": "1", "reason": "a fire alarm"},
         "Root",
     ),
+    "incidents.as_csv": Act(Deed.EXPORTED_INCIDENTS, "the list of incidents", "/incidents/list.csv?state="),
+    "closing.page": Act(Deed.VIEWED_COVERAGE, "sitting sitting-1", "/sittings/sitting-1/close"),
+    "report.page": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report"),
+    "report.as_csv": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.csv"),
+    "report.as_json": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.json"),
+    "report.signed": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report/signed-1.json"),
+    "closing.write_off": Act(
+        Deed.WROTE_OFF, "sitting sitting-1", "/sittings/sitting-1/write-off", {"unit": "c.d1", "why": "stolen"}
+    ),
+    "walls.add": Act(Deed.SET_UP_WALL, "wall left", "/walls/", {"name": "left", "room": ""}, "Root"),
+    "walls.revoke": Act(Deed.REVOKED_WALL, "wall left", "/walls/1/revoke", {}, "Root"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -230,6 +241,14 @@ NOT_AUDITED = {
     "health.metrics": "numbers about the hub, no candidate",
     "login.log_in": "tested below: both outcomes",
     "login.log_out": "tested below",
+    "closing.close": "tests/hub/test_web_closing.py: closed_sitting",
+    "closing.reopen": "tests/hub/test_web_closing.py: reopened_sitting",
+    "walls.listing": "which screens there are, no candidate",
+    "wall.page": "what is now, by seat label, kept nowhere; the screen's log-in stands",
+    "wall.board_json": "as the wall's page, asked by it",
+    "wall.stills": "as the wall's page, asked by it",
+    "wall.stream": "as the wall's page, asked by it",
+    "wall.enter": "tests/hub/test_web_wall.py: a screen's log-in, which an admin made and the log has",
     "sittings.listing": "which sittings there are, and how much of each is recorded",
     "film.play": "tests/hub/test_web_film.py: played and downloaded",
     "film.again": "part of a look that film.play has noted",
@@ -301,6 +320,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.request("34AC-79XY")
         found.centre.request("47CD-EFGH")
         found.centre.security_event("c.d1")
+        found.centre.signed_report()
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")

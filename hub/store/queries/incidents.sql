@@ -1,36 +1,3 @@
--- name: incident_list(state, room, kind, drills, assigned, since, limit)
--- Members of a room incident that nobody has closed are worked on there: they stand in no list of what is to be done.
-select i.incident_id, i.unit, i.kind, i.sitting, i.room, i.seat, i.state, i.opened_utc_ms, i.began_utc_ms, i.cleared_utc_ms,
-    i.acknowledged_utc_ms, i.acknowledged_by, i.closed_utc_ms, i.verdict, i.merged_into, i.version, i.is_drill, i.category,
-    i.assigned_to, i.proposed_by, i.part_of, (
-        select count(distinct seat) from (
-            select m.seat from incidents m where m.part_of = i.incident_id
-            union all select m.seat from room_members m where m.incident_id = i.incident_id and m.taken_out_utc_ms is null)
-    ) as member_count
-from incidents i
-where (:state = '' or i.state = :state or (:state = 'unfinished' and i.state <> 'closed'))
-    and (:state not in ('open', 'unfinished') or i.part_of is null
-        or (select r.state from incidents r where r.incident_id = i.part_of) = 'closed')
-    and (:room = '' or i.room = :room)
-    and (:kind = '' or i.kind = :kind)
-    and (:assigned = '' or i.assigned_to = :assigned)
-    and (:drills = '' or i.is_drill = (:drills = 'only'))
-    and (:since = 0 or i.incident_id < :since)
-order by i.incident_id desc limit :limit;
-
--- name: incident_count(state, room, kind, drills, assigned)^
-select count(*), coalesce(sum(i.is_drill), 0) from incidents i
-where (:state = '' or i.state = :state or (:state = 'unfinished' and i.state <> 'closed'))
-    and (:state not in ('open', 'unfinished') or i.part_of is null
-        or (select r.state from incidents r where r.incident_id = i.part_of) = 'closed')
-    and (:room = '' or i.room = :room)
-    and (:kind = '' or i.kind = :kind)
-    and (:assigned = '' or i.assigned_to = :assigned)
-    and (:drills = '' or i.is_drill = (:drills = 'only'));
-
--- name: incident_newest()^
-select max(opened_utc_ms) from incidents where is_drill = 0;
-
 -- name: incident_by_id(incident_id)^
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
     acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill, category, assigned_to,
@@ -46,9 +13,6 @@ from alerts where incident_id = :incident_id order by raised_utc_ms, alert;
 -- name: incident_thread(incident_id)
 select event_id, at_utc_ms, who, action, text, verdict from incident_events
 where incident_id = :incident_id order by event_id;
-
--- name: incident_rooms()
-select name from rooms order by name;
 
 -- name: review_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms, assigned_to, category, proposed_by, part_of)!
 update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :acknowledged_utc_ms,
