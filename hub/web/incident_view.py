@@ -80,7 +80,7 @@ def _moment(found: incidents.Incident) -> Moment | None:
     begin, end = moment.stretch(row["began_utc_ms"])
     now = now_utc_ms()
     reel = film.reel(store, seat, begin, end)
-    marks = film.marks(store, dict.fromkeys([*reel.units, row["unit"]]), begin, end)
+    marks = film.marks(store, seat, dict.fromkeys([*reel.units, row["unit"]]), begin, end)
     own = [
         {**alert, "clear_ms": round(float(alert["body"].get("rule", {}).get("clear_s", 0)) * 1000)}
         for alert in found.alerts

@@ -17,9 +17,10 @@ from playwright.sync_api import Error as PlaywrightError
 from pypdf import PdfReader
 
 from hub.store import Store, walls
+from tests.brokers import free_port
 from tests.browser.test_pages import Visit
 from tests.hub.seed import SEED, Centre, now_ms
-from tests.hub.website import SERVE, free_port, served
+from tests.hub.website import SERVE, served
 from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
 
 TOKEN = "w" * 43

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from hub.core.review_list import Filter
 from hub.live import LiveFolder
 from hub.room_watch import RoomWatch
-from hub.store import incidents
+from hub.store import incidents, review_list
 from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
@@ -55,8 +56,7 @@ def emptied(centre: Centre, count: int = 5) -> int:
         centre.alert(f"c.d{n}", "seat_empty", age_ms=1_000, still=n)
     centre.facts()
     RoomWatch(centre.store, LiveFolder(centre.folder.path)).turn(now_ms())
-    rows, _, _ = incidents.page(centre.store, incidents.Filter(state="unfinished"))
-    return int(rows[0]["incident_id"])
+    return int(review_list.page(centre.store, Filter(state="unfinished")).rows[0]["incident_id"])
 
 
 def is_within(page: Page) -> bool:

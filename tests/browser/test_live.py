@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.test_pages import Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
+from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_sixty_seats_fit_a_wall_and_thirty_a_laptop(browser: Browser, tmp_path: 
             page = visit.open("Ada")
             expect(page.locator("#tiles > .tile")).to_have_count(seats)
             hall = "(() => { const it = document.querySelector('.hall'); return it.scrollHeight - it.clientHeight })()"
-            wait_for(lambda page=page, hall=hall: page.evaluate(hall) <= 0)
+            page.wait_for_function(f"{hall} <= 0")
             last = page.locator("#tiles > .tile").last.bounding_box()
             assert last
             assert last["y"] + last["height"] <= height

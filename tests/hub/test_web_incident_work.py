@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from hub.core.access import Role
+from hub.core.review_list import Filter
 from hub.live import LiveFolder
 from hub.room_watch import RoomWatch
-from hub.store import incidents, people
+from hub.store import incidents, people, review_list
 from tests.hub.seed import SEED, now_ms
 from tests.hub.test_web_incidents import act, said
 from tests.hub.website import PASSWORD, Site, site
@@ -225,9 +226,7 @@ def emptied(place: Site) -> tuple[list[int], int]:
     members = [place.centre.alert(f"c.d{n}", "seat_empty", age_ms=1_000) for n in range(1, 5)]
     place.centre.facts()
     RoomWatch(place.store, LiveFolder(place.centre.folder.path)).turn(now_ms())
-    [number] = [
-        r["incident_id"] for r in incidents.page(place.store, incidents.Filter(state="unfinished", drills="none"))[0]
-    ]
+    [number] = [r["incident_id"] for r in review_list.page(place.store, Filter(state="unfinished", drills="none")).rows]
     return members, number
 
 
