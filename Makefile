@@ -13,8 +13,8 @@ help:
 	@echo "make run CAMERA=0            this computer's camera as one more desk"
 	@echo "make run BROKER=embedded     the broker that comes along, even if mosquitto is installed"
 	@echo "make run PORT=8080           another port for the web pages"
-	@echo "make test                    lint, types, import rules and every test"
-	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux)"
+	@echo "make test                    lint, types, import rules and every test (WORKERS=4 files of them at a time)"
+	@echo "make bench                   the measured figures (vision, ingest, fleet, purge, recording, remux, live, hub)"
 	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
 	@echo "make tamper                  tamper with a thousand evidence bundles in every way, and verify them"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
@@ -46,13 +46,15 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m hub.demo --port $(PORT) $(if $(FOOTAGE),--footage '$(FOOTAGE)') \
 	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(DESKS),--desks $(DESKS)) $(if $(BROKER),--broker $(BROKER))
 
+# Most tests wait for processes of their own: more of them at a time than there are processors.
+WORKERS ?= 4
 test: $(VENV)/test.stamp
 	@sh tests/system_packages.sh
 	@$(BIN)/python -m models.fetch
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/test.stamp
 	@$(BIN)/python -m models.fetch
@@ -63,6 +65,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bench purge
 	$(BIN)/python -m tests.bench recording
 	$(BIN)/python -m tests.bench remux
+	$(BIN)/python -m tests.bench live
 
 CUTS ?= 500
 SEED ?= 1

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from agent import host, uploading, wire
 from agent.attending import Attending
 from agent.blinds import Blinds
+from agent.camera import MainFrame
 from agent.config import Settings
 from agent.core import bodies, pace, patterns
 from agent.core.judge import AlertChange, State
@@ -46,6 +47,7 @@ from agent.recovery import make_whole
 from agent.restoring import Door, Restoring
 from agent.scribe import Scribe
 from agent.seat_reference import keep_reference, kept_reference
+from agent.showing import Showing
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
 from agent.supervision import Supervisor, desk_loops
@@ -93,15 +95,18 @@ class Desk:
         self.receipts = ReceiptTimes(self.records, self.clock.now)
         self.drill = Drill(self.clock.now, self.maker, self.receipts, self._put, lambda work: self.scribe.do(work))
         self.local = LocalDesk(settings, self.clock, self.drill)
+        self.blinds = Blinds(lambda: self.sitting.zones())
+        self.showing = Showing(
+            self.clock, self.records.boot, self.blinds.i420, lambda still: self.link.publish_live(still)
+        )
         self.link = self._make_link()
         self.scribe = Scribe(self.records, lambda: self.link.wake())
-        self.blinds = Blinds(lambda: self.sitting.zones())
         self.observations = ObservationLog(settings.storage_path / "observations")
         self.diary = Diary(lambda: self.sitting.current, self.observations, self._put, settings.unit, self.maker)
         self.sight = Sight(
             lambda: open_camera(settings),
             self.eyes.observe,
-            lambda frame: self.sitting.take_frame(frame),
+            self._take_frame,
             self._take_changes,
             self.clock,
             settings.vision_fps,
@@ -155,7 +160,7 @@ class Desk:
         self._told: object = None
 
     def _make_link(self) -> Link:
-        take, now = self.attending.take_command, self.clock.now
+        take, now = self._take_command, self.clock.now
         return link_of(self.settings, self.identity, self.records, self.drill, self.maker, take, now)
 
     def broker_trouble(self) -> tuple[int, str] | None:
@@ -199,6 +204,7 @@ class Desk:
         self.freeing.start()
         self.local.start()
         self.link.start()
+        self.showing.start()
         self.sight.start()
         self.restoring.start(left)
         log.info("unit %s, start %d, camera %s", self.settings.unit, self.records.boot, self.settings.camera_device)
@@ -207,6 +213,7 @@ class Desk:
         self.supervisor.stopping("stopping: closing the segment, handing over the last records")
         self.panel.stopping()
         self.sight.stop(STOP_WITHIN_S)
+        self.showing.stop(TICK_S)
         self.drill.clear(now)
         self.sitting.end(now, is_over=False)
         self.diary.follow(None)
@@ -247,6 +254,14 @@ class Desk:
             pause.wait(TICK_S)
 
     # --- what the parts hand over; each only enqueues ---------------------------------------------------------------
+
+    def _take_frame(self, frame: MainFrame) -> None:
+        self.sitting.take_frame(frame)
+        self.showing.take_frame(frame)
+
+    def _take_command(self, command: wire.Command) -> None:
+        if not self.showing.take_command(command):
+            self.attending.take_command(command)
 
     def _put(self, body: wire.Body, now: Instant, still: bytes | None = None) -> None:
         self.scribe.put(body, now, self.clock.is_ok(), still)
@@ -367,6 +382,7 @@ class Desk:
             recorded_s=self.sitting.recorded_s(None if written_ns is None else written_ns // 1_000_000),
             spool=self.scribe.depth,
             free_bytes=self.freeing.free_bytes,
+            room_bytes=self.freeing.room_bytes,
             temperature_c=host.temperature_c(),
             lamp=self.panel.lamp(),
             head=self.scribe.head,

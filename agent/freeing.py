@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 AGAIN_AFTER_LOOKS = 30
 """When nothing could be freed: the list of a full card is long, and changes only as fast as film is sent."""
+COUNT_AFTER_LOOKS = 30
+"""What may be freed changes by the minute, and adding it up reads a long list."""
 FILES_AT_ONCE = 32
 """So many are unlinked before the folder is synced and the rows are written."""
 
@@ -42,12 +44,14 @@ class Freeing:
         self, segments: Path, logs: Path, records: Records, running: Callable[[], str], *, low_bytes: int
     ) -> None:
         self._segments, self._logs, self._records, self._running = segments, logs, records, running
-        self._bounds = space.bounds(low_bytes, RESERVE_BYTES)
+        self._bounds, self._low_bytes = space.bounds(low_bytes, RESERVE_BYTES), low_bytes
         self._place = Place(segments)
         self._stopping = threading.Event()
-        self._looks_left = 0
+        self._looks_left = self._count_left = 0
         self._trouble = ""
         self.free_bytes = host.free_bytes(segments)
+        self.room_bytes: int | None = None
+        """What recording may still take: free above the floor, and film that the hub has and nobody holds."""
         self.look: Look | None = None
         """What keeps the card full; None while it is not."""
         self._thread = threading.Thread(target=self._run, name="freeing", daemon=True)
@@ -74,12 +78,29 @@ class Freeing:
     def step(self) -> None:
         """Look once, and free what has to go. Raises OSError when the card refuses."""
         self.free_bytes = free_bytes = host.free_bytes(self._segments)
+        self._count_left -= 1
+        if self._count_left < 0:
+            self._count_left = COUNT_AFTER_LOOKS
+            self.room_bytes = None if free_bytes is None else max(0, free_bytes + self._may_go() - self._low_bytes)
         if free_bytes is None or free_bytes >= self._bounds.from_bytes:
             self.look, self._looks_left = None, 0
             return
         self._looks_left -= 1
         if self._looks_left < 0 and not self._make_room(free_bytes):
             self._looks_left = AGAIN_AFTER_LOOKS
+
+    def _may_go(self) -> int:
+        """Bytes of film that may be freed; none while nobody knows what is held."""
+        plan = self._records.plan()
+        if plan is None or self._records.is_plan_refused():
+            return 0
+        if not plan.holds:
+            return self._records.uploaded_bytes()
+        # also segments that are gone already: they say where the clock was set in a sitting held in part
+        of_held = [each for name in {hold.sitting for hold in plan.holds} for each in self._records.segments(name)]
+        held = space.held_names((each.closed for each in of_held), plan.holds)
+        of_these = sum(e.closed.size_bytes for e in of_held if e.state == "uploaded" and e.closed.name in held)
+        return self._records.uploaded_bytes() - of_these
 
     def _make_room(self, free_bytes: int) -> bool:
         """Whether anything was freed."""

@@ -14,6 +14,7 @@ from agent.core.seat import seat_state
 from agent.core.timeline import seat_rule
 from agent.recording.recorder import Progress
 from agent.sight import Seen
+from agent.vision.sharpness import sharpness
 from agent.wire import CommandKind, Instant, Plan, PlannedSitting, StandingAlert
 
 
@@ -87,6 +88,7 @@ def heartbeat_of(
     recorded_s: float,
     spool: int,
     free_bytes: int | None,
+    room_bytes: int | None,
     temperature_c: float | None,
     lamp: wire.Lamp | None,
     head: wire.Head | None,
@@ -122,6 +124,7 @@ def heartbeat_of(
         recorded_s=recorded_s,
         spool=spool,
         free_bytes=free_bytes,
+        room_bytes=room_bytes,
         temperature_c=temperature_c,
         lamp=lamp,
         faults=standing,
@@ -131,6 +134,7 @@ def heartbeat_of(
         software=maker.software,
         model_sha256=maker.model_sha256,
         has_reference=has_reference,
+        sharpness=None if seen.look is None else round(sharpness(seen.look.rgb), 3),
         certificate_ends_utc_ms=certificate_ends_utc_ms,
         brightness=None if scene is None else scene.brightness,
         detail=None if scene is None else scene.detail,

@@ -296,6 +296,12 @@ class Records(ChainDatabase):
         with self._lock:
             return [segment_of(row) for row in self._rows(sql.SEGMENTS, (sitting, state))]
 
+    def uploaded_bytes(self) -> int:
+        """The size of all film on the card that the hub has confirmed."""
+        with self._lock:
+            (found,) = self._rows("SELECT coalesce(sum(size_bytes), 0) FROM segments WHERE state = 'uploaded'", ())
+            return int(found[0])
+
     def recorded(self, sitting: str) -> tuple[int, wire.Instant | None]:
         """Milliseconds in the sitting's segments, and where its last one ends (None: it has none)."""
         with self._lock:

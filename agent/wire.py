@@ -655,6 +655,10 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """Of the newest look, as `Evidence` has them."""
     detail: float | None = None
     shift: float | None = None
+    sharpness: float | None = None
+    """Of the newest look: how much its edges lose by being blurred again, 1 for those that are blurred already."""
+    room_bytes: Count | None = None
+    """What recording may still take of the card: what is free above the floor, and film that may be freed for it."""
     record_bytes_per_s: float | None = None
     """What recording takes on the card: the mean of the newest minutes, else what the encoder is set to."""
     receipt_ms: float | None = None

@@ -21,9 +21,13 @@ from hub import (
     cli_evidence,
     cli_import,
     cli_plans,
+    cli_report,
     cli_retention,
+    cli_rooms,
+    cli_sittings,
     cli_time,
     cli_units,
+    cli_wall,
 )
 from hub.core.access import Role
 from hub.store import Store
@@ -203,7 +207,12 @@ main.add_command(cli_ca.init)
 main.add_command(cli_ca.ca)
 main.add_command(cli_units.unit)
 main.add_command(cli_plans.seat)
+main.add_command(cli_rooms.room)
+cli_plans.seat.add_command(cli_rooms.seat_list)
+cli_plans.seat.add_command(cli_rooms.seat_swap)
 main.add_command(cli_plans.sitting)
+cli_plans.sitting.add_command(cli_sittings.sitting_list)
+cli_plans.sitting.add_command(cli_sittings.sitting_cancel)
 main.add_command(cli_broker.broker)
 main.add_command(cli_time.time_group)
 main.add_command(cli_audit.audit_group)
@@ -217,6 +226,9 @@ main.add_command(cli_retention.hold)
 main.add_command(cli_evidence.seal)
 main.add_command(cli_evidence.bundle)
 main.add_command(cli_evidence.verify_bundle)
+main.add_command(cli_report.report_group)
+main.add_command(cli_wall.wall_group)
+cli_plans.sitting.add_command(cli_report.sitting_report)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import re
 from pathlib import Path
 
 import click
 
 from agent import wire
 from agent.wire import AlertKind, BadMessage, Mask, Mode, Rule
-from hub.terminal import fail, now_utc_ms, opened, read_settings
+from hub.core.sittings import name_of
+from hub.terminal import actor_here, fail, now_utc_ms, opened, read_settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -53,13 +53,13 @@ def seat_masks(room: str, label: str, file: Path | None, is_none: bool) -> None:
         raise click.UsageError("name a file of masks, or --none")
     masks = () if file is None else _read_masks(file)
     settings = read_settings()
-    from hub.store import planning
+    from hub.store import desks, planning, rooms
 
     with opened(settings) as store, store.write() as connection:
         try:
-            planning.put_masks(connection, room=room, label=label, masks=masks)
-            changed = planning.replan(connection, now_utc_ms())
-        except planning.CannotPlan as cannot:
+            seat = rooms.seat_called(connection, room, label)
+            changed = desks.draw_masks(connection, actor_here(), seat, masks, now_utc_ms())
+        except (planning.CannotPlan, rooms.CannotSetUp) as cannot:
             fail(str(cannot))
     click.echo(f"seat {label} in {room}, {len(masks)} masks; {len(changed)} plans changed")
 
@@ -118,7 +118,7 @@ def sitting_plan(
     settings = read_settings()
     from hub.store import planning
 
-    name = _sitting_name(exam, room, start_utc_ms)
+    name = name_of(exam, room, start_utc_ms)
     with opened(settings) as store, store.write() as connection:
         try:
             units = planning.plan_sitting(
@@ -160,10 +160,3 @@ def _empty_time(start: int, begin: int | None, until: int | None, minutes: int |
     if begin is None or until is None:
         raise click.UsageError("--empty-from and --empty-until belong together")
     return begin, until
-
-
-def _sitting_name(exam: str, room: str, start_utc_ms: int) -> str:
-    """A name that people can read and desks can use as a folder: letters of exam and room, and the start."""
-    start = datetime.datetime.fromtimestamp(start_utc_ms / 1000, datetime.UTC)
-    words = re.sub("[^a-z0-9]+", "-", f"{exam[:24]} {room[:20]}".lower()).strip("-")
-    return f"{words}-{start:%Y%m%dt%H%Mz}".strip("-")

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     web_tls: bool = False
     is_clock_trusted: bool = False
     max_streams: Annotated[int, Meta(ge=1, le=2000)] = 300
+    max_video_viewers: Annotated[int, Meta(ge=1, le=200)] = 12
     zone: str = "UTC"
     language: Annotated[str, Meta(pattern="^(en|de)$")] = "en"
     retention_auto: bool = False

@@ -1,6 +1,6 @@
 """The worker: the one process that reads the issuing authority's key. It signs what people approved, writes the list of
 revoked certificates, and renews the hub's own certificates while no sitting is on. Once a minute it countersigns the
-desks' chains.
+desks' chains. Beside that it does jobs, keeps the journal and watches for what strikes whole rooms.
 
 It wakes on the store's `data_version`. What it is about stands in `worker.json` of the live folder:
 
@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hub import authority, bundle_jobs, clock, enrolment, purge_jobs
+from hub import authority, bundle_jobs, clock, enrolment, purge_jobs, report_jobs
 from hub.alone import AlreadyRuns, alone
 from hub.authority import BadCsr, Signer
 from hub.config import Settings
@@ -32,7 +32,8 @@ from hub.evidence.journal import JournalThread
 from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
-from hub.store import Store, StoreProblem, certificates, enrolling, film, planning, signals
+from hub.room_watch import RoomWatchThread
+from hub.store import Store, StoreProblem, certificates, closing, enrolling, film, planning, signals
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
 from hub.supervision import Service
@@ -48,6 +49,7 @@ DOERS: dict[str, Doer] = {
     purge_jobs.PLAN: purge_jobs.plan,
     purge_jobs.PURGE: purge_jobs.purge,
     purge_jobs.SWEEP: purge_jobs.sweep,
+    closing.REPORT: report_jobs.sign,
 }
 """How each kind of job is done."""
 MOST_AT_ONCE = 50
@@ -100,15 +102,18 @@ class Worker:
         jobs.start()
         journal = JournalThread(self._settings, self._store, self._now_utc_ms)
         journal.start()
+        rooms = RoomWatchThread(self._store, self._live, self._now_utc_ms)
+        rooms.start()
         service.ready()
         while not stop.is_set():
             self.turn()
-            service.say(self._trouble or journal.trouble or self._clock or "well")
+            service.say(self._trouble or journal.trouble or rooms.trouble or self._clock or "well")
             service.ping_if_due()
             stop.wait(POLL_S)
         service.stopping()
         jobs.stop()
         journal.stop()
+        rooms.stop()
 
     def turn(self) -> None:
         """Do what there is to do, and say how it stands; what files or store refuse now is tried again next time."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import os
 import pwd
 import shutil
@@ -33,11 +36,33 @@ def mosquitto_path() -> str:
     return found
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_PORTS, _PORTS_OF_A_PROCESS = range(10_000, 32_600), 200
+"""From 32768 on Linux gives ports to connections, and to whoever asks for any."""
+
+
+@functools.cache
+def _ports_of_this_process() -> tuple[socket.socket, Iterator[int]]:
+    """Ports that no other process of any test run on this machine hands out, and the name that keeps them: a socket
+    without a file, which the kernel lets only one process have and takes back when it ends."""
+    for first in _PORTS[::_PORTS_OF_A_PROCESS]:
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0ems-test-ports-{first}")
+        except OSError:
+            name.close()
+        else:
+            return name, itertools.cycle(range(first, first + _PORTS_OF_A_PROCESS))
+    raise AssertionError("every port for tests is taken: are hundreds of test runs at work?")
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A loopback port that nobody listens on now, and that nobody else takes before its test does, or while its server
+    is away: neither another test process, nor the kernel for a connection or for who asks it for any port."""
+    for port in itertools.islice(_ports_of_this_process()[1], _PORTS_OF_A_PROCESS):
+        with socket.socket(type=kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("somebody listens on every port of this process")
 
 
 class Broker:
@@ -56,6 +81,12 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"{self.name} on port {self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start it and return when it listens."""

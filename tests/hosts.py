@@ -19,8 +19,9 @@ class Host(NamedTuple):
     address: str
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` on this host."""
-        return ["ip", "netns", "exec", self.namespace, *command]
+        """The command line that runs `command` on this host. Only the network is another: `ip netns exec` would give it
+        a view of the mounts too, and keep alive in there the cards that other tests mount and unmount meanwhile."""
+        return ["nsenter", f"--net=/run/netns/{self.namespace}", *command]
 
     def run(self, *command: str) -> str:
         done = subprocess.run(self.command(command), capture_output=True, text=True, check=False)

@@ -283,6 +283,7 @@ _READY = wire.Heartbeat(
     receipt_ms=12.5,
     is_signalled=True,
 )
+_ROOM = wire.Heartbeat(boot=7, now=RAISED, is_clock_ok=True, state="waiting", sharpness=1.62, room_bytes=21_474_836_480)
 _REFUSED = wire.Heartbeat(
     boot=7,
     now=RAISED,
@@ -324,6 +325,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("up-heartbeat-clock.json", "up", "heartbeat", _CLOCKED),
     Golden("up-heartbeat-uploading.json", "up", "heartbeat", _UPLOADING),
     Golden("up-heartbeat-ready.json", "up", "heartbeat", _READY),
+    Golden("up-heartbeat-room.json", "up", "heartbeat", _ROOM),
     Golden("up-heartbeat-refused.json", "up", "heartbeat", _REFUSED),
     Golden(
         "up-live.bin", "up", "live", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
+import struct
+import termios
 import threading
 from typing import Any
 
 from paho.mqtt.client import Client
+
+BEHIND_BYTES = 65_536
+"""What may be under way to the broker when a picture of live video is sent: no more than one such picture."""
 
 
 def serve(client: Client, client_id: str) -> None:
@@ -33,3 +39,16 @@ def hang_up(line: socket.socket) -> None:
     with contextlib.suppress(OSError):
         # not SSLSocket's own, which takes the encryption from under the thread that reads
         socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+
+def is_clear(client: Client) -> bool:
+    """Whether what was published has left this machine, up to BEHIND_BYTES: newest pictures must queue neither here,
+    where records would stand behind them, nor in the kernel, which alone holds megabytes for a slow network."""
+    line = client.socket()
+    if line is None or client.want_write():
+        return False
+    try:
+        answer = fcntl.ioctl(line.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))  # tcp(7): bytes not acknowledged yet
+    except (OSError, ValueError):  # closed meanwhile
+        return False
+    return int(struct.unpack("i", answer)[0]) <= BEHIND_BYTES

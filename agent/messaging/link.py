@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 
 from agent import wire
 from agent.core.delivery import Delivery, Item, Pace
-from agent.messaging.line import hang_up, send_at_once, serve
+from agent.messaging.line import hang_up, is_clear, send_at_once, serve
 from agent.messaging.tls import Tls, context_of, refusal_in
 
 _log = logging.getLogger(__name__)
@@ -175,6 +175,11 @@ class Link:
     def publish_still(self, still: wire.Still) -> bool:
         """Send a live still now, QoS 0; False, and it is gone, while there is no connection."""
         return self._publish_now("still", still)
+
+    def publish_live(self, still: wire.Still) -> bool:
+        """Send a picture of live video now, QoS 0; False, and it is gone, without a connection or behind others."""
+        client = self._client
+        return client is not None and is_clear(client) and self._publish_now("live", still)
 
     def _publish_now(self, kind: str, message: wire.Message) -> bool:
         client = self._client

@@ -76,6 +76,9 @@ class Deed(enum.StrEnum):
     WATCHED_LIVE = "watched_live"
     VIEWED_REPORT = "viewed_report"
     CLOSED_SITTING = "closed_sitting"
+    REOPENED_SITTING = "reopened_sitting"
+    WROTE_OFF = "wrote_off"
+    EXPORTED_INCIDENTS = "exported_incidents"
     SET_UP_WALL = "set_up_wall"
     REVOKED_WALL = "revoked_wall"
 

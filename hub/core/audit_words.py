@@ -67,6 +67,9 @@ WORDS: dict[Deed, tuple[str, str]] = {
     Deed.WATCHED_LIVE: ("watched {what} live", "watched a seat live"),
     Deed.VIEWED_REPORT: ("read the report of {what}", "read a sitting's report"),
     Deed.CLOSED_SITTING: ("closed {what}", "closed a sitting"),
+    Deed.REOPENED_SITTING: ("opened {what} again", "opened a sitting again"),
+    Deed.WROTE_OFF: ("wrote off what a desk unit still had of {what}", "wrote a desk unit's recordings off"),
+    Deed.EXPORTED_INCIDENTS: ("took a copy of {what}", "took a copy of a list of incidents"),
     Deed.SET_UP_WALL: ("set up {what}", "set up a wall screen"),
     Deed.REVOKED_WALL: ("revoked {what}", "revoked a wall screen"),
 }

@@ -6,8 +6,6 @@ have caused (alert) and what the equipment suffers (fault) are different states 
 
 from __future__ import annotations
 
-import enum
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +13,12 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from agent.wire import AlertKind, FaultKind, GapCause, Heartbeat, Lamp
+from hub.core import exam_day, room_events
+from hub.core.conditions import Condition as Condition
+from hub.core.conditions import State as State
+from hub.core.conditions import bar_of_day, gravity, of_day, unknown
+from hub.core.exam_day import Day
+from hub.core.natural import natural as natural
 from hub.core.presence import Presence, presence
 
 Row = Mapping[str, Any]
@@ -23,19 +27,6 @@ UNHEARD = (Presence.SILENT, *GONE)
 """What its last heartbeat said is not said to be so now."""
 NOT_ANSWERING = "desk_not_answering"
 """A fault that no desk can tell: the hub sees it by the silence."""
-
-
-class State(enum.StrEnum):
-    """What a tile is, each with its own colour, icon shape and word."""
-
-    ALERT = "alert"
-    OFFLINE = "offline"
-    FAULT = "fault"
-    ATTENTION = "attention"
-    DRILL = "drill"
-    RECORDING = "recording"
-    WAITING = "waiting"
-    EMPTY = "empty"
 
 
 ALERT_WORDS: dict[str, str] = {
@@ -75,18 +66,15 @@ CAUSE_WORDS: dict[str, str] = {
 }
 
 
+BY_HAND = "by_hand"
+"""`incidents.kind` of one that a person opened, with no alert in it."""
+OTHER_WORDS = {BY_HAND: "Opened by hand"}
+NO_DAY = Day()
+
+
 def words_of(table: Mapping[str, str], kind: str) -> str:
     """The words of a kind; a later desk's kind, unknown here, in its own letters."""
-    return table.get(kind) or kind.replace("_", " ").capitalize()
-
-
-class Condition(NamedTuple):
-    """One thing that is so at a seat; a lower `rank` is worse. `since_utc_ms` None: not known."""
-
-    rank: int
-    state: State
-    words: str
-    since_utc_ms: int | None = None
+    return table.get(kind) or OTHER_WORDS.get(kind) or kind.replace("_", " ").capitalize()
 
 
 class Rows(Protocol):
@@ -139,8 +127,10 @@ def heartbeat_of(seat: Row) -> Heartbeat | None:
         return None
 
 
-def build(rows: Rows, now_utc_ms: int) -> Board:
-    """The board at `now_utc_ms` of the hub's clock."""
+def build(rows: Rows, now_utc_ms: int, day: Day = NO_DAY) -> Board:
+    """The board at `now_utc_ms` of the hub's clock. While the hub does not hear its desks, each is as it was when it
+    last did, and what it was then is not said to be so now."""
+    heard_utc_ms = now_utc_ms if day.hearing.is_on else (day.hearing.until_utc_ms or 0)
     alerts, faults, incidents = (_by_unit(found) for found in (rows.alerts, rows.faults, rows.incidents))
     tiles: dict[str, dict[str, Any]] = {}
     ranks: dict[str, tuple[Any, ...]] = {}
@@ -148,10 +138,16 @@ def build(rows: Rows, now_utc_ms: int) -> Board:
     for seat in rows.seats:
         key = f"s{seat['seat_id']}" if seat["seat_id"] is not None else f"u:{seat['unit']}"
         heartbeat = heartbeat_of(seat)
-        present = presence_of(seat, now_utc_ms)
+        present = presence_of(seat, min(heard_utc_ms, now_utc_ms))
         unit_faults = [*merged_faults(faults[seat["unit"]], heartbeat), *_silence(seat, present)]
+        not_known = () if day.hearing.is_on or present in GONE or not seat["unit"] else (unknown(day),)
+        of_people = of_day(day, seat, heartbeat, present, now_utc_ms)
+        if not_known:
+            present = Presence.SILENT
         conditions = _conditions(seat, heartbeat, present, alerts[seat["unit"]], unit_faults, incidents[seat["unit"]])
-        tiles[key] = _tile(key, seat, heartbeat, present, conditions)
+        conditions = sorted([*conditions, *not_known, *of_people], key=gravity)
+        told = exam_day.told_of(day, seat["seat_id"], now_utc_ms)
+        tiles[key] = _tile(key, seat, heartbeat, present, conditions) | told
         ranks[key] = (
             conditions[0].rank,
             conditions[0].since_utc_ms or 0,
@@ -161,7 +157,7 @@ def build(rows: Rows, now_utc_ms: int) -> Board:
         standing_faults += [_fault_line(key, seat, fault) for fault in unit_faults]
     queue = _queue(rows.incidents, {(row["unit"], row["incident_id"]) for row in rows.alerts})
     return Board(
-        bar=_bar(rows, tiles, queue, standing_faults, now_utc_ms),
+        bar=_bar(rows, tiles, queue, standing_faults, now_utc_ms) | bar_of_day(day),
         tiles=tiles,
         order=sorted(tiles, key=ranks.__getitem__),
         queue=queue,
@@ -181,12 +177,6 @@ def changes(old: Board, new: Board) -> dict[str, Any]:
         if getattr(old, part) != getattr(new, part):
             found[part] = getattr(new, part)
     return found
-
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key by which A2 comes before A10, whatever the letters."""
-    parts = re.findall(r"\d{1,18}|\D+", text.casefold(), flags=re.ASCII)
-    return tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts)
 
 
 def _by_unit(rows: Iterable[Row]) -> defaultdict[str | None, list[Row]]:
@@ -223,7 +213,7 @@ def _conditions(
     incidents: Sequence[Row],
 ) -> list[Condition]:
     if seat["unit"] is None:
-        return [Condition(7, State.EMPTY, "No desk unit")]
+        return [Condition(8, State.EMPTY, "No desk unit")]
     found = [_condition_of_alert(alert) for alert in alerts]
     if present in GONE:
         words = "Offline" if present is Presence.OFFLINE else "Never connected"
@@ -238,14 +228,17 @@ def _conditions(
     found += [
         Condition(4, State.ATTENTION, "To review", row["began_utc_ms"])
         for row in incidents
-        if row["state"] == "open" and row["incident_id"] not in standing and not row["is_drill"]
+        if row["state"] == "open"
+        and row["incident_id"] not in standing
+        and not row["is_drill"]
+        and not room_events.is_room(row["kind"])
     ][:1]
     if present not in UNHEARD and not any(c.words == "Not recording" for c in found):
         is_recording = heartbeat is not None and heartbeat.state == "recording"
         found.append(
-            Condition(5, State.RECORDING, "Recording") if is_recording else Condition(6, State.WAITING, "Waiting")
+            Condition(6, State.RECORDING, "Recording") if is_recording else Condition(7, State.WAITING, "Waiting")
         )
-    return sorted(found, key=lambda c: (c.rank, c.since_utc_ms or 0, c.words))
+    return sorted(found, key=gravity)
 
 
 def _condition_of_alert(alert: Row) -> Condition:
@@ -260,7 +253,7 @@ def _tile(
     key: str, seat: Row, heartbeat: Heartbeat | None, present: Presence, conditions: Sequence[Condition]
 ) -> dict[str, Any]:
     first, *rest = conditions
-    also = [c for c in rest if c.rank < 5]
+    also = [c for c in rest if c.rank < 6 and c.state is not State.EMPTY]
     is_known = heartbeat is not None and present not in UNHEARD
     return {
         "id": key,
@@ -302,20 +295,40 @@ def _fault_line(key: str, seat: Row, fault: Row) -> dict[str, Any]:
     }
 
 
+def incident_words(kind: str, member_count: int = 0) -> str:
+    """What an incident is about: its alert's kind, or how many desks of a room it struck."""
+    return room_events.words(kind, member_count) if room_events.is_room(kind) else words_of(ALERT_WORDS, kind)
+
+
+def _what(row: Row) -> dict[str, str]:
+    """A room incident has no seat: its room takes that place."""
+    is_room = room_events.is_room(row["kind"])
+    return {
+        "label": row["room"] if is_room else row["seat"],
+        "room": "" if is_room else row["room"],
+        "words": incident_words(row["kind"], row["member_count"] if is_room else 0),
+    }
+
+
+def _is_standing(row: Row, standing: set[tuple[str, int]]) -> bool:
+    if room_events.is_room(row["kind"]):
+        return row["cleared_utc_ms"] is None
+    return (row["unit"], row["incident_id"]) in standing
+
+
 def _queue(incidents: Iterable[Row], standing: set[tuple[str, int]]) -> list[dict[str, Any]]:
     """What waits for people: unreviewed first, the oldest first; then what somebody has taken on; then drills."""
     found = [
         {
             "id": row["incident_id"],
             "unit": row["unit"],
-            "label": row["seat"],
-            "room": row["room"],
-            "words": words_of(ALERT_WORDS, row["kind"]),
+            **_what(row),
             "state": row["state"],
-            "is_standing": (row["unit"], row["incident_id"]) in standing,
+            "is_standing": _is_standing(row, standing),
             "opened_utc_ms": row["opened_utc_ms"],
             "began_utc_ms": row["began_utc_ms"],
             "acknowledged_by": row["acknowledged_by"] or "",
+            "opened_by": row.get("opened_by") or "",
             "version": row["version"],
             "is_drill": bool(row["is_drill"]),
         }
@@ -336,10 +349,7 @@ def _bar(
     due = [tile for tile in tiles.values() if tile["unit"] and (not rooms or tile["room"] in rooms)]
     waiting = [row for row in queue if row["state"] == "open" and not row["is_drill"]]
     return {
-        "sittings": [
-            {name: row[name] for name in ("sitting", "exam", "room", "start_utc_ms", "end_utc_ms", "mode")}
-            for row in (running or rows.sittings[:1])
-        ],
+        "sittings": exam_day.clock(rows.sittings, now_utc_ms),
         "is_running": bool(running),
         "seats": len(due),
         "recording": sum(tile["is_recording"] for tile in due),

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from agent import wire
 from agent.wire import Alert, Fault, Mode, Record, Status
+from hub.core import jpeg
 
 JOIN_WITHIN_MS = 60_000
 """An alert that begins at most this long after the one before was cleared belongs to the same incident."""
@@ -81,6 +82,8 @@ def judge(word: Word, known: KnownUnit | None, *, may_trust: bool = False) -> Re
             return Refusal(f"the header names {message.header.unit}, the topic {word.unit}")
         if not wire.is_signed_by(message, known.public_key):
             return Refusal("the signature is not the unit's")
+    if word.kind == "live" and (trouble := jpeg.trouble_of(message.jpeg)):
+        return Refusal(trouble)
     return None
 
 

@@ -65,7 +65,9 @@ class Timeline(NamedTuple):
     moments: tuple[tuple[float, str], ...]
 
 
-class _Scale:
+class Scale:
+    """Places in per cent of a stretch."""
+
     def __init__(self, from_utc_ms: int, until_utc_ms: int) -> None:
         self.begin, self.end = from_utc_ms, max(until_utc_ms, from_utc_ms + 1)
 
@@ -75,6 +77,7 @@ class _Scale:
         return round(share * 100, 3)
 
     def bar(self, kind: str, words: str, begin: int, end: int | None, link: int | None = None) -> Bar:
+        """What lies in the stretch of it, wide enough to be hit; `end` None: it still lasts."""
         x = self.x(begin)
         width = max(self.x(self.end if end is None else end) - x, LEAST_WIDTH)
         return Bar(kind, words, begin, end, min(x, 100 - width), round(width, 3), link)
@@ -101,7 +104,7 @@ def timeline(
     `alerts` and `faults` are rows with `kind`, `began_utc_ms` and `cleared_utc_ms`."""
     if not parts:
         return None
-    scale = _Scale(parts[0].from_utc_ms, parts[-1].until_utc_ms)
+    scale = Scale(parts[0].from_utc_ms, parts[-1].until_utc_ms)
     step_s = next((s for s in _STEPS_S if (scale.end - scale.begin) / 1000 / s <= MOST_TICKS), _STEPS_S[-1])
     first = -(-scale.begin // (step_s * 1000)) * step_s * 1000
     seen, seen_s = _seen(scale, observed)
@@ -133,7 +136,7 @@ def timeline(
     )
 
 
-def _seen(scale: _Scale, observed: Iterable[Observed]) -> tuple[tuple[Bar, ...], dict[str, int]]:
+def _seen(scale: Scale, observed: Iterable[Observed]) -> tuple[tuple[Bar, ...], dict[str, int]]:
     """Each bin shows what was seen for most of it, so that a sitting of hours is a few hundred bars."""
     bin_ms = max((scale.end - scale.begin) / SEEN_BINS, 1)
     shares: dict[int, dict[str, float]] = {}

@@ -71,7 +71,7 @@ def scope_of_incident(store: Store, incident_id: int, now_utc_ms: int) -> Scope:
 def scope_of_seat(store: Store, sitting: str, seat: str, now_utc_ms: int) -> Scope:
     """All of a seat's sitting up to now. Raises CannotBuild."""
     with store.read() as connection:
-        row = bundles.sitting_of(connection, sitting)
+        row = bundles.sitting_of(connection, sitting, seat)
     if row is None:
         raise CannotBuild(f"there is no sitting {sitting!r}")
     stretch = (row["start_utc_ms"], max(row["start_utc_ms"] + 1, min(row["end_utc_ms"], now_utc_ms)))

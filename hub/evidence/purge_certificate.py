@@ -7,27 +7,16 @@ are hashed in one canonical form: JSON with keys in order, no blanks, UTF-8; in 
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography import x509
 
-from hub.authority import is_issued_by
 from hub.core import purge_list
-from hub.evidence.seal import is_sealed
+from hub.evidence.seal import Signing, is_sealed, strangers
 from hub.store import Store, purging
 from hub.store.purging import Purge
-
-
-class Signing(Protocol):
-    """What is needed of `hub.evidence.seal.Seal`."""
-
-    @property
-    def chain_pem(self) -> str: ...
-
-    def sign(self, domain: bytes, message: bytes) -> str: ...
 
 
 class NotEnded(Exception):
@@ -74,14 +63,4 @@ def faults(text: bytes, authority: Iterable[bytes] = ()) -> list[str]:
     if not is_sealed(chain, purge_list.DOMAIN, purge_list.canonical(document.get("statement")), signature):
         return [*found, "its signature is not of this statement"]
     roots = [each for pem in authority for each in x509.load_pem_x509_certificates(pem)]
-    return found + (_strangers(chain, roots) if roots else [])
-
-
-def _strangers(chain_pem: str, roots: list[x509.Certificate]) -> list[str]:
-    chain = x509.load_pem_x509_certificates(chain_pem.encode())
-    for below, above in itertools.pairwise(chain):
-        if not is_issued_by(below, above):
-            return ["its chain of certificates is broken"]
-    if chain[-1] in roots or any(is_issued_by(chain[-1], root) for root in roots):
-        return []
-    return ["who signed it does not belong to this centre"]
+    return found + (strangers(chain, roots) if roots else [])

@@ -31,7 +31,7 @@ from hub.alone import one_after_another
 from hub.core import purge_list
 from hub.core.purge_list import Item, Part
 from hub.evidence import purge_certificate
-from hub.evidence.purge_certificate import Signing
+from hub.evidence.seal import Signing
 from hub.evidence.storage import Storage
 from hub.jobs import Cancelled
 from hub.store import Store, purge_plans, purging, retention

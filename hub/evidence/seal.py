@@ -7,14 +7,26 @@ changed. What is signed stands behind a domain prefix that only one kind of text
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from hub import authority, enrolment
 from hub.enrolment import AuthorityProblem, CaFolder
+
+
+class Signing(Protocol):
+    """What is needed of a Seal by whoever signs with it."""
+
+    @property
+    def chain_pem(self) -> str: ...
+
+    def sign(self, domain: bytes, message: bytes) -> str: ...
 
 
 class Seal(NamedTuple):
@@ -56,6 +68,35 @@ def is_sealed(chain_pem: str, domain: bytes, message: bytes, signature: str) -> 
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def strangers(chain_pem: str, roots: Sequence[Certificate]) -> list[str]:
+    """A line when the chain does not lead from a certificate for evidence to one of `roots`, the centre's own; [] when
+    it does. Every one above the first must be an authority's: a desk's certificate vouches for nobody."""
+    chain = load_pem_x509_certificates(chain_pem.encode())
+    if not _is_for_evidence(chain[0]):
+        return ["who signed it has no certificate for evidence"]
+    for below, above in itertools.pairwise(chain):
+        if not authority.is_issued_by(below, above) or not _is_authority(above):
+            return ["its chain of certificates is broken"]
+    if chain[-1] in roots or any(authority.is_issued_by(chain[-1], root) for root in roots):
+        return []
+    return ["who signed it does not belong to this centre"]
+
+
+def _is_for_evidence(certificate: Certificate) -> bool:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return authority.EVIDENCE_URN in names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def _is_authority(certificate: Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _prefixed(domain: bytes, message: bytes) -> bytes:

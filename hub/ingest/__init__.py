@@ -1,7 +1,8 @@
 """Ingest: the hub's only process at the broker. Decode, ledger, one transaction a group, then receipts; plans and
 commands on the way down.
 
-Two threads: paho's, which only enqueues, and this one, which may fail and be seen to. Nothing is receipted before it is
+Two threads: paho's, which only enqueues, and this one, which may fail and be seen to. A third hands on live video
+(`hub.ingest.video`), past the ledger and the store. Nothing is receipted before it is
 committed. When the store cannot be written nothing is acknowledged either: the broker's window closes, the desks keep
 what they have and send it again.
 """
@@ -24,8 +25,10 @@ from hub.ingest.commit import Arrival, Committer, Outcome, StoreUnwell, failpoin
 from hub.ingest.cutting import Cutter
 from hub.ingest.facts import Facts
 from hub.ingest.sending import Sender
+from hub.ingest.video import Video
 from hub.live import LiveFolder
-from hub.store import Store, StoreProblem
+from hub.live_video import VideoFolder
+from hub.store import Store, StoreProblem, hearing
 from hub.supervision import Service
 
 log = logging.getLogger(__name__)
@@ -53,19 +56,23 @@ class Ingest:
     """The work thread's state. `run` returns when `stop` is set."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
         self._facts = Facts(utc_ms())
         self._live = LiveFolder(Path(settings.live_path))
         self._live.make()
         self._committer = Committer(store, may_trust=settings.trust_new_units)
         self._link = Link(settings, utc_ms)
         self._sender = Sender(store, self._link, self._facts)
+        self._video = Video(self._link, VideoFolder(self._live.path), self._committer.known, utc_ms)
         self._cutter = Cutter(store, self._link) if settings.broker_tls else None
         self._newest_at_ms = self._facts_at_ms = 0
         self._service = Service()
 
     def run(self, stop: threading.Event) -> None:
         self._live.keep_only(self._committer.units)
+        hearing.note_resumed(self._store, (self._live.facts() or {}).get("beat_utc_ms"), utc_ms())
         self._link.start()
+        self._video.start()
         self._service.ready()
         try:
             while not stop.is_set():
@@ -74,6 +81,7 @@ class Ingest:
                     raise IngestProblem("the broker's thread has ended")
         finally:
             self._service.stopping()
+            self._video.stop()
             self._link.stop()
             self._committer.close()
 

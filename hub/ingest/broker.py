@@ -20,6 +20,7 @@ from hub.config import Settings
 from hub.enrolment import INGEST_NAME, CaFolder
 from hub.ingest.client import Client
 from hub.ingest.commit import Arrival
+from hub.ingest.newest import Newest
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ MOST_NEWEST = 2_000
 FULL_WAIT_S = 5.0
 """How long paho's thread stands still before a full queue: the network pushes back, and the keep-alive still holds."""
 NEWEST_WINS = ("/up/heartbeat", "/up/still")
+LIVE_VIDEO = "/up/live"
+MOST_LIVE = 64
+"""Desks whose newest picture of live video waits to be shown."""
 
 
 def tls_context(ca: CaFolder) -> ssl.SSLContext:
@@ -56,6 +60,7 @@ class Link:
         self._queue: deque[Arrival] = deque()
         self._queue_bytes = 0
         self._newest: OrderedDict[str, Arrival] = OrderedDict()
+        self.video = Newest(MOST_LIVE)
         self._answers: deque[tuple[int, bool]] = deque()
         self._connections = 0
         self._is_connected = False
@@ -172,8 +177,13 @@ class Link:
             topic = "(not UTF-8)"
         token = None if mid is None else (self._connections, mid)
         arrival = Arrival(topic, payload, self._utc_ms(), token, is_retained)
+        if token is None and not is_retained and topic.endswith(LIVE_VIDEO):
+            self.video.put(
+                arrival
+            )  # a thread of its own shows it: it must not wait for the store, nor the store for it
+            return
         with self._changed:
-            if token is None and topic.endswith(NEWEST_WINS):
+            if token is None and topic.endswith((*NEWEST_WINS, LIVE_VIDEO)):
                 self._put_newest(arrival)
             elif self._is_room_made():
                 self._queue.append(arrival)
@@ -233,6 +243,11 @@ class Link:
             group = list(self._newest.values())
             self._newest.clear()
             return group
+
+    def give_back(self, arrival: Arrival) -> None:
+        """What may not be shown: the ledger says why, as of any message, no more often than `take_newest` is called."""
+        with self._changed:
+            self._put_newest(arrival)
 
     @property
     def waiting(self) -> int:

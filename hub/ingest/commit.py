@@ -118,6 +118,10 @@ class Committer:
         """The units whose word counts."""
         return [unit for unit, known in self._units.items() if not known.is_revoked]
 
+    def known(self, unit: str) -> KnownUnit | None:
+        """For any thread."""
+        return self._units.get(unit)
+
     @property
     def revoked(self) -> dict[str, int]:
         """The units whose word does not count any more, with the hub's time of that, 0 where nobody knows it."""
@@ -293,9 +297,9 @@ def _keep_other(
         if word.kind == "evidence":
             intake.add_still(connection, word.unit, message, now_utc_ms)
             outcome.of(word.unit).stills.append(message.note.sha256)
-        else:
+        elif word.kind == "still":
             outcome.live[word.unit] = arrival
-        return
+        return  # live video that comes here was kept by a broker or sent again: it is not of now
     known = intake.heard_of(connection, word.unit)
     if isinstance(message, Heartbeat):
         text = msgspec.json.encode(message).decode()

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from hub.store import QUERIES, Row, Store
-
-HISTORY_ROWS = 100
+from hub.store import QUERIES, Row, Store, room_incidents
 
 
 class Unreadable(Exception):
@@ -53,16 +51,6 @@ class BoardRows(NamedTuple):
     units_due: int = 0
 
 
-class SeatHistory(NamedTuple):
-    """What a unit has sent for its seat: totals of its recording, and the newest HISTORY_ROWS of the rest."""
-
-    seat: dict[str, Any]
-    recorded: dict[str, Any] | None
-    gaps: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
-    faults: list[dict[str, Any]]
-
-
 def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
     """Everything standing now, and the incidents (`touched`) with events after `after_event`."""
     with store.read() as connection:
@@ -79,24 +67,6 @@ def read_board(store: Store, now_utc_ms: int, after_event: int) -> BoardRows:
         )
 
 
-def read_seat(store: Store, seat_id: int) -> SeatHistory | None:
-    """A seat and its unit's history; None when there is no such seat."""
-    with store.read() as connection:
-        seat = QUERIES.seat_by_id(connection, seat_id=seat_id)
-        if seat is None:
-            return None
-        if seat["unit"] is None:
-            return SeatHistory(dict(seat), None, [], [], [])
-        wanted = {"unit": seat["unit"], "limit": HISTORY_ROWS}
-        return SeatHistory(
-            seat=dict(seat),
-            recorded=dict(QUERIES.seat_recorded(connection, unit=seat["unit"])),
-            gaps=_dicts(QUERIES.seat_gaps(connection, **wanted)),
-            alerts=_dicts(QUERIES.seat_alerts(connection, **wanted)),
-            faults=_dicts(QUERIES.seat_faults(connection, **wanted)),
-        )
-
-
 class Totals(NamedTuple):
     """Counts for the metrics, by kind or state: (total, standing now) or a number."""
 
@@ -105,6 +75,7 @@ class Totals(NamedTuple):
     incidents: dict[str, int]
     rejected: int
     conflicts: int
+    room_incidents: dict[str, tuple[int, int]]
 
 
 def read_totals(store: Store) -> Totals:
@@ -116,4 +87,5 @@ def read_totals(store: Store) -> Totals:
             incidents={row["state"]: row["total"] for row in QUERIES.count_incidents_by_state(connection)},
             rejected=refused["rejected"],
             conflicts=refused["conflicts"],
+            room_incidents=room_incidents.totals(connection),
         )

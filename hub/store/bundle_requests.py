@@ -85,7 +85,8 @@ def _for_builder(connection: sqlite3.Connection, wish: dict[str, Any]) -> dict[s
     why = f"{wish['purpose']} (for {wish['recipient']})"
     if "incident_id" in wish:
         return {"incident": wish["incident_id"], "why": why}
-    return {"seat": QUERIES.request_seat(connection, seat_id=wish["seat_id"])["label"], "why": why}
+    row: Row = QUERIES.request_label(connection, seat_id=wish["seat_id"], sitting=wish["sitting"])
+    return {"seat": row["label"], "why": why}
 
 
 def _check(connection: sqlite3.Connection, wish: dict[str, Any], now_utc_ms: int) -> None:

@@ -113,9 +113,9 @@ def seat_id(connection: sqlite3.Connection, room: str, seat: str) -> int | None:
     return None if row is None else int(row["seat_id"])
 
 
-def sitting_of(connection: sqlite3.Connection, sitting: str) -> Row | None:
-    """`start_utc_ms`, `end_utc_ms` and `room` of a sitting."""
-    row: Row | None = QUERIES.bundle_sitting(connection, sitting=sitting)
+def sitting_of(connection: sqlite3.Connection, sitting: str, seat: str) -> Row | None:
+    """`start_utc_ms`, `end_utc_ms` (at that seat) and `room` of a sitting."""
+    row: Row | None = QUERIES.bundle_sitting(connection, sitting=sitting, seat=seat)
     return row
 
 

@@ -16,10 +16,12 @@ semi-automated mode falls back (30 s), doubled."""
 
 def queue(
     connection: sqlite3.Connection, unit: str, name: CommandKind, now_utc_ms: int, *, alert: str = "", reason: str = ""
-) -> None:
-    """Have the unit told; forgotten by ingest and desk after LIFE_MS."""
+) -> int:
+    """Have the unit told; forgotten by ingest and desk after LIFE_MS. Answers the command's number: a desk that refuses
+    names it in its heartbeat (`refused_command`)."""
     expires = now_utc_ms + LIFE_MS
-    number = QUERIES.add_web_command(connection, unit=unit, payload="{}", expires=expires)
+    number = int(QUERIES.add_web_command(connection, unit=unit, payload="{}", expires=expires))
     command = Command(number=number, name=name, alert=alert, expires_utc_ms=expires, reason=reason)
     payload = msgspec.json.encode(command).decode()
     QUERIES.set_web_command_payload(connection, number=number, payload=payload)
+    return number

@@ -18,12 +18,20 @@ _SILENT_MS = 3_500
 
 
 class Sitting(NamedTuple):
+    """`end_utc_ms` is the sitting's own end, `latest_end_utc_ms` that of the seats with extra time. Of one that was
+    cancelled nothing is due."""
+
     sitting: str
     exam: str
     room: str
     room_id: int
     start_utc_ms: int
     end_utc_ms: int
+    latest_end_utc_ms: int
+    cancelled_utc_ms: int | None = None
+
+    def is_running(self, now_utc_ms: int) -> bool:
+        return self.cancelled_utc_ms is None and self.start_utc_ms <= now_utc_ms < self.latest_end_utc_ms
 
 
 class SeatCoverage(NamedTuple):
@@ -63,14 +71,17 @@ def read(store: Store, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
 
 def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) -> list[SeatCoverage]:
     """As `read`, within the caller's transaction."""
-    seats = {row["label"]: int(row["seat_id"]) for row in QUERIES.coverage_seats(connection, room_id=found.room_id)}
+    when = {"start": found.start_utc_ms, "end": found.end_utc_ms}
+    rows = QUERIES.coverage_seats(connection, room_id=found.room_id, start=found.start_utc_ms)
+    seats = {row["label"]: int(row["seat_id"]) for row in rows}
     units = defaultdict(list)
     place: dict[str, str] = {}
-    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id):
+    for row in QUERIES.coverage_units(connection, sitting=found.sitting, room_id=found.room_id, **when):
         if row["seat"]:
             units[row["seat"]].append(row["unit"])
             place[row["unit"]] = row["seat"]
-    recorded = _recorded(connection, found.sitting)
+    ends = {row["seat"]: row["end_utc_ms"] for row in QUERIES.ends_of_seats(connection, sitting=found.sitting)}
+    recorded = recorded_by_seat(connection, found.sitting)
     gaps: defaultdict[str, list[Gap]] = defaultdict(list)
     for row in QUERIES.coverage_gaps(connection, sitting=found.sitting):
         fields = {field: row[field] for field in Gap._fields} | {"is_length_known": bool(row["is_length_known"])}
@@ -84,7 +95,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
             tuple(sorted(units[label])),
             coverage(
                 found.start_utc_ms,
-                found.end_utc_ms,
+                found.start_utc_ms if found.cancelled_utc_ms is not None else ends.get(label, found.end_utc_ms),
                 now_utc_ms,
                 Known(
                     recorded=recorded[label],
@@ -102,7 +113,7 @@ def of_sitting(connection: sqlite3.Connection, found: Sitting, now_utc_ms: int) 
     ]
 
 
-def _recorded(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
+def recorded_by_seat(connection: sqlite3.Connection, sitting: str) -> defaultdict[str, list[Span]]:
     """By seat, the stretches that are recorded: each ends where all had reached when the next began."""
     ends = {row["seat"]: row["reached"] for row in QUERIES.coverage_reached(connection, sitting=sitting)}
     found: defaultdict[str, list[Span]] = defaultdict(list)
@@ -121,7 +132,7 @@ class _Told(NamedTuple):
 
 
 def _told(connection: sqlite3.Connection, units: list[str], found: Sitting, now_utc_ms: int) -> _Told:
-    wanted = {"units": json.dumps(units), "since": found.start_utc_ms, "until": found.end_utc_ms}
+    wanted = {"units": json.dumps(units), "since": found.start_utc_ms, "until": found.latest_end_utc_ms}
     told = _Told(defaultdict(list), defaultdict(list), {})
     for row in QUERIES.coverage_faults(connection, **wanted):
         told.faults[row["unit"]].append(Fault(**{field: row[field] for field in Fault._fields}))

@@ -31,6 +31,8 @@ class Seat(NamedTuple):
 
 
 class Sitting(NamedTuple):
+    """As one seat has it: `end_utc_ms` is the end there, extra time included."""
+
     sitting: str
     exam: str
     start_utc_ms: int
@@ -92,7 +94,7 @@ def incident(store: Store, incident_id: int) -> dict[str, Any] | None:
 def sittings(store: Store, seat: Seat) -> list[Sitting]:
     """The newest sittings in the seat's room, newest first."""
     with store.read() as connection:
-        return [Sitting(*row) for row in QUERIES.film_sittings(connection, room_id=seat.room_id)]
+        return [Sitting(*row) for row in QUERIES.film_sittings(connection, room_id=seat.room_id, label=seat.label)]
 
 
 def reel(store: Store, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
@@ -102,13 +104,13 @@ def reel(store: Store, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
 
 def _reel(connection: sqlite3.Connection, seat: Seat, from_utc_ms: int, until_utc_ms: int) -> Reel:
     wanted = {"room_id": seat.room_id, "since": from_utc_ms, "until": until_utc_ms}
-    of_seat = wanted | {"label": seat.label, "unit": seat.unit}
+    of_seat = wanted | {"seat_id": seat.seat_id}
     presence: Row | None = QUERIES.film_presence(connection, unit=seat.unit)
     found = Reel(
         seat=seat,
         segments=[_segment(row) for row in QUERIES.film_segments(connection, **of_seat)],
         gaps=[_gap(row) for row in QUERIES.film_gaps(connection, **of_seat)],
-        sittings=[Sitting(*row) for row in QUERIES.film_sittings_at(connection, **wanted)],
+        sittings=[Sitting(*row) for row in QUERIES.film_sittings_at(connection, label=seat.label, **wanted)],
         wishes=[],
         heartbeat=(presence["heartbeat"] or "") if presence is not None else "",
         heard_utc_ms=presence["heartbeat_utc_ms"] if presence is not None else None,
@@ -130,14 +132,22 @@ def _gap(row: Row) -> Gap:
     return Gap(**fields | {"is_length_known": bool(row["is_length_known"])})
 
 
-def marks(store: Store, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> Marks:
+def marks(store: Store, seat: Seat, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> Marks:
+    """Of these units, while they recorded at the seat."""
     wanted = {"units": json.dumps(list(units)), "since": from_utc_ms, "until": until_utc_ms}
     with store.read() as connection:
         return Marks(
-            [dict(row) for row in QUERIES.film_alerts(connection, **wanted)],
+            [dict(row) for row in QUERIES.film_alerts(connection, seat_id=seat.seat_id, **wanted)],
             [dict(row) for row in QUERIES.film_faults(connection, **wanted)],
             [found for row in QUERIES.film_observed(connection, **wanted) if (found := _observed(row["body"]))],
         )
+
+
+def observed(store: Store, units: Iterable[str], from_utc_ms: int, until_utc_ms: int) -> list[Observed]:
+    """What desks saw in a stretch, oldest first."""
+    wanted = {"units": json.dumps(list(units)), "since": from_utc_ms, "until": until_utc_ms}
+    with store.read() as connection:
+        return [found for row in QUERIES.film_observed(connection, **wanted) if (found := _observed(row["body"]))]
 
 
 def _observed(body: str) -> Observed | None:

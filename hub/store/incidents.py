@@ -6,22 +6,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from agent.wire import CommandKind
 from hub.core import review
+from hub.core.access import Action, may
 from hub.core.audit import Deed
-from hub.store import QUERIES, Row, Store, audit, commands
+from hub.store import QUERIES, Row, Store, audit, commands, room_incidents
 from hub.store.audit import Actor
-
-PAGE_ROWS = 100
-
-
-class Filter(NamedTuple):
-    """Empty text: no restriction. `state` is a state, or `unfinished` for all but closed; `drills` is `only`
-    or `none`."""
-
-    state: str = ""
-    room: str = ""
-    kind: str = ""
-    drills: str = ""
 
 
 class Incident(NamedTuple):
@@ -34,28 +24,6 @@ class Incident(NamedTuple):
 
 class NoSuchIncident(Exception):
     """No incident has that number."""
-
-
-def page(store: Store, wanted: Filter, before: int = 0) -> tuple[list[dict[str, Any]], int, int]:
-    """The newest PAGE_ROWS incidents that match, those numbered below `before` (0: from the newest), the count of all
-    that match, and how many of these are drills."""
-    values = wanted._asdict()
-    with store.read() as connection:
-        rows = [dict(row) for row in QUERIES.incident_list(connection, **values, since=before, limit=PAGE_ROWS)]
-        count, drills = QUERIES.incident_count(connection, **values)
-        return rows, int(count), int(drills)
-
-
-def newest_utc_ms(store: Store) -> int | None:
-    """When an incident was last opened, hub time."""
-    with store.read() as connection:
-        found: int | None = QUERIES.incident_newest(connection)[0]
-        return found
-
-
-def rooms(store: Store) -> list[str]:
-    with store.read() as connection:
-        return [row["name"] for row in QUERIES.incident_rooms(connection)]
 
 
 def one(store: Store, incident_id: int) -> Incident:
@@ -78,36 +46,81 @@ def still(store: Store, unit: str, sha256: str) -> bytes | None:
         return None if row is None else bytes(row["jpeg"])
 
 
+def reviewers(connection: Any) -> list[str]:
+    """Who may be given an incident: the names of open accounts that may review, in their order."""
+    return [
+        row["name"]
+        for row in QUERIES.people_all(connection)
+        if row["is_active"] and may(row["role"], Action.REVIEW_INCIDENTS)
+    ]
+
+
+def who_may_review(store: Store) -> list[str]:
+    with store.read() as connection:
+        return reviewers(connection)
+
+
 def act(store: Store, incident_id: int, wish: review.Wish, now_utc_ms: int, by: Actor) -> review.Change:
     """Do what a person asks, queue the command for the desk's standing alerts, and note it in the audit log as done by
-    `by`, in one transaction. The words of a comment stand in the thread, and not in the log a second time.
+    `by`, in one transaction. The words of a comment stand in the thread, and not in the log a second time. Closing a
+    room incident closes its open members with it.
     Raises NoSuchIncident, review.Overtaken, review.Refused."""
     with store.write() as connection:
         row = QUERIES.incident_by_id(connection, incident_id=incident_id)
         if row is None:
             raise NoSuchIncident(incident_id)
-        if row["is_drill"] and wish.verdict not in (None, review.Verdict.NO_CONCERN):
-            raise review.Refused("a drill is closed with no concern: nothing has happened")
-        thread = _thread(connection, incident_id)
-        standing = review.Standing(review.State(row["state"]), row["version"], thread, row["merged_into"])
-        change = review.decide(standing, wish)
+        change = review.decide(_standing(connection, row), wish)
         QUERIES.review_incident(
             connection, incident_id=incident_id, seen=row["version"], **_fields(row, wish, change, now_utc_ms)
         )
-        QUERIES.add_incident_act(
-            connection,
-            incident_id=incident_id,
-            at=now_utc_ms,
-            who=wish.who,
-            action=change.event,
-            text=change.text,
-            verdict=None if change.verdict is None else str(change.verdict),
-        )
-        told = {"act": change.event} | ({"verdict": str(change.verdict)} if change.verdict else {})
-        audit.add(connection, by, Deed.REVIEWED_INCIDENT, f"incident {incident_id}", now_utc_ms, told)
+        verdict = None if change.verdict is None else str(change.verdict)
+        told = dict(incident_id=incident_id, at=now_utc_ms, who=wish.who)
+        for action, text in change.also:
+            QUERIES.add_incident_act(connection, **told, action=action, text=text, verdict=None)
+        QUERIES.add_incident_act(connection, **told, action=change.event, text=change.text, verdict=verdict)
+        detail = {"act": change.event} | ({"verdict": verdict} if verdict else {})
+        audit.add(connection, by, Deed.REVIEWED_INCIDENT, f"incident {incident_id}", now_utc_ms, detail)
+        if wish.act is review.Act.TAKE_OUT:
+            room_incidents.was_taken_out(connection, row, wish.who, now_utc_ms)
+        for member in sorted(change.members):
+            _close_member(connection, member, incident_id, wish.who, str(verdict), now_utc_ms, by)
         if change.command is not None:
             _queue_commands(connection, incident_id, change, now_utc_ms)
         return change
+
+
+def _standing(connection: Any, row: Row) -> review.Standing:
+    incident_id = row["incident_id"]
+    return review.Standing(
+        state=review.State(row["state"]),
+        version=row["version"],
+        events=_thread(connection, incident_id),
+        merged_into=row["merged_into"],
+        is_drill=bool(row["is_drill"]),
+        assigned_to=row["assigned_to"] or "",
+        category=row["category"],
+        proposed_by=row["proposed_by"] or "",
+        part_of=row["part_of"],
+        open_members=frozenset(room_incidents.open_members(connection, incident_id)),
+        reviewers=frozenset(reviewers(connection)),
+    )
+
+
+def _close_member(connection: Any, member: int, room: int, who: str, verdict: str, now_utc_ms: int, by: Actor) -> None:
+    QUERIES.close_member(connection, incident_id=member, verdict=verdict, who=who, now=now_utc_ms)
+    QUERIES.add_incident_act(
+        connection,
+        incident_id=member,
+        at=now_utc_ms,
+        who=who,
+        action="closed",
+        text=f"closed with incident {room}, which it is part of",
+        verdict=verdict,
+    )
+    detail = {"act": "closed", "verdict": verdict, "part_of": room}
+    audit.add(connection, by, Deed.REVIEWED_INCIDENT, f"incident {member}", now_utc_ms, detail)
+    for alert in list(QUERIES.standing_alerts_of_incident(connection, incident_id=member)):
+        commands.queue(connection, alert["unit"], CommandKind.DISMISS_ALERT, now_utc_ms, alert=alert["alert"])
 
 
 def _thread(connection: Any, incident_id: int) -> list[review.Event]:
@@ -124,15 +137,19 @@ def _thread(connection: Any, incident_id: int) -> list[review.Event]:
 
 
 def _fields(row: Row, wish: review.Wish, change: review.Change, now_utc_ms: int) -> dict[str, Any]:
-    is_closing = wish.act is review.Act.CLOSE
-    is_acknowledging = wish.act is review.Act.ACKNOWLEDGE or (is_closing and row["acknowledged_by"] is None)
+    is_closing = change.event == "closed"
     is_reopening = wish.act is review.Act.REOPEN
+    is_first = change.state is not review.State.OPEN and row["acknowledged_by"] is None
     return {
         "state": str(change.state),
         "verdict": str(change.verdict) if change.verdict else (None if is_reopening else row["verdict"]),
-        "acknowledged_utc_ms": None if is_reopening else now_utc_ms if is_acknowledging else row["acknowledged_utc_ms"],
-        "acknowledged_by": None if is_reopening else wish.who if is_acknowledging else row["acknowledged_by"],
+        "acknowledged_utc_ms": None if is_reopening else now_utc_ms if is_first else row["acknowledged_utc_ms"],
+        "acknowledged_by": None if is_reopening else wish.who if is_first else row["acknowledged_by"],
         "closed_utc_ms": now_utc_ms if is_closing else (None if is_reopening else row["closed_utc_ms"]),
+        "assigned_to": change.assigned_to or None,
+        "category": change.category,
+        "proposed_by": change.proposed_by or None,
+        "part_of": change.part_of,
     }
 
 

@@ -159,13 +159,18 @@ def save_heard(connection: sqlite3.Connection, unit: str, heard: Heard) -> None:
 # --- read models ----------------------------------------------------------------------------------------------------
 
 
-def place_of(connection: sqlite3.Connection, unit: str, sitting: str, seat: str) -> tuple[str, str]:
-    """(room, seat): where the hub has put the unit, else what its sitting and the desk itself say."""
-    place: Row | None = QUERIES.place_of_unit(connection, unit=unit)
+def place_of(connection: sqlite3.Connection, unit: str, sitting: str, seat: str, at_utc_ms: int) -> tuple[str, str]:
+    """(room, seat) of what a desk told: the seat that it names itself, in the room of its sitting. A record may come
+    late, when the unit stands elsewhere. Only where it names no seat is it where the hub had put the unit at
+    `at_utc_ms`. '': not known."""
+    room: Row | None = QUERIES.room_of_sitting(connection, sitting=sitting)
+    if seat:
+        room = room or QUERIES.room_where_stood(connection, unit=unit, seat=seat)
+        return ("" if room is None else room["room"]), seat
+    place: Row | None = QUERIES.place_at(connection, unit=unit, at=at_utc_ms)
     if place is not None:
         return place["room"], place["seat"]
-    room: Row | None = QUERIES.room_of_sitting(connection, sitting=sitting)
-    return room["room"] if room is not None else "", seat
+    return ("" if room is None else room["room"]), ""
 
 
 class _Moded(msgspec.Struct):

@@ -80,17 +80,14 @@ def plan_sitting(
     is_buzzer_allowed: bool = False,
     may_lamp_show_alerts: bool = True,
     profile: str = "",
+    toilet_ms: int = 600_000,
+    may_overlap: bool = False,
 ) -> list[str]:
     """Make the sitting and plan it for every unit in its room; answers those units. In `empty` the room is set up and
-    nobody admitted yet: it is over when the sitting starts. `profile`: the name of the one its values are from. Raises
-    CannotPlan."""
-    if end_utc_ms <= start_utc_ms:
-        raise CannotPlan("the sitting must end after it starts")
-    if empty is not None and empty[1] <= empty[0]:
-        raise CannotPlan("the time of the empty seats must end after it begins")
-    if empty is not None and empty[1] > start_utc_ms:
-        # a desk would learn the candidate as its empty seat
-        raise CannotPlan("the time of the empty seats must end before the sitting starts, or with it")
+    nobody admitted yet: it is over when the sitting starts. `profile`: the name of the one its values are from;
+    `toilet_ms`: how long a toilet break may last. Raises CannotPlan, also when another sitting is on in the room,
+    unless `may_overlap`."""
+    check_times(start_utc_ms, end_utc_ms, empty)
     found: Row | None = QUERIES.room_id_of(connection, name=room)
     if found is None:
         raise CannotPlan(f"no room is called {room!r}")
@@ -110,10 +107,35 @@ def plan_sitting(
         is_buzzer_allowed=is_buzzer_allowed,
         may_lamp_show_alerts=may_lamp_show_alerts,
         profile=profile,
+        toilet_ms=toilet_ms,
         **_empty_columns(empty),
     )
+    if not may_overlap:
+        check_room_free(connection, sitting)
     replan(connection, now_utc_ms)
     return [row["unit"] for row in QUERIES.seats_with_unit(connection) if row["room_id"] == room_id]
+
+
+def check_times(start_utc_ms: int, end_utc_ms: int, empty: Stretch | None) -> None:
+    """Raises CannotPlan."""
+    if end_utc_ms <= start_utc_ms:
+        raise CannotPlan("the sitting must end after it starts")
+    if empty is not None and empty[1] <= empty[0]:
+        raise CannotPlan("the time of the empty seats must end after it begins")
+    if empty is not None and empty[1] > start_utc_ms:
+        # a desk would learn the candidate as its empty seat
+        raise CannotPlan("the time of the empty seats must end before the sitting starts, or with it")
+
+
+def check_room_free(connection: sqlite3.Connection, sitting: str) -> None:
+    """A desk records one sitting at a time. Raises CannotPlan with both names when the sitting, from the time of its
+    empty seats to its latest end, meets another in its room."""
+    row: Row | None = QUERIES.sitting_in_the_way(connection, sitting=sitting)
+    if row is not None:
+        raise CannotPlan(
+            f"sitting {sitting} and sitting {row['sitting']} ({row['exam']}) would be on in {row['room']} at once: "
+            "choose other times, or another room"
+        )
 
 
 def _empty_columns(empty: Stretch | None) -> dict[str, int | None]:
@@ -276,6 +298,7 @@ def keep_sitting(
                 mode=mode,
                 rules=rules,
                 empty=empty,
+                may_overlap=True,  # the seats are set up for the next while the last one ends
             )
 
 

@@ -102,7 +102,7 @@ def take_press(connection: sqlite3.Connection, record: Record, body: Attended, n
     """Let a new record of a press change what the hub shows. It ends the unit's signal if that was given before the
     press, and stands in the thread of each unfinished incident that holds one of its alerts."""
     header = record.header
-    room, seat = intake.place_of(connection, header.unit, body.sitting, body.seat)
+    room, seat = intake.place_of(connection, header.unit, body.sitting, body.seat, header.utc_ms)
     alerts = msgspec.json.encode(body.alerts).decode()
     QUERIES.insert_attended(
         connection,

@@ -71,7 +71,7 @@ def _keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert
     known = intake.alert_of(connection, record.header.unit, body.alert)
     told = ledger.alert_row(record, body)
     if known is None:
-        room, seat = intake.place_of(connection, told.unit, told.sitting, told.seat)
+        room, seat = intake.place_of(connection, told.unit, told.sitting, told.seat, told.began_utc_ms)
         told = msgspec.structs.replace(told, room=room, seat=seat)
     row = ledger.newer_alert(known, told)
     if row is None:

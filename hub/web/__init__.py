@@ -18,10 +18,14 @@ from hub.live import LiveFolder
 from hub.store import Store
 from hub.web import (
     audit,
+    budget,
     bundles,
+    candidates,
     card,
     clock,
+    closing,
     deeds,
+    exams,
     film,
     film_pages,
     health,
@@ -31,19 +35,58 @@ from hub.web import (
     live,
     login,
     people,
+    preflight,
+    profiles,
+    report,
     retention,
+    review_list,
+    room_seats,
+    rooms,
+    roster,
+    seat_acts,
     seats,
     security,
     sittings,
     texts,
     units,
+    video,
+    wall,
+    walls,
 )
 from hub.web.parts import Parts, Streams
 from hub.web.stills import Stills
 from hub.web.tail import Tail
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""The largest thing anybody sends to these pages is a comment."""
+"""The largest thing anybody sends to these pages is a comment; a roster file alone may be larger (hub.web.roster)."""
+
+_PAGES = (
+    live,
+    seat_acts,
+    incidents,
+    budget,
+    seats,
+    film_pages,
+    exams,
+    profiles,
+    roster,
+    candidates,
+    sittings,
+    preflight,
+    closing,
+    report,
+    rooms,
+    room_seats,
+    units,
+    card,
+    people,
+    health,
+    bundles,
+    holds,
+    retention,
+    wall,
+    walls,
+)
 
 
 def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool] = lambda: False) -> Flask:
@@ -67,7 +110,7 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
         # The centre's TLS stands in front; its word about the caller counts.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     folder = LiveFolder(Path(settings.live_path))
-    tail = Tail(store, Stills(folder))
+    tail = Tail(store, Stills(folder), folder)
     zone = clock.zone_of(settings.zone)
     app.extensions["ems"] = Parts(settings, store, tail, folder, zone, Streams(settings.max_streams))
     CSRFProtect(app)
@@ -76,9 +119,10 @@ def create_app(settings: Settings, store: Store, should_stop: Callable[[], bool]
     login.install(app)
     deeds.install(app)
     audit.install(app)
-    for page in (live, incidents, seats, film_pages, sittings, units, card, people, health, bundles, holds, retention):
+    for page in _PAGES:
         app.register_blueprint(page.blueprint)
     film.install(app, settings)
+    video.install(app, settings)
     _dress(app, settings, zone, tail)
     tail.start(should_stop)
     return app
@@ -98,6 +142,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
+    app.jinja_env.globals.update(review_walk=review_list.walk)
     app.jinja_env.globals.update(t=texts.text, counted=texts.counted, in_view=texts.in_view, DASH=clock.DASH)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

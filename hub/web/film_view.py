@@ -65,6 +65,8 @@ def of_incident(row: dict[str, Any]) -> View | None:
     now = now_utc_ms()
     begin, end = film.incident_stretch(row["began_utc_ms"], row["cleared_utc_ms"], now)
     moments = [(row["began_utc_ms"], "It began")]
+    if row["raised_utc_ms"] is not None:
+        moments.append((row["raised_utc_ms"], "Raised"))
     if row["cleared_utc_ms"] is not None:
         moments.append((row["cleared_utc_ms"], "It was over"))
     view = _view(seat, begin, end, now, moments=moments)
@@ -132,7 +134,7 @@ def _view(
     at_utc_ms: int | None = None,
 ) -> View:
     reel = store.reel(parts().store, seat, begin, end)
-    marks = store.marks(parts().store, reel.units, begin, end)
+    marks = store.marks(parts().store, seat, reel.units, begin, end)
     found = parts_of(reel, begin, end, now)
     is_on_desk = any(part.where is Where.ON_DESK for part in found)
     is_untold = any(part.where is Where.UNTOLD for part in found)

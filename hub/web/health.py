@@ -3,6 +3,7 @@ seat or a picture."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,13 +18,14 @@ from prometheus_client.registry import Collector
 
 from hub.core import board as board_core
 from hub.core.board import State
+from hub.core.exam_day import INGEST_SILENT_MS
 from hub.store import board as store
 from hub.web.clock import now_utc_ms
 from hub.web.parts import Parts, parts
 
 blueprint = Blueprint("health", __name__)
 
-INGEST_SILENT_MS = WORKER_SILENT_MS = 5_000
+WORKER_SILENT_MS = 5_000
 MIN_FREE_BYTES = 500_000_000
 """Below this the hub's disk needs a person: 500 desks' records of a day are about a tenth of it."""
 
@@ -104,7 +106,9 @@ class _Hub(Collector):
         yield _gauge(
             "ems_sittings_running", "Sittings running now", len(bar["sittings"]) if bar.get("is_running") else 0
         )
-        yield _gauge("ems_seats_recording", "Seats recording now", bar.get("recording", 0))
+        recording = bar.get("recording", 0)
+        # While nothing is heard of desks nobody knows: a zero would be a lie.
+        yield _gauge("ems_seats_recording", "Seats recording now", math.nan if recording is None else recording)
         yield _gauge("ems_incidents_unreviewed", "Incidents that nobody has acknowledged", bar.get("unreviewed", 0))
         oldest = bar.get("oldest_utc_ms")
         age_s = (now_utc_ms() - oldest) / 1000 if oldest else 0.0
@@ -138,6 +142,13 @@ class _Hub(Collector):
         for state in ("open", "acknowledged", "closed"):
             incidents.add_metric([state], totals.incidents.get(state, 0))
         yield incidents
+        rooms = CounterMetricFamily("ems_room_incidents", "Incidents that struck many desks of a room", labels=["kind"])
+        standing = GaugeMetricFamily("ems_room_incidents_unclosed", "Those that nobody has closed", labels=["kind"])
+        for kind, (ever, unclosed) in sorted(totals.room_incidents.items()):
+            rooms.add_metric([kind], ever)
+            standing.add_metric([kind], unclosed)
+        yield rooms
+        yield standing
         yield _gauge("ems_messages_rejected_kept", "Rejected messages kept", totals.rejected)
         yield _gauge("ems_conflicts_kept", "Signs of tampering kept", totals.conflicts)
 

@@ -22,6 +22,7 @@ from flask_babel import ngettext as ngettext
 from hub.config import Settings
 from hub.core.said import Said
 from hub.translations.extraction import SENTENCE
+from hub.web.clock import DASH
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 """What a person may choose, each in its own words."""
@@ -123,9 +124,9 @@ def sentence(error: Exception) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def decimal(value: float, digits: int = 0) -> str:
-    """`12.50`, in German `12,50`."""
-    return localised(f"{value:.{digits}f}")
+def decimal(value: float | None, digits: int = 0) -> str:
+    """`12.50`, in German `12,50`; a dash when not known."""
+    return DASH if value is None else localised(f"{value:.{digits}f}")
 
 
 def localised(text: str) -> str:

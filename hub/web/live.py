@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from werkzeug.exceptions import ServiceUnavailable
 
 from hub.core.access import Action
+from hub.store import exam_day
+from hub.web import seat_panel
+from hub.web.clock import now_utc_ms
 from hub.web.login import may, still_holds
 from hub.web.parts import parts
 from hub.web.tail import Tail
@@ -20,19 +24,41 @@ CHECK_EVERY_S = 2.0
 RETRY_AFTER_S = 30
 
 
+VIEWS = ("grid", "map")
+
+
 @blueprint.get("/")
 @may(Action.SEE_LIVE)
 def page() -> ResponseReturnValue:
-    board = parts().tail.board
-    room = request.args.get("room", "")
+    seat = request.args.get("seat", "")
+    is_seat = seat.isdecimal() and len(seat) < 16 and current_user.may(Action.SEE_SEATS)
+    return render(int(seat) if is_seat else None)
+
+
+def render(seat_id: int | None, trouble: str = "", typed: str = "") -> str:
+    """The page, with that seat opened; `trouble` says why an act at it, or a mark of a room, was refused."""
+    tail = parts().tail
     worker = parts().folder.worker()
+    cookie = f"ems_view_{current_user.user_id}"
+    view = request.cookies.get(cookie, "")
     return render_template(
         "live.html",
-        board=board,
-        room=room,
-        received=parts().tail.stills.received(),
+        board=tail.board,
+        room=request.args.get("room", ""),
+        view=view if view in VIEWS else VIEWS[0],
+        view_cookie=cookie,
         countersigned=worker.get("countersigned") if worker else None,
+        trouble=trouble,
+        typed=typed,
+        **({} if seat_id is None else seat_panel.values(seat_id)),
     )
+
+
+@blueprint.get("/live/people.json")
+@may(Action.SEE_ROSTER)
+def people_json() -> ResponseReturnValue:
+    """Candidate numbers by seat, for the tiles: not for everybody who sees the room."""
+    return jsonify({str(seat): number for seat, number in exam_day.numbers(parts().store, now_utc_ms()).items()})
 
 
 @blueprint.get("/live/board.json")

@@ -38,7 +38,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        threads = self._settings.max_streams + SPARE_THREADS
+        threads = _threads(self._settings)
         options: dict[str, Any] = {
             "bind": f"{self._settings.web_host}:{self._settings.web_port}",
             "worker_class": "gthread",
@@ -99,12 +99,16 @@ def serve(settings: Settings) -> int:
     if problem:
         print(problem, file=sys.stderr)
         return 1
-    _allow_files((settings.max_streams + SPARE_THREADS) * FILES_A_THREAD)
+    _allow_files(_threads(settings) * FILES_A_THREAD)
     try:
         _Server(settings).run()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
+
+
+def _threads(settings: Settings) -> int:
+    return settings.max_streams + settings.max_video_viewers + SPARE_THREADS
 
 
 def _problem(settings: Settings) -> str:

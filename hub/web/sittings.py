@@ -91,7 +91,7 @@ def listing() -> ResponseReturnValue:
 
 
 def _summary(found: Sitting, now: int) -> Summary:
-    is_final = found.end_utc_ms + _MAY_STILL_CHANGE_MS < now
+    is_final = found.latest_end_utc_ms + _MAY_STILL_CHANGE_MS < now
     key = (str(parts().store.path), found, *store.size(parts().store, found.sitting)) if is_final else ()
     kept = _kept.get(key) if is_final else None
     if kept is not None:
@@ -103,7 +103,7 @@ def _summary(found: Sitting, now: int) -> Summary:
         seats=len(seats),
         per_cent=recorded * 10_000 // due / 100 if due else None,
         worst=tuple(each for each in seats[:WORST] if each.report.missing),
-        is_running=found.start_utc_ms <= now < found.end_utc_ms,
+        is_running=found.is_running(now),
     )
     if is_final:
         _kept.put(key, made)
@@ -134,16 +134,16 @@ def one(sitting: str) -> ResponseReturnValue:
         per_cent=recorded * 10_000 // due / 100 if due else None,
         cause_words=cause_words,
         told_words=told_words,
-        is_running=found.start_utc_ms <= now < found.end_utc_ms,
+        is_running=found.is_running(now),
         share=lambda utc_ms: _share(found, utc_ms),
         longest_list=6,
     )
 
 
 def _share(found: Sitting, utc_ms: int) -> float:
-    """Per cent of the sitting's time."""
-    inside = min(max(utc_ms, found.start_utc_ms), found.end_utc_ms) - found.start_utc_ms
-    return round(inside * 100 / (found.end_utc_ms - found.start_utc_ms), 3)
+    """Per cent of the sitting's time, up to its latest end."""
+    inside = min(max(utc_ms, found.start_utc_ms), found.latest_end_utc_ms) - found.start_utc_ms
+    return round(inside * 100 / (found.latest_end_utc_ms - found.start_utc_ms), 3)
 
 
 @blueprint.get("/<sitting>/coverage.json")
@@ -157,6 +157,8 @@ def plain(found: Sitting, seats: list[SeatCoverage], now: int) -> dict[str, Any]
     """The report as JSON values; times in UTC ms, lengths in ms."""
     return {
         **{field: getattr(found, field) for field in ("sitting", "exam", "room", "start_utc_ms", "end_utc_ms")},
+        "latest_end_utc_ms": found.latest_end_utc_ms,
+        "cancelled_utc_ms": found.cancelled_utc_ms,
         "as_of_utc_ms": now,
         "seats": [
             {

@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.core import board
-from hub.store import Store, people
+from hub.core.exam_day import Day
+from hub.live import LiveFolder
+from hub.store import Store, exam_day, people
 from hub.store import board as board_store
 from hub.web.clock import now_utc_ms
 from hub.web.stills import Stills
+from hub.web.strips import Strips
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ BEAT_MS = 1000
 BUILD_AT_MOST_EVERY_MS = 100
 """Ten boards a second are more than eyes read; a storm of commits costs no more."""
 RING_EVENTS = 64
+ADD_UP_EVERY_MS = 4000
+"""How often it is added up how much is recorded: a segment lasts ten seconds."""
 
 
 class Standing(NamedTuple):
@@ -41,9 +46,14 @@ class Standing(NamedTuple):
 class Tail:
     """Start it once a process; ask from any thread."""
 
-    def __init__(self, store: Store, stills: Stills) -> None:
+    def __init__(self, store: Store, stills: Stills, folder: LiveFolder) -> None:
         self._store = store
+        self._folder = folder
         self.stills = stills
+        self.strips = Strips()
+        self._running = exam_day.Running()
+        self._coverage: tuple[int, int] | None = None
+        self._added_up_utc_ms = 0
         self._news = threading.Condition()
         self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_EVENTS)
         self._number = 0
@@ -93,6 +103,7 @@ class Tail:
             "read_utc_ms": self.read_utc_ms,
             "is_store_readable": self.is_store_readable,
             "beat": self.stills.beat,
+            "strips": self.strips.whole,
             **self.board._asdict(),
         }
 
@@ -142,6 +153,9 @@ class Tail:
                 "read_utc_ms": self.read_utc_ms,
             }
             self._say(_event("beat", beat))
+            bins = self.strips.look(self.board.tiles, now) if self.is_store_readable else None
+            if bins:
+                self._say(_event("strips", bins))
 
     def _is_changed(self) -> bool:
         try:
@@ -158,6 +172,7 @@ class Tail:
         try:
             with board_store.telling_trouble():
                 rows = board_store.read_board(self._store, now, self._newest_event)
+                day = self._read_day(now)
                 self.people = {p.user_id: Standing(p.epoch, p.is_active, p.role) for p in people.everyone(self._store)}
                 self.ended_log_ins = people.ended_log_ins(self._store)
         except board_store.Unreadable as error:
@@ -166,7 +181,7 @@ class Tail:
             self.is_store_readable = False
             return
         self.is_store_readable = True
-        new = board.build(rows, now)
+        new = board.build(rows, now, day)
         changed = board.changes(self.board, new)
         if rows.touched and self._newest_event >= 0:
             changed["touched"] = rows.touched
@@ -178,6 +193,13 @@ class Tail:
             self.board = new
         if changed:
             self._say(_event("change", {"now": now, **changed}))
+
+    def _read_day(self, now: int) -> Day:
+        facts = self._folder.facts() or {}
+        if abs(now - self._added_up_utc_ms) >= ADD_UP_EVERY_MS:
+            self._coverage = self._running.look(self._store, now)
+            self._added_up_utc_ms = now
+        return exam_day.read(self._store, facts, now)._replace(coverage=self._coverage)
 
     def _say(self, data: bytes) -> None:
         with self._news:

@@ -29,6 +29,9 @@ from tests.agent.vision_kit import files_folder
 from tests.brokers import Broker
 from tests.support import wait_for
 
+NEVER_LATE = 1_000.0
+"""A look may take so many times its period: how busy the machine is otherwise is then no reason to look less often."""
+
 
 @contextmanager
 def running(
@@ -132,6 +135,7 @@ def test_a_sitting_leaves_a_log_that_judges_as_the_desk_did(
 ) -> None:
     """From the running desk: every look and every word of the judge in one file, over a change of rules and a restart's
     end; and the sitting's timeline among the records."""
+    monkeypatch.setattr("agent.core.pace.LATE_SHARE", NEVER_LATE)
     folder = tmp_path / "desk"
     with running(folder, mosquitto_broker) as desk:
         beats = heard(desk, monkeypatch)
@@ -166,6 +170,7 @@ def test_a_sitting_leaves_a_log_that_judges_as_the_desk_did(
 def test_a_hot_desk_looks_less_often_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Down to what the policy chose, told with its reason in the heartbeat; up again when it has cooled."""
     beats = heard(desk, monkeypatch)
+    monkeypatch.setattr("agent.core.pace.LATE_SHARE", NEVER_LATE)
     monkeypatch.setattr("agent.core.pace.LET_GO_MS", 1_000)
     with monkeypatch.context() as patch:
         patch.setattr(host, "temperature_c", lambda: 79.0)

@@ -507,7 +507,7 @@ def test_setup_checks_the_hub_and_tells_what_comes_next(hub: Hub, tmp_path: Path
     assert "no hub is named" in only_line(agent(tmp_path, "setup"))
     nearly = hub.fingerprint[:33] + ("0" if hub.fingerprint[33] != "0" else "1")
     told = only_line(agent(tmp_path, *words, nearly))
-    assert told.count(nearly[32:]) == 1  # the digit that is wrong is shown, not cut off
+    assert f" {nearly[32:]} was given" in told  # the digit that is wrong is shown, not cut off
     done = agent(tmp_path, *words, fingerprint.upper(), STORAGE_PATH="a")
     assert done.returncode == 0, done.stderr
     assert "claim code" in done.stdout

@@ -243,3 +243,20 @@ def test_the_thread_outlives_a_card_that_refuses(
     finally:
         assert made.stop(10)
     assert caplog.text.count("no room can be made") == 1
+
+
+def test_the_room_that_recording_has_counts_what_may_go_for_it(card: Card) -> None:
+    """Confirmed film that nobody holds is room, and the floor is none; without a plan nobody knows what is held."""
+    names = [card.film(n) for n in range(1, 4)] + [card.film(4, state="kept")]
+    made = card.freeing()
+    made.step()
+    assert made.room_bytes == 10 * MB  # 60 free, 50 stay free
+    card.plan(1)
+    counted = card.freeing()
+    counted.step()
+    assert counted.room_bytes == (10 + 30) * MB
+    segment = next(each for each in card.records.segments() if each.closed.name == names[0])
+    card.plan(2, Stretch(sitting="maths-1", until_utc_ms=segment.closed.ended.utc_ms))
+    held = card.freeing()
+    held.step()
+    assert held.room_bytes == (10 + 20) * MB

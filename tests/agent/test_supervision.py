@@ -80,11 +80,12 @@ def test_the_start_after_an_enrolment_has_the_time_of_a_start(manager: Ear) -> N
 
 def test_an_abstract_socket_and_one_that_is_gone() -> None:
     """A container's manager may use a name without a file; and a manager that went away costs nothing."""
+    name = f"ems-test-notify-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind("\0ems-test-notify")
-        Notifier({"NOTIFY_SOCKET": "@ems-test-notify"}).send("READY=1")
+        listening.bind(f"\0{name}")
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).send("READY=1")
         assert listening.recv(100) == b"READY=1"
-    Notifier({"NOTIFY_SOCKET": "@ems-test-notify"}).send("READY=1")
+    Notifier({"NOTIFY_SOCKET": f"@{name}"}).send("READY=1")
 
 
 def test_the_watchdog_of_another_process_is_not_ours(manager: Ear) -> None:

@@ -21,7 +21,7 @@ from agent import time_service
 from agent.time_service import TimeProblem, TimeService, ask, chrony_conf, server_of
 from hub import cli as hub_cli
 from hub import timing
-from tests.brokers import REPOSITORY
+from tests.brokers import REPOSITORY, free_port
 from tests.support import wait_for
 
 NTP_EPOCH = 2_208_988_800
@@ -33,12 +33,6 @@ def chronyd_path() -> str:
     if found is None:
         pytest.fail("these tests need a real time server: install it with `apt-get install chrony`", pytrace=False)
     return found
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -145,7 +139,7 @@ def test_nobody_is_asked_on_one_machine() -> None:
 
 def test_a_real_chronyd_serves_the_desk(tmp_path: Path) -> None:
     """The hub's own file, on a high port: chronyd takes it, and without internet it answers the desk all the same."""
-    port = free_udp_port()
+    port = free_port(socket.SOCK_DGRAM)
     text = timing.chrony_conf(("127.0.0.0/8",), ()).replace(
         "driftfile /var/lib/chrony/chrony.drift", f"driftfile {tmp_path}/drift"
     )

@@ -66,8 +66,22 @@ def test_pictures_are_scaled_into_the_recording_with_bars(tmp_path: Path) -> Non
     path = tmp_path / "film.mp4"
     make_film(path, 1.0, fps=10)
     frames: list[MainFrame] = []
-    camera = Webcam(str(path), (320, 180), 200.0, open_capture=cv2.VideoCapture)  # type: ignore[arg-type]
+    is_started = threading.Event()
+
+    class Film:  # not derived from OpenCV's class, which corrupts the memory of the process
+        def __init__(self, device: str) -> None:
+            film = cv2.VideoCapture(device)
+            self.isOpened, self.retrieve, self.set, self.release = film.isOpened, film.retrieve, film.set, film.release
+            self._grab = film.grab
+
+        def grab(self) -> bool:
+            if frames:  # or all of it may be over before this thread has seen the first picture
+                is_started.wait(60)
+            return self._grab()
+
+    camera = Webcam(str(path), (320, 180), 200.0, open_capture=Film)  # type: ignore[arg-type]
     camera.start(frames.append)
+    is_started.set()
 
     def is_lost() -> bool:
         try:

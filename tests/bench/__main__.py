@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("vision", "ingest", "fleet", "purge", "tamper", "bundle", "upload", "recording", "remux")
+BENCHES = ("vision", "ingest", "fleet", "purge", "tamper", "bundle", "upload", "recording", "remux", "live", "hub")
 
 
 def main(argv: list[str]) -> int:

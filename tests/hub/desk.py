@@ -149,7 +149,7 @@ class DeskLink:
             self.commands.append(value)
 
     def say(self, kind: str, message: wire.Message, *, is_retained: bool = False) -> int:
-        qos = 0 if kind in ("heartbeat", "still") else 1
+        qos = 0 if kind in ("heartbeat", "still", "live") else 1
         return self.say_raw(wire.up_topic(self.desk.unit, kind), wire.encode(message), qos=qos, is_retained=is_retained)
 
     def say_raw(self, topic: str, payload: bytes, *, qos: int = 1, is_retained: bool = False) -> int:

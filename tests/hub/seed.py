@@ -92,6 +92,8 @@ class Centre:
         self.store = store
         self.folder = LiveFolder(live)
         self.folder.make()
+        # Ingest counts as heard of for a day to come, as one that goes on telling.
+        self.folder.put_facts({"beat_utc_ms": now_ms() + 86_400_000}, now_ms())
         self.units: dict[str, tuple[str, str]] = {}
         self._alerts = 0
 
@@ -184,6 +186,13 @@ class Centre:
             last_utc_ms=now - 4_000,
             count=count,
         )
+
+    def signed_report(self, sitting: str = "sitting-1") -> None:
+        """A closing that was taken back, with the report that was signed for it."""
+        told = {"items": "[]", "closed_utc_ms": 1, "closed_by": "Ada", "reopened_utc_ms": 2, "reopened_by": "Root"}
+        number = self.insert("closings", sitting=sitting, **told)
+        signed = {"made_utc_ms": 1, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
+        self.insert("sitting_reports", closing_id=number, **signed)
 
     def worker(self, **values: Any) -> None:
         """The worker's word, as of now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.coverage import Absence, Coverage, Fault, Known, Missing, Told, coverage, together
 from hub.core.film import Gap
-from hub.store import Store
+from hub.store import QUERIES, Store, bundle_requests, bundles, film, retention
 from hub.store import coverage as coverage_store
 
 START, END = 1_700_000_000_000, 1_700_003_600_000
@@ -174,6 +176,86 @@ def test_the_store_adds_up_segments_by_seat(store: Store) -> None:
     assert coverage_store.size(store, "s") == (100 + 240 + 20 + 360, 1)
     assert [each.sitting for each in coverage_store.sittings(store)] == ["s"]
     assert coverage_store.sittings(store, START) == []
+
+
+def _extra_time(store: Store, seat: str, seconds: int) -> None:
+    with store.write() as connection:
+        connection.execute(
+            "insert into candidates (sitting, number, seat, extra_ms) values ('s', '17', ?, ?)", (seat, seconds * 1000)
+        )
+
+
+def test_a_seat_with_extra_time_is_due_until_its_own_end(store: Store) -> None:
+    """Its desk records longer: what is missing then is missing, and its neighbours are not asked for it. The sitting
+    runs until the last of them ends."""
+    _centre(store)
+    _extra_time(store, "A1", 900)
+    _segments(store, "c.d1", "A1", [(0, 4000)])
+    _segments(store, "c.d2", "A2", [(0, 3600)])
+    found = coverage_store.sitting(store, "s")
+    assert found is not None
+    assert found.latest_end_utc_ms == END + 900_000
+    assert [found.is_running(at_ms) for at_ms in (START - 1, START, END + 899_999, END + 900_000)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    seats = {each.label: each.report for each in coverage_store.read(store, found, LATER)}
+    assert seats["A1"].planned_ms == seats["A1"].due_ms == 4500_000
+    assert told(seats["A1"]) == [(4000, 4500, "not_told_yet")]
+    assert (seats["A2"].due_ms, seats["A2"].per_cent) == (3600_000, 100)
+
+
+def test_nothing_is_due_of_a_cancelled_sitting(store: Store) -> None:
+    _centre(store)
+    with store.write() as connection:
+        connection.execute("update sittings set cancelled_utc_ms = 1")
+    found = coverage_store.sitting(store, "s")
+    assert found is not None
+    assert not found.is_running(START)
+    assert {each.report.due_ms for each in coverage_store.read(store, found, LATER)} == {0}
+    assert not any(each.report.missing for each in coverage_store.read(store, found, LATER))
+
+
+def test_a_seats_film_and_its_bundle_reach_to_its_own_end(store: Store) -> None:
+    """However long the extra time is; the neighbour's end with the sitting."""
+    _centre(store)
+    _extra_time(store, "A1", 9000)
+    with store.read() as connection:
+        ids = {row["label"]: row["seat_id"] for row in connection.execute("select * from seats")}
+        bundled = bundles.sitting_of(connection, "s", "A1"), bundles.sitting_of(connection, "s", "A2")
+    _segments(store, "c.d1", "A1", [(8000, 8010)])
+    for label, end in (("A1", END + 9_000_000), ("A2", END)):
+        seat = film.seat(store, ids[label])
+        assert [each.end_utc_ms for each in film.sittings(store, seat)] == [end]
+        assert len(film.reel(store, seat, at(7990), at(8100)).segments) == (label == "A1")
+        assert len(film.reel(store, seat, at(7990), at(8100)).sittings) == (label == "A1")
+        asked = bundle_requests.sittings(store, ids[label], END)
+        assert [each.end_utc_ms for each in asked] == [end]
+    assert [row and row["end_utc_ms"] for row in bundled] == [END + 9_000_000, END]
+
+
+def test_retention_counts_from_the_latest_end(store: Store) -> None:
+    """Extra time past midnight makes it another day."""
+    _centre(store)
+    _extra_time(store, "A1", 9000)
+    with store.write() as connection:
+        connection.execute("insert into exams (exam) values ('Maths')")
+        standing = retention.standing_of(connection, "s", "c.d2", "A2", dt.UTC)
+    assert standing.place.sitting_end_utc_ms == END + 9_000_000
+    assert [each.last_utc_ms for each in retention.exams(store)] == [END + 9_000_000]
+
+
+def test_the_board_shows_a_sitting_until_the_last_ends_and_no_cancelled_one(store: Store) -> None:
+    _centre(store)
+    _extra_time(store, "A1", 900)
+    with store.write() as connection:
+        assert [row["end_utc_ms"] for row in QUERIES.board_sittings(connection, now=END - 1)] == [END]
+        assert [row["end_utc_ms"] for row in QUERIES.board_sittings(connection, now=END)] == [END + 900_000]
+        assert not list(QUERIES.board_sittings(connection, now=END + 900_000))
+        connection.execute("update sittings set cancelled_utc_ms = 1")
+        assert not list(QUERIES.board_sittings(connection, now=START))
 
 
 def test_the_hub_remembers_when_a_desk_was_not_there(store: Store) -> None:

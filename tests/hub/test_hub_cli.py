@@ -243,7 +243,14 @@ clear_s = 5
 is_on = false
 """
 TIMES = ("--room", "Hall", "--start", "2037-05-31T09:00Z", "--end", "2037-05-31T12:00Z")
+LATER = ("--room", "Hall", "--start", "2037-06-01T09:00Z", "--end", "2037-06-01T12:00Z")
 START_MS = 2_127_373_200_000
+
+
+def on_day(number: int) -> tuple[str, ...]:
+    """A desk records one sitting at a time: each on a day of its own, from 1 June on."""
+    day = f"2037-06-{number:02}"
+    return ("--room", "Hall", "--start", f"{day}T09:00Z", "--end", f"{day}T12:00Z")
 
 
 @pytest.fixture
@@ -281,8 +288,9 @@ def test_a_sitting_carries_its_rules_and_the_time_of_the_empty_seats(hall: Run, 
     assert (sitting.empty_from_utc_ms, sitting.empty_until_utc_ms) == (START_MS - 900_000, START_MS)
     given = file_of(tmp_path, "rules.json", '[{"kind": "camera_covered", "raise_s": 1, "clear_s": 1}]')
     words = ("--empty-from", "2037-05-31T08:30Z", "--empty-until", "2037-05-31T08:40Z")
-    assert hall("sitting", "plan", "Art", *TIMES, "--rules", given, *words).exit_code == 0
-    assert hall("sitting", "plan", "Music", *TIMES).exit_code == 0
+    early = ("--room", "Hall", "--start", "2037-05-31T08:40Z", "--end", "2037-05-31T08:45Z")
+    assert hall("sitting", "plan", "Art", *early, "--rules", given, *words).exit_code == 0
+    assert hall("sitting", "plan", "Music", *LATER).exit_code == 0
     art, _, music = plan_of(store).sittings
     assert [rule.kind for rule in art.rules] == ["camera_covered"]
     assert art.empty_from_utc_ms == START_MS - 1_800_000
@@ -296,7 +304,7 @@ def test_masks_stay_with_the_seat(hall: Run, store: Store, tmp_path: Path) -> No
     before = plan_of(store)
     result = hall("seat", "masks", "Hall", "1", file_of(tmp_path, "masks.toml", MASKS))
     assert (result.exit_code, result.output) == (0, "seat 1 in Hall, 2 masks; 1 plans changed\n")
-    hall("sitting", "plan", "Art", *TIMES)
+    hall("sitting", "plan", "Art", *LATER)
     plan = plan_of(store)
     assert plan.number > before.number
     assert [[mask.kind for mask in sitting.masks] for sitting in plan.sittings] == [["ignore", "private"]] * 2
@@ -409,11 +417,10 @@ def test_a_plan_that_no_message_holds_is_refused(hall: Run, store: Store, tmp_pa
     points = [[round(0.1 + n / 100, 17), 0.1 + n % 2 / 3] for n in range(32)]
     masks = file_of(tmp_path, "masks.json", json.dumps([{"kind": "ignore", "points": points}] * 16))
     assert hall("seat", "masks", "Hall", "1", masks).exit_code == 0
-    result = hall("sitting", "plan", "Exam 0", *TIMES)
-    number = 0
+    number, result = 0, hall("sitting", "plan", "Exam 0", *on_day(1))
     while result.exit_code == 0:
         number += 1
-        result = hall("sitting", "plan", f"Exam {number}", *TIMES)
+        result = hall("sitting", "plan", f"Exam {number}", *on_day(number + 1))
     assert "fewer points" in result.output
     assert len(result.output.splitlines()) == 1
     assert len(rows(store, "select * from sittings")) == len(plan_of(store).sittings) == number > 1

@@ -84,6 +84,7 @@ def test_the_head_of_a_chain_is_kept_and_a_step_back_is_told(broker: Broker, tmp
     with ingesting(settings_for(tmp_path, broker)), DeskLink(broker, desk) as link:
         link.say("record", first := desk.seal(wire.ClockStep(step_ms=1, is_synced=True)))
         link.say("record", second := desk.seal(wire.ClockStep(step_ms=2, is_synced=True)))
+        wait_for(lambda: value(store, "select count(*) from units"))
         for seconds, record in ((10, second), (20, first)):
             head = wire.sign_head(1, record.header.seq, record.hash, desk.key.sign)
             link.say("heartbeat", desk.heartbeat(seconds, head=head))

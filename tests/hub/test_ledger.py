@@ -341,18 +341,29 @@ def test_a_bridge_merges_and_names_the_incident_that_goes_on() -> None:
         assert said["text"] == "continued in incident 1"
 
 
-def test_the_place_is_the_hubs_and_else_the_desks_own_word() -> None:
-    """A seated unit's incident carries room and seat as the hub knows them, and keeps them when the unit moves."""
+def test_the_place_is_where_the_desk_recorded_and_else_where_the_hub_had_put_it() -> None:
+    """A late record of a unit that was moved since is filed under the seat that it names, in its sitting's room. One
+    that names none is where the unit stood then, and one whose sitting the hub does not know where it stood under that
+    label."""
     desk = Desk()
-    desk.seal(alert("a1"))
-    desk.seal(alert("b1", kind=AlertKind.CAMERA_COVERED))
+    for name, seat, sitting in (("a1", "12", "s1"), ("b1", "12", "lost"), ("c1", "13", "lost"), ("d1", "", "s1")):
+        began_s = 1_000.0 * len(desk.records)
+        desk.seal(alert(name, kind=AlertKind.CAMERA_COVERED, seat=seat, sitting=sitting, began_s=began_s))
     with empty_store(desk) as connection:
-        keep(connection, desk.records[:1])
-        connection.execute("insert into rooms (room_id, name) values (1, 'Hall')")
-        connection.execute("insert into seats (room_id, label, unit) values (1, '77', ?)", (desk.unit,))
-        keep(connection, desk.records[1:])
-        places = [tuple(row) for row in connection.execute("select room, seat from incidents order by incident_id")]
-        assert places == [("", "12"), ("Hall", "77")]
+        connection.execute("insert into rooms (room_id, name) values (1, 'Hall'), (2, 'Annex')")
+        connection.execute(
+            "insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)"
+            " values ('s1', 'Maths', 1, 1, 2, 'automated', '[]')"
+        )
+        connection.execute("insert into seats (room_id, label, unit) values (1, '12', ?)", (desk.unit,))
+        connection.execute("update seats set unit = null")
+        connection.execute("insert into seats (room_id, label) values (2, '77')")
+        connection.execute("update seats set unit = ? where label = '77'", (desk.unit,))
+        connection.execute("update seatings set until_utc_ms = ? where until_utc_ms is not null", (at(9_000).utc_ms,))
+        connection.execute("update seatings set from_utc_ms = ? where until_utc_ms is null", (at(9_000).utc_ms,))
+        keep(connection, desk.records)
+        places = {row["alert"]: (row["room"], row["seat"]) for row in connection.execute("select * from alerts")}
+        assert places == {"a1": ("Hall", "12"), "b1": ("Hall", "12"), "c1": ("", "13"), "d1": ("Hall", "12")}
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 90), st.sampled_from([None, 1, 2, 3])), max_size=8))

@@ -20,6 +20,9 @@ from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
 
 PUBLIC = {"static", "login.log_in", "login.log_out", "language.choose", "health.healthz", "health.metrics"}
 """Everything else needs an action."""
+WALL = {"wall.page", "wall.enter", "wall.stream", "wall.stills", "wall.board_json"}
+"""Let in by a wall's own cookie: tests/hub/test_web_wall.py."""
+PUBLIC |= WALL
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found.centre.seat(room, "A1", "c.d1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
+        found.centre.still("c.d1", 1)
         found.centre.request("34AC-79XY")
         found.centre.security_event("c.d1")
+        found.centre.signed_report()
+        found.centre.insert("wall_tokens", name="left", token_sha256="0" * 64, made_utc_ms=1, made_by="Root")
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
         found.centre.insert("holds", incident_id=1, reason="an appeal", placed_by="Ada", placed_utc_ms=1)
         plan = {"made_by": "Ada", "digest": "0" * 64, "item_count": 1, "kept": "[]", "is_whole": 1}
         found.centre.insert("purge_plans", **plan)
+        found.centre.execute("insert into exams (exam) select distinct exam from sittings")
+        found.centre.insert("candidates", sitting="sitting-1", number="17", seat="A1")
         ended = {"ended_utc_ms": 2, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
         found.centre.insert("purges", plan_id=1, began_by="Ada", **ended)
         yield found
@@ -47,7 +55,7 @@ def routes(place: Site) -> list[tuple[str, str, str]]:
     sha256 = place.centre.store.database()["stills"].rows
     values = {"incident_id": "1", "seat_id": "1", "sha256": next(iter(sha256))["sha256"], "filename": "mark.svg"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "sitting": "sitting-1"}
-    values |= {"form": "csv", "job_id": "2"}
+    values |= {"form": "csv", "job_id": "2", "room_id": "1", "candidate_id": "1", "closing_id": "1", "wall_id": "1"}
     values |= {"unit": "c.d1", "enrolment_id": "1", "event_id": "1", "hold_id": "1", "plan_id": "1", "number": "1"}
     found = []
     for rule in place.app.url_map.iter_rules():
@@ -89,7 +97,7 @@ def test_every_route_answers_each_role_as_the_table_says(place: Site) -> None:
             may = access.may(role, view.action) and not (endpoint == "bundles.cancel" and name in ("Grace", "Olga"))
             assert (response.status_code == 403) == (not may), (name, method, path)
             # What needs more than its address, a seat or a purpose, says so.
-            fine = (200, 204, 303, 400, 403, *((404,) if endpoint == "bundles.form" else ()))
+            fine = (200, 204, 303, 400, 403, 422, *((404,) if endpoint == "bundles.form" else ()))
             assert response.status_code in fine, (name, method, path, response.status_code)
             response.close()
 

@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import pytest
 
+from agent import wire
+from hub.core import profiles
 from hub.core.audit import Deed, Entry
-from hub.store import audit
+from hub.core.profiles import Profile
+from hub.core.seat_pattern import Pattern, Scheme, propose
+from hub.store import audit, rooms
 from hub.web import clock, deeds
 from tests.hub.website import PEOPLE, Site, log_in, site, token
 
@@ -25,6 +29,7 @@ class Act(NamedTuple):
     who: str = "Ada"
 
 
+PROFILE = profiles.typed(Profile())
 AUDITED: dict[str, Act] = {
     "incidents.one": Act(Deed.VIEWED_INCIDENT, "incident 1", "/incidents/1"),
     "incidents.still": Act(Deed.VIEWED_STILL, "incident 1", "/incidents/1/still/{sha256}.jpg"),
@@ -34,7 +39,17 @@ AUDITED: dict[str, Act] = {
         "/incidents/1/act",
         {"act": "close", "version": "1", "events": "1", "verdict": "refer", "text": "seen on the film"},
     ),
+    "incidents.take_out": Act(
+        Deed.REVIEWED_INCIDENT,
+        "incident 2",
+        "/incidents/2/members/take-out",
+        {"unit": "c.d1", "what": "offline"},
+    ),
+    "budget.what_if_page": Act(
+        Deed.VIEWED_COVERAGE, "seat 1", "/incidents/budget/what-if?sitting=sitting-1&seat=A1&kind=seat_empty"
+    ),
     "seats.one": Act(Deed.VIEWED_SEAT, "seat 1", "/seats/1"),
+    "video.watch": Act(Deed.WATCHED_LIVE, "seat 1", "/seats/1/live"),
     "units.approve": Act(
         Deed.APPROVED_UNIT,
         "unit c.d9",
@@ -80,6 +95,141 @@ AUDITED: dict[str, Act] = {
         {"exam": "Structural Mechanics II", "date": "2027-01-15"},
         "Root",
     ),
+    "preflight.drill": Act(
+        Deed.ASKED_FOR_DRILL, "sitting sitting-1", "/sittings/sitting-1/preflight/drill", {"reason": "a new lamp"}
+    ),
+    "seat_acts.panel": Act(Deed.VIEWED_SEAT, "seat 1", "/live/seats/1", who="Grace"),
+    "seat_acts.begin_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break", {"kind": "toilet"}),
+    "seat_acts.extend_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/extend", {"break_id": "1"}),
+    "seat_acts.end_break": Act(Deed.ENDED_BREAK, "seat 1", "/seats/1/break/end", {"break_id": "1"}),
+    "seat_acts.resume_break": Act(Deed.GAVE_BREAK, "seat 1", "/seats/1/break/resume", {"break_id": "1"}),
+    "seat_acts.signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal", {}),
+    "seat_acts.end_signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal/end", {}),
+    "seat_acts.bookmark": Act(Deed.BOOKMARKED, "seat 1", "/live/bookmark", {"seat_id": "1", "note": "a phone rang"}),
+    "seat_acts.open_incident": Act(
+        Deed.OPENED_INCIDENT, "incident 2", "/seats/1/incident", {"note": "a slip of paper"}
+    ),
+    "rooms.make": Act(Deed.SET_UP_ROOM, "room Annex", "/rooms/", {"name": "Annex"}, "Root"),
+    "rooms.rename": Act(Deed.SET_UP_ROOM, "room Attic", "/rooms/3/rename", {"name": "Attic"}, "Root"),
+    "rooms.add_seats": Act(
+        Deed.SET_UP_ROOM,
+        "room Attic",
+        "/rooms/3/add",
+        {"columns": "1", "rows": "1", "scheme": "number", "prefix": "", "start": "1", "digits": "1", "order": "left"}
+        | {"seen": rooms.fingerprint(propose(Pattern(1, 1, Scheme.NUMBER), []))},
+        "Root",
+    ),
+    "rooms.add_seat": Act(Deed.SET_UP_ROOM, "room Main hall", "/rooms/1/seat", {"label": "B2"}, "Root"),
+    "rooms.save_map": Act(
+        Deed.SET_UP_ROOM,
+        "room Main hall",
+        "/rooms/1/map",
+        {"columns": "2", "rows": "1", "x-1": "2", "y-1": "1", "was-1": ""},
+        "Root",
+    ),
+    "room_seats.draw_masks": Act(
+        Deed.DREW_MASKS,
+        "seat 1",
+        "/rooms/1/1/masks",
+        {"kind": "private", "points": "10 10; 20 10; 20 20", "seen": wire.sha256_hex(b"[]")},
+        "Root",
+    ),
+    "room_seats.put_desk": Act(
+        Deed.ASSIGNED_UNIT, "seat 1", "/rooms/1/1/desk", {"unit": "c.spare", "seen": "c.d1"}, "Root"
+    ),
+    "room_seats.rename": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/rename", {"label": "Z8"}, "Root"),
+    "room_seats.remove": Act(Deed.SET_UP_ROOM, "seat 2", "/rooms/2/2/remove", {"really": "yes"}, "Root"),
+    "rooms.delete": Act(Deed.SET_UP_ROOM, "room Cellar", "/rooms/2/delete", {"really": "yes"}, "Root"),
+    "exams.add": Act(
+        Deed.SET_UP_EXAM,
+        "exam French",
+        "/exams/",
+        {"exam": "French", "day": "2027-05-31", "zone": "Europe/Berlin", "profile": "Standard"},
+        "Root",
+    ),
+    "exams.change": Act(
+        Deed.SET_UP_EXAM,
+        "exam French",
+        "/exams/change",
+        {"exam": "French", "version": "1", "day": "2027-06-01", "zone": "UTC", "profile": "Standard"},
+        "Root",
+    ),
+    "exams.plan": Act(
+        Deed.PLANNED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings",
+        {"exam": "French", "room": "Main hall", "start": "2037-06-01T09:00", "end": "2037-06-01T12:00", "profile": ""},
+        "Root",
+    ),
+    "exams.retime": Act(
+        Deed.CHANGED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings/french-main-hall-20370601t0900z/times",
+        {"version": "1", "start": "2037-06-01T10:00", "end": "2037-06-01T12:00", "empty": "15"},
+        "Root",
+    ),
+    "exams.cancel": Act(
+        Deed.CANCELLED_SITTING,
+        "sitting french-main-hall-20370601t0900z",
+        "/exams/sittings/french-main-hall-20370601t0900z/cancel",
+        {"version": "2", "reason": "the paper is not ready"},
+        "Root",
+    ),
+    "profiles.add": Act(Deed.SET_UP_PROFILE, "profile Quiet", "/profiles/", PROFILE | {"name": "Quiet"}, "Root"),
+    "profiles.change": Act(
+        Deed.SET_UP_PROFILE,
+        "profile Quiet",
+        "/profiles/change",
+        PROFILE | {"profile": "Quiet", "version": "1", "toilet": "7"},
+        "Root",
+    ),
+    "roster.one": Act(Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster"),
+    "roster.as_csv": Act(Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster.csv"),
+    "candidates.one": Act(
+        Deed.VIEWED_ROSTER, "sitting sitting-1", "/sittings/sitting-1/roster/candidates/1", who="Grace"
+    ),
+    "candidates.add": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/",
+        {"number": "99", "seat": "A2", "name": "", "extra": "", "breaks": ""},
+    ),
+    "candidates.no_show": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/2/no-show",
+        {"version": "1"},
+    ),
+    "candidates.move": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/1/move",
+        {"version": "1", "seat": "A2"},
+    ),
+    "candidates.change": Act(
+        Deed.CHANGED_ROSTER,
+        "sitting sitting-1",
+        "/sittings/sitting-1/roster/candidates/1/change",
+        {"version": "2", "name": "Ida", "extra": "15", "breaks": ""},
+    ),
+    "exams.end": Act(
+        Deed.CHANGED_SITTING,
+        "sitting sitting-1",
+        "/exams/sittings/sitting-1/end",
+        {"version": "1", "reason": "a fire alarm"},
+        "Root",
+    ),
+    "incidents.as_csv": Act(Deed.EXPORTED_INCIDENTS, "the list of incidents", "/incidents/list.csv?state="),
+    "closing.page": Act(Deed.VIEWED_COVERAGE, "sitting sitting-1", "/sittings/sitting-1/close"),
+    "report.page": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report"),
+    "report.as_csv": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.csv"),
+    "report.as_json": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.json"),
+    "report.signed": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report/signed-1.json"),
+    "closing.write_off": Act(
+        Deed.WROTE_OFF, "sitting sitting-1", "/sittings/sitting-1/write-off", {"unit": "c.d1", "why": "stolen"}
+    ),
+    "walls.add": Act(Deed.SET_UP_WALL, "wall left", "/walls/", {"name": "left", "room": ""}, "Root"),
+    "walls.revoke": Act(Deed.REVOKED_WALL, "wall left", "/walls/1/revoke", {}, "Root"),
     "units.revoke": Act(Deed.REVOKED_UNIT, "unit c.d1", "/units/c.d1/revoke", {"why": "stolen"}, "Tim"),
     "units.see": Act(Deed.SAW_SECURITY_EVENT, "security event 1", "/units/events/1/seen", {}, "Tim"),
 }
@@ -92,12 +242,25 @@ NOT_AUDITED = {
     "login.log_in": "tested below: both outcomes",
     "login.log_out": "tested below",
     "language.choose": "changes a cookie of this browser alone; test_language",
+    "closing.close": "tests/hub/test_web_closing.py: closed_sitting",
+    "closing.reopen": "tests/hub/test_web_closing.py: reopened_sitting",
+    "walls.listing": "which screens there are, no candidate",
+    "wall.page": "what is now, by seat label, kept nowhere; the screen's log-in stands",
+    "wall.board_json": "as the wall's page, asked by it",
+    "wall.stills": "as the wall's page, asked by it",
+    "wall.stream": "as the wall's page, asked by it",
+    "wall.enter": "tests/hub/test_web_wall.py: a screen's log-in, which an admin made and the log has",
     "sittings.listing": "which sittings there are, and how much of each is recorded",
     "film.play": "tests/hub/test_web_film.py: played and downloaded",
     "film.again": "part of a look that film.play has noted",
     "film.video": "tests/hub/test_web_film.py: noted where film.play has not",
     "film_pages.fetch": "tests/hub/test_web_film.py: wished_for_film",
+    "preflight.page": "equipment, and what is now at the seats, kept nowhere",
+    "preflight.start": "tests/hub/test_web_preflight.py: the start, and each item that it overrides",
+    "preflight.lamp": "tests/hub/test_preflight.py: kept with who saw it, no candidate",
+    "budget.page": "numbers about rules and seats, no candidate",
     "live.page": "what is now, kept nowhere: the log-in stands for a day's watching",
+    "live.people_json": "candidate numbers of the tiles, as the live page, asked by it",
     "live.board_json": "as the live page, asked by it",
     "live.stills": "as the live page, asked by it",
     "live.stream": "as the live page, asked by it",
@@ -109,6 +272,12 @@ NOT_AUDITED = {
     "bundles.form": "a question, nothing is shown or changed",
     "holds.listing": "which holds stand, no candidate",
     "holds.ask": "a question, nothing is changed",
+    "rooms.listing": "equipment",
+    "rooms.one": "equipment",
+    "rooms.add_seats_form": "a question, nothing is changed",
+    "room_seats.one": "equipment",
+    "room_seats.masks": "a question; its picture is what is now",
+    "room_seats.picture": "as the live page: what is now, kept nowhere",
     "retention.listing": "rules and sums, no candidate",
     "retention.exam": "rules and sums, no candidate",
     "retention.make_plan": "tests/hub: noted when the worker has made it",
@@ -116,6 +285,20 @@ NOT_AUDITED = {
     "retention.ask_to_apply": "a question, nothing is changed",
     "retention.apply": "tests/hub: noted when the worker removes",
     "retention.certificate": "what went under which rule, no candidate",
+    "exams.listing": "which exams there are, no candidate",
+    "exams.ask": "a question, nothing is changed",
+    "exams.one": "which sittings there are, no candidate",
+    "exams.ask_to_plan": "a question, nothing is changed",
+    "exams.sitting": "times, no candidate",
+    "profiles.listing": "how exams are watched, no candidate",
+    "profiles.ask": "a question, nothing is changed",
+    "profiles.one": "how exams are watched, no candidate",
+    "profiles.apply": "tests/hub/test_web_exams.py: noted with the sittings that it changes",
+    "roster.upload": "tests/hub/test_web_roster.py: nothing counts before it is confirmed",
+    "roster.preview": "tests/hub/test_web_roster.py: viewed_roster",
+    "roster.reread": "tests/hub/test_web_roster.py: nothing counts before it is confirmed",
+    "roster.confirm": "tests/hub/test_web_roster.py: changed_roster",
+    "roster.discard": "tests/hub/test_web_roster.py: nothing of it ever counted",
     "card.page": "the same for everybody",
     "people.listing": "accounts, no candidate",
 }
@@ -128,15 +311,28 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         room = found.centre.room("Main hall")
         found.centre.execute("insert into exams (exam) select distinct exam from sittings")
         found.centre.seat(room, "A1", "c.d1")
+        found.centre.seat(found.centre.room("Cellar", None), "Z7")
+        found.centre.insert("units", unit="c.spare", public_key="e" * 64, first_seen_utc_ms=1)
+        found.centre.seat(room, "A2")
+        found.centre.insert("candidates", sitting="sitting-1", number="17", seat="A1")
         found.centre.heartbeat("c.d1")
         found.centre.alert("c.d1", still=1)
+        room_incident(found)
         found.centre.request("34AC-79XY")
         found.centre.request("47CD-EFGH")
         found.centre.security_event("c.d1")
+        found.centre.signed_report()
         found.centre.bundle({"incident_id": 1}, "waiting")
         storage = Path(found.app.extensions["ems"].settings.storage_path)
         found.centre.made(storage, found.centre.bundle({"incident_id": 1}, content=b"PK"), b"PK")
         yield found
+
+
+def room_incident(place: Site) -> None:
+    """Incident 2: a room's, with one desk."""
+    values = {"unit": "c.d1", "kind": "room_gone", "sitting": "sitting-1", "room": "Main hall", "seat": ""}
+    number = place.centre.insert("incidents", **values, opened_utc_ms=1, began_utc_ms=1)
+    place.centre.insert("room_members", incident_id=number, unit="c.d1", seat="A1", what="offline", at_utc_ms=1)
 
 
 def newest(place: Site) -> Entry:

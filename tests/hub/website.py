@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
-import socket
 import ssl
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from hub.core.access import Role
 from hub.evidence.storage import LocalStorage
 from hub.store import Store
 from hub.web import create_app
+from tests.brokers import free_port
 from tests.hub.seed import Centre
 from tests.support import wait_for
 
@@ -69,6 +71,23 @@ def log_in(client: FlaskClient, name: str, password: str = PASSWORD, target: str
     return client.post("/login", data=form)
 
 
+def http_log_in(port: int, name: str, password: str) -> str:
+    """The cookie of a log-in at pages that are served at this port."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    line.request("GET", "/login")
+    answer = line.getresponse()
+    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+    found = re.search(r'name="csrf_token" value="([^"]+)"', answer.read().decode())
+    assert found
+    form = urllib.parse.urlencode({"csrf_token": found[1], "name": name, "password": password})
+    line.request("POST", "/login", form, {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"})
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    assert answer.status == 303, answer.status
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+
 def settings(folder: Path, **values: object) -> Settings:
     return Settings(
         **{
@@ -99,12 +118,6 @@ def site(folder: Path, **values: object) -> Iterator[Site]:
     finally:
         app.extensions["ems"].tail.stop()
         store.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 SERVE = "import sys; from hub.config import load; from hub.web.server import serve; sys.exit(serve(load(dotenv=None)))"

@@ -59,10 +59,12 @@ select certificate from enrolments where public_key = :public_key and certificat
 select incident_id from incidents where sitting = :sitting and seat = :seat order by incident_id;
 
 -- name: bundle_seat_id(room, seat)^
-select seat_id from seats join rooms using (room_id) where rooms.name = :room and seats.label = :seat;
+select seat_id from seat_names where room = :room and label = :seat;
 
--- name: bundle_sitting(sitting)^
-select start_utc_ms, end_utc_ms, rooms.name as room from sittings join rooms using (room_id) where sitting = :sitting;
+-- name: bundle_sitting(sitting, seat)^
+select t.start_utc_ms, coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, r.name as room
+from sittings t join rooms r using (room_id) left join seat_ends e on e.sitting = t.sitting and e.seat = :seat
+where t.sitting = :sitting;
 
 -- name: bundle_purged_still(unit, sha256)^
 select purge_number from purged_stills where unit = :unit and sha256 = :sha256;

@@ -1,11 +1,13 @@
 -- name: coverage_sittings(before, limit)
-select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms
-from sittings t join rooms r using (room_id) where :before = 0 or t.start_utc_ms < :before
+select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms, e.end_utc_ms as latest_end_utc_ms,
+    t.cancelled_utc_ms
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting) where :before = 0 or t.start_utc_ms < :before
 order by t.start_utc_ms desc, t.sitting limit :limit;
 
 -- name: coverage_sitting(sitting)^
-select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms
-from sittings t join rooms r using (room_id) where t.sitting = :sitting;
+select t.sitting, t.exam, r.name as room, t.room_id, t.start_utc_ms, t.end_utc_ms, e.end_utc_ms as latest_end_utc_ms,
+    t.cancelled_utc_ms
+from sittings t join rooms r using (room_id) join sitting_ends e using (sitting) where t.sitting = :sitting;
 
 -- name: coverage_recorded(sitting, closing)
 -- Where a recorded stretch begins, by seat, and how far all before it at that seat had reached; segments that follow each
@@ -24,15 +26,23 @@ select seat, max(ended_utc_ms) as reached from segments where sitting = :sitting
 select seat, unit, began_utc_ms, ended_utc_ms, cause, is_length_known, detail, received_utc_ms
 from gaps where sitting = :sitting order by seat, began_utc_ms;
 
--- name: coverage_units(sitting, room_id)
--- Which units were at which seat: by what they recorded, and by what is there now.
+-- name: coverage_units(sitting, room_id, start, end)
+-- Which units were at which seat: by what they recorded, and by where they stood then.
 select distinct seat, unit from (
     select seat, unit from gaps where sitting = :sitting
-    union select seats.label, seats.unit from seats where seats.room_id = :room_id and seats.unit is not null
+    union select coalesce((
+            select f.label from former_labels f where f.seat_id = s.seat_id and f.until_utc_ms > :start
+            order by f.until_utc_ms limit 1), s.label), g.unit
+        from seats s join seatings g using (seat_id)
+        where s.room_id = :room_id and g.from_utc_ms < :end and coalesce(g.until_utc_ms, :end) > :start
     union select seat, unit from segments where sitting = :sitting group by seat, unit);
 
--- name: coverage_seats(room_id)
-select seat_id, label from seats where room_id = :room_id;
+-- name: coverage_seats(room_id, start)
+-- By the labels that they had when the sitting began.
+select seat_id, coalesce((
+    select f.label from former_labels f where f.seat_id = seats.seat_id and f.until_utc_ms > :start
+    order by f.until_utc_ms limit 1), label) as label
+from seats where room_id = :room_id;
 
 -- name: coverage_faults(units, since, until)
 select unit, kind, began_utc_ms, raised_utc_ms, cleared_utc_ms, received_utc_ms from faults

@@ -3,38 +3,50 @@ select s.seat_id, s.room_id, s.label, s.unit, r.name as room from seats s join r
 where s.seat_id = :seat_id;
 
 -- name: film_seat_named(room, label)^
-select s.seat_id, s.room_id, s.label, s.unit, r.name as room from seats s join rooms r using (room_id)
-where r.name = :room and s.label = :label;
+-- By the names that room and seat have, or had.
+select s.seat_id, s.room_id, s.label, s.unit, r.name as room
+from seat_names n join seats s using (seat_id) join rooms r on r.room_id = s.room_id
+where n.room = :room and n.label = :label;
 
--- name: film_segments(room_id, label, unit, since, until)
--- Of sittings in the seat's room; what an old desk told without a seat counts for the seat that has the unit.
+-- name: film_segments(room_id, seat_id, since, until)
+-- Of sittings in the seat's room; what an old desk told without a seat counts for the seat at which it stood.
 select g.unit, g.boot, g.seq, g.name, g.sitting, g.began_utc_ms, g.ended_utc_ms, g.began_up_ms, g.ended_up_ms, g.frames,
     g.size_bytes, g.sha256, g.stored_utc_ms, g.purged_utc_ms, g.purge_number
-from sittings t join segments g using (sitting)
-where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and t.end_utc_ms + 3600000 > :since
-    and (g.seat = :label or (g.seat = '' and g.unit = :unit))
+from sittings t join sitting_ends e using (sitting) join segments g using (sitting)
+where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and e.end_utc_ms + 3600000 > :since
+    and (g.seat in (select label from seat_labels where seat_id = :seat_id) or (g.seat = '' and exists (
+        select 1 from seatings w where w.seat_id = :seat_id and w.unit = g.unit and w.from_utc_ms < g.ended_utc_ms
+            and (w.until_utc_ms is null or w.until_utc_ms > g.began_utc_ms))))
     and g.began_utc_ms < :until and g.ended_utc_ms > :since
 order by g.began_utc_ms;
 
--- name: film_gaps(room_id, label, unit, since, until)
+-- name: film_gaps(room_id, seat_id, since, until)
 select g.unit, g.began_utc_ms, g.ended_utc_ms, g.cause, g.is_length_known, g.detail, g.received_utc_ms
-from sittings t join gaps g using (sitting)
-where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and t.end_utc_ms + 3600000 > :since
-    and (g.seat = :label or (g.seat = '' and g.unit = :unit))
+from sittings t join sitting_ends e using (sitting) join gaps g using (sitting)
+where t.room_id = :room_id and t.start_utc_ms - 3600000 < :until and e.end_utc_ms + 3600000 > :since
+    and (g.seat in (select label from seat_labels where seat_id = :seat_id) or (g.seat = '' and exists (
+        select 1 from seatings w where w.seat_id = :seat_id and w.unit = g.unit and w.from_utc_ms < g.ended_utc_ms
+            and (w.until_utc_ms is null or w.until_utc_ms > g.began_utc_ms))))
     and g.began_utc_ms < :until and g.ended_utc_ms > :since
 order by g.began_utc_ms;
 
--- name: film_sittings(room_id)
-select t.sitting, t.exam, t.start_utc_ms, t.end_utc_ms from sittings t where t.room_id = :room_id
-order by t.start_utc_ms desc limit 50;
+-- name: film_sittings(room_id, label)
+-- Each with its end at this seat.
+select t.sitting, t.exam, t.start_utc_ms, coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms
+from sittings t left join seat_ends e on e.sitting = t.sitting and e.seat = :label
+where t.room_id = :room_id and t.cancelled_utc_ms is null order by t.start_utc_ms desc limit 50;
 
--- name: film_sittings_at(room_id, since, until)
-select t.sitting, t.exam, t.start_utc_ms, t.end_utc_ms from sittings t
-where t.room_id = :room_id and t.start_utc_ms < :until and t.end_utc_ms > :since order by t.start_utc_ms;
+-- name: film_sittings_at(room_id, label, since, until)
+select t.sitting, t.exam, t.start_utc_ms, coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms
+from sittings t left join seat_ends e on e.sitting = t.sitting and e.seat = :label
+where t.room_id = :room_id and t.cancelled_utc_ms is null and t.start_utc_ms < :until
+    and coalesce(e.end_utc_ms, t.end_utc_ms) > :since order by t.start_utc_ms;
 
--- name: film_alerts(units, since, until)
+-- name: film_alerts(units, seat_id, since, until)
+-- Not what a unit saw at another seat in that time.
 select unit, kind, began_utc_ms, raised_utc_ms, cleared_utc_ms, incident_id, is_drill from alerts
-where unit in (select value from json_each(:units)) and began_utc_ms < :until
+where (seat = '' or seat in (select label from seat_labels where seat_id = :seat_id))
+    and unit in (select value from json_each(:units)) and began_utc_ms < :until
     and coalesce(cleared_utc_ms, :until) >= :since order by began_utc_ms;
 
 -- name: film_faults(units, since, until)
@@ -54,7 +66,8 @@ order by json_extract(body, '$.began[0]') limit 5000;
 select is_online, status_utc_ms, heartbeat, heartbeat_utc_ms from presence where unit = :unit;
 
 -- name: film_incident(incident_id)^
-select incident_id, unit, kind, sitting, room, seat, began_utc_ms, cleared_utc_ms, is_drill
+select incident_id, unit, kind, sitting, room, seat, began_utc_ms, cleared_utc_ms, is_drill,
+    (select min(raised_utc_ms) from alerts a where a.incident_id = :incident_id) as raised_utc_ms
 from incidents where incident_id = :incident_id;
 
 -- name: add_wish(unit, sitting, since, until, who, now)!
@@ -82,9 +95,9 @@ where w.done_utc_ms is null and (
             select 1 from segments g where g.sitting = w.sitting and g.unit = w.unit and g.ended_utc_ms >= w.until_utc_ms)
         or exists (
             select 1 from gaps g where g.sitting = w.sitting and g.unit = w.unit and g.ended_utc_ms >= w.until_utc_ms)
-        or exists (select 1 from sittings t where t.sitting = w.sitting and t.end_utc_ms + 86400000 < :now)
+        or exists (select 1 from sitting_ends t where t.sitting = w.sitting and t.end_utc_ms + 86400000 < :now)
         or exists (
-            select 1 from sittings t join presence p on p.unit = w.unit where t.sitting = w.sitting
+            select 1 from sitting_ends t join presence p on p.unit = w.unit where t.sitting = w.sitting
                 and max(t.end_utc_ms, w.until_utc_ms) + 60000 < p.heartbeat_utc_ms
                 and json_extract(p.heartbeat, '$.spool') = 0)));
 

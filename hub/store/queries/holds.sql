@@ -17,10 +17,12 @@ where not :is_standing or released_utc_ms is null
 order by released_utc_ms is not null, hold_id desc limit :limit;
 
 -- name: holds_over_incident(incident_id)
--- Its own, those of incidents that were merged into it, and those on its seat and sitting.
+-- Its own, those of incidents that were merged into it, of the room incident it is part of, and those on its seat and
+-- sitting.
 with recursive earlier (incident_id) as (
     values (:incident_id)
     union select i.incident_id from incidents i join earlier e on i.merged_into = e.incident_id
+    union select i.part_of from incidents i join earlier e on i.incident_id = e.incident_id where i.part_of is not null
 )
 select h.*, i.sitting as incident_sitting, i.seat as incident_seat, i.kind as incident_kind, i.merged_into
 from holds h left join incidents i using (incident_id)

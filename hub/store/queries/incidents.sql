@@ -1,27 +1,8 @@
--- name: incident_list(state, room, kind, drills, since, limit)
-select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
-from incidents
-where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
-    and (:room = '' or room = :room)
-    and (:kind = '' or kind = :kind)
-    and (:drills = '' or is_drill = (:drills = 'only'))
-    and (:since = 0 or incident_id < :since)
-order by incident_id desc limit :limit;
-
--- name: incident_count(state, room, kind, drills)^
-select count(*), coalesce(sum(is_drill), 0) from incidents
-where (:state = '' or state = :state or (:state = 'unfinished' and state <> 'closed'))
-    and (:room = '' or room = :room)
-    and (:kind = '' or kind = :kind)
-    and (:drills = '' or is_drill = (:drills = 'only'));
-
--- name: incident_newest()^
-select max(opened_utc_ms) from incidents where is_drill = 0;
-
 -- name: incident_by_id(incident_id)^
 select incident_id, unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms, cleared_utc_ms,
-    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill
+    acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, merged_into, version, is_drill, category, assigned_to,
+    proposed_by, part_of,
+    (select min(raised_utc_ms) from alerts a where a.incident_id = :incident_id) as raised_utc_ms
 from incidents where incident_id = :incident_id;
 
 -- name: incident_alerts(incident_id)
@@ -33,12 +14,10 @@ from alerts where incident_id = :incident_id order by raised_utc_ms, alert;
 select event_id, at_utc_ms, who, action, text, verdict from incident_events
 where incident_id = :incident_id order by event_id;
 
--- name: incident_rooms()
-select name from rooms order by name;
-
--- name: review_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms)!
+-- name: review_incident(incident_id, seen, state, verdict, acknowledged_utc_ms, acknowledged_by, closed_utc_ms, assigned_to, category, proposed_by, part_of)!
 update incidents set state = :state, verdict = :verdict, acknowledged_utc_ms = :acknowledged_utc_ms,
-    acknowledged_by = :acknowledged_by, closed_utc_ms = :closed_utc_ms, version = version + 1
+    acknowledged_by = :acknowledged_by, closed_utc_ms = :closed_utc_ms, assigned_to = :assigned_to, category = :category,
+    proposed_by = :proposed_by, part_of = :part_of, version = version + 1
 where incident_id = :incident_id and version = :seen;
 
 -- name: add_incident_act(incident_id, at, who, action, text, verdict)!

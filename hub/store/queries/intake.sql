@@ -54,6 +54,17 @@ on conflict (unit) do update set
     heartbeat = excluded.heartbeat, heartbeat_utc_ms = excluded.heartbeat_utc_ms,
     machine = excluded.machine, os_boot = excluded.os_boot, births = excluded.births;
 
+-- name: place_at(unit, at)^
+-- Where the unit stood at that moment, hub time, or came to stand next.
+select rooms.name as room, seats.label as seat
+from seatings join seats using (seat_id) join rooms using (room_id)
+where seatings.unit = :unit and (until_utc_ms is null or until_utc_ms > :at) order by from_utc_ms limit 1;
+
+-- name: room_where_stood(unit, seat)^
+-- The room of the seat with that label at which the unit stood last.
+select n.room from seatings join seat_names n using (seat_id)
+where seatings.unit = :unit and n.label = :seat order by from_utc_ms desc limit 1;
+
 -- name: place_of_unit(unit)^
 select rooms.name as room, seats.label as seat from seats join rooms using (room_id) where seats.unit = :unit;
 
@@ -144,7 +155,10 @@ insert into segments (
     boot, seq, seat)
 values (
     :unit, :name, :sitting, :began_utc_ms, :began_up_ms, :ended_utc_ms, :ended_up_ms, :frames, :size_bytes, :sha256,
-    :is_cut, :boot, :seq, coalesce(nullif(:seat, ''), (select label from seats where seats.unit = :unit), ''))
+    :is_cut, :boot, :seq, coalesce(nullif(:seat, ''), (
+        select label from seatings join seats using (seat_id)
+        where seatings.unit = :unit and (until_utc_ms is null or until_utc_ms > :began_utc_ms)
+        order by from_utc_ms limit 1), ''))
 on conflict (unit, name) do update set
     seat = coalesce(nullif(:seat, ''), nullif(segments.seat, ''), excluded.seat),
     sitting = excluded.sitting, began_utc_ms = excluded.began_utc_ms, began_up_ms = excluded.began_up_ms,
@@ -159,7 +173,10 @@ insert into gaps
     (unit, boot, seq, sitting, began_utc_ms, ended_utc_ms, cause, is_length_known, detail, seat, received_utc_ms)
 values (
     :unit, :boot, :seq, :sitting, :began_utc_ms, :ended_utc_ms, :cause, :is_length_known, :detail,
-    coalesce(nullif(:seat, ''), (select label from seats where seats.unit = :unit), ''), :received)
+    coalesce(nullif(:seat, ''), (
+        select label from seatings join seats using (seat_id)
+        where seatings.unit = :unit and (until_utc_ms is null or until_utc_ms > :began_utc_ms)
+        order by from_utc_ms limit 1), ''), :received)
 on conflict do nothing;
 
 -- name: plans_all()

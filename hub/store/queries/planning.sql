@@ -23,11 +23,11 @@ select seats.room_id, seats.masks from seats join rooms using (room_id) where ro
 -- name: put_masks(room_id, label, masks)!
 update seats set masks = :masks where room_id = :room_id and label = :label;
 
--- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile)!
+-- name: insert_sitting(sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms, empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile, toilet_ms)!
 insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules, empty_from_utc_ms,
-    empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile)
+    empty_until_utc_ms, is_buzzer_allowed, may_lamp_show_alerts, profile, toilet_ms)
 values (:sitting, :exam, :room_id, :start_utc_ms, :end_utc_ms, :mode, :rules, :empty_from_utc_ms, :empty_until_utc_ms,
-    :is_buzzer_allowed, :may_lamp_show_alerts, :profile);
+    :is_buzzer_allowed, :may_lamp_show_alerts, :profile, :toilet_ms);
 
 -- name: insert_exam(exam)!
 insert into exams (exam) values (:exam) on conflict do nothing;
@@ -40,6 +40,18 @@ select sittings.*, rooms.name as room from sittings join rooms using (room_id) w
 select * from sittings t where room_id = :room_id and cancelled_utc_ms is null
     and max(end_utc_ms, coalesce((select max(e.end_utc_ms) from seat_ends e where e.sitting = t.sitting), 0)) > :now
 order by start_utc_ms, sitting limit 64;
+
+-- name: sitting_in_the_way(sitting)^
+-- Another in the same room at the same time, from the time of the empty seats to the latest end.
+select o.sitting, o.exam, r.name as room
+from sittings t join sitting_ends te using (sitting)
+    join sittings o on o.room_id = t.room_id and o.sitting <> t.sitting and o.cancelled_utc_ms is null
+    join sitting_ends oe on oe.sitting = o.sitting
+    join rooms r on r.room_id = t.room_id
+where t.sitting = :sitting and t.cancelled_utc_ms is null
+    and min(t.start_utc_ms, coalesce(t.empty_from_utc_ms, t.start_utc_ms)) < oe.end_utc_ms
+    and min(o.start_utc_ms, coalesce(o.empty_from_utc_ms, o.start_utc_ms)) < te.end_utc_ms
+order by o.start_utc_ms limit 1;
 
 -- name: ends_of_seats(sitting)
 select seat, end_utc_ms from seat_ends where sitting = :sitting;
@@ -85,6 +97,10 @@ where h.boot is null and h.sitting <> '' and (
     or exists (
         select 1 from sittings t join seats using (room_id) where t.sitting = h.sitting and seats.unit = :unit
             and (seats.label = h.seat or (h.unit is null and h.seat is null)))
+    or exists (
+        select 1 from seatings g join seat_names n using (seat_id) join sittings t using (room_id)
+        where g.unit = :unit and t.sitting = h.sitting and (n.label = h.seat or (h.unit is null and h.seat is null))
+            and g.from_utc_ms < t.end_utc_ms and coalesce(g.until_utc_ms, t.end_utc_ms) > t.start_utc_ms)
     or exists (
         select 1 from units u join rooms r on r.name = u.last_room join sittings t using (room_id)
         where u.unit = :unit and t.sitting = h.sitting

@@ -18,7 +18,7 @@ with held as materialized (
         coalesce(group_concat(distinct holds), '') as holds
     from things group by sitting, unit, seat
 )
-select t.exam, p.sitting, p.unit, p.seat, coalesce(t.end_utc_ms, 0) as sitting_end_utc_ms, e.retention as rule_text,
+select t.exam, p.sitting, p.unit, p.seat, coalesce(ends.end_utc_ms, 0) as sitting_end_utc_ms, e.retention as rule_text,
     e.results_utc_ms, p.items, p.size_bytes, p.held, p.held_bytes, p.holds,
     exists (
         select 1 from incidents i
@@ -29,12 +29,13 @@ select t.exam, p.sitting, p.unit, p.seat, coalesce(t.end_utc_ms, 0) as sitting_e
     (select count(*) from incidents i
         where i.sitting = p.sitting and i.state <> 'closed' and i.is_drill = 0
             and (i.unit = p.unit or (p.seat <> '' and i.seat = p.seat))) as unjudged
-from places p left join sittings t on t.sitting = p.sitting left join exams e on e.exam = t.exam
+from places p left join sittings t on t.sitting = p.sitting left join sitting_ends ends on ends.sitting = t.sitting
+    left join exams e on e.exam = t.exam
 order by t.exam, p.sitting, p.seat, p.unit;
 
 -- name: place_of(sitting, unit, seat)^
 -- The same of one place, without amounts: whether its reason to go still holds.
-select t.exam, :sitting as sitting, :unit as unit, :seat as seat, coalesce(t.end_utc_ms, 0) as sitting_end_utc_ms,
+select t.exam, :sitting as sitting, :unit as unit, :seat as seat, coalesce(ends.end_utc_ms, 0) as sitting_end_utc_ms,
     e.retention as rule_text, e.results_utc_ms, 0 as items, 0 as size_bytes, 0 as held, 0 as held_bytes, '' as holds,
     exists (
         select 1 from incidents i
@@ -43,7 +44,8 @@ select t.exam, :sitting as sitting, :unit as unit, :seat as seat, coalesce(t.end
                 select 1 from incident_events v where v.incident_id = i.incident_id
                     and v.verdict in ('refer', 'confirmed_by_centre'))))) as is_referred,
     0 as unjudged
-from (select 1) left join sittings t on t.sitting = :sitting left join exams e on e.exam = t.exam;
+from (select 1) left join sittings t on t.sitting = :sitting left join sitting_ends ends on ends.sitting = t.sitting
+    left join exams e on e.exam = t.exam;
 
 -- name: free_segments(sitting, unit, seat)
 -- Those of the place that no hold covers: `held_segments` in other words, asked for one place, so that what it costs
@@ -72,10 +74,11 @@ from placed_stills p
 where sitting = :sitting and unit = :unit and seat = :seat
     and still not in (select still from held_stills where unit = :unit)
     and not exists (
-        select 1 from alerts o left join sittings t using (sitting) left join exams e using (exam)
+        select 1 from alerts o left join sittings t using (sitting) left join sitting_ends using (sitting)
+            left join exams e using (exam)
         where o.unit = p.unit and o.still_sha256 = p.sha256 and (o.sitting, o.seat) <> (:sitting, :seat)
-            and (e.retention is null or (t.end_utc_ms, o.sitting, o.seat)
-                > (coalesce((select end_utc_ms from sittings where sitting = :sitting), 0), :sitting, :seat)))
+            and (e.retention is null or (sitting_ends.end_utc_ms, o.sitting, o.seat)
+                > (coalesce((select end_utc_ms from sitting_ends where sitting = :sitting), 0), :sitting, :seat)))
 order by name;
 
 -- name: segment_states(sitting, unit, seat, names)
@@ -98,10 +101,11 @@ from json_each(:names) as n cross join segments s on s.unit = :unit and s.name =
 with held as materialized (select distinct still from held_stills where unit = :unit)
 select p.rowid as thing, p.sha256 as name, p.sha256, 0 as purge_number, p.rowid in held as is_held,
     not exists (
-        select 1 from alerts o left join sittings t using (sitting) left join exams e using (exam)
+        select 1 from alerts o left join sittings t using (sitting) left join sitting_ends using (sitting)
+            left join exams e using (exam)
         where o.unit = p.unit and o.still_sha256 = p.sha256 and (o.sitting, o.seat) <> (:sitting, :seat)
-            and (e.retention is null or (t.end_utc_ms, o.sitting, o.seat)
-                > (coalesce((select end_utc_ms from sittings where sitting = :sitting), 0), :sitting, :seat))) as is_here
+            and (e.retention is null or (sitting_ends.end_utc_ms, o.sitting, o.seat)
+                > (coalesce((select end_utc_ms from sitting_ends where sitting = :sitting), 0), :sitting, :seat))) as is_here
 from json_each(:names) as n cross join stills p on p.unit = :unit and p.sha256 = n.value
 union all
 select 0, g.sha256, g.sha256, g.purge_number, 0, 0
@@ -227,8 +231,9 @@ where a.incident_id = :incident_id;
 
 -- name: exams_all()
 select e.exam, e.retention, e.results_utc_ms, count(t.sitting) as sittings, min(t.start_utc_ms) as first_utc_ms,
-    max(t.end_utc_ms) as last_utc_ms
-from exams e left join sittings t using (exam) group by e.exam order by max(t.end_utc_ms) desc, e.exam;
+    max(s.end_utc_ms) as last_utc_ms
+from exams e left join sittings t on t.exam = e.exam and t.cancelled_utc_ms is null left join sitting_ends s using (sitting)
+group by e.exam order by max(s.end_utc_ms) desc, e.exam;
 
 -- name: exam_by_name(exam)^
 select exam, retention, results_utc_ms,

@@ -1,6 +1,6 @@
 // On every page: the top bar, the appearance, and the keys that work everywhere.
 
-import { clock, counted, hubNow, setText, shortLength, t } from "./base.js";
+import { clock, counted, DASH, hubNow, setText, shortClock, shortLength, t } from "./base.js";
 import { feed } from "./feed.js";
 
 const bar = document.querySelector(".bar");
@@ -26,11 +26,16 @@ function show() {
   }
   if (!facts) return;
   const { recording, seats, unreviewed, oldest_utc_ms, offline, faults } = facts;
-  level("recording", !seats ? "none" : recording < seats && facts.is_running ? "attention" : "calm",
-    seats ? t("recording", { n: recording, m: seats }) : t("recording_none"));
+  level("recording", !seats ? "none" : recording == null || (recording < seats && facts.is_running) ? "attention" : "calm",
+    !seats ? t("recording_none")
+      : recording == null ? t("recording_unknown", { dash: DASH, m: seats }) : t("recording", { n: recording, m: seats }));
+  level("coverage", "calm", facts.coverage == null ? t("coverage_unknown", { dash: DASH })
+    : t("coverage", { n: facts.coverage.toFixed(facts.coverage === 100 ? 0 : 1) }));
+  showHearing();
   const age = oldest_utc_ms == null ? "" : shortLength((now - oldest_utc_ms) / 1000);
   level("review", unreviewed ? "alert" : "calm", counted("to_review", unreviewed, { length: age }));
-  level("offline", offline ? "offline" : "calm", counted("offline", offline));
+  level("offline", offline ? "offline" : "calm",
+    offline == null ? t("offline_unknown", { dash: DASH }) : counted("offline", offline));
   level("faults", faults ? "fault" : "calm", counted("faults", faults));
   const due = bar.querySelector("[data-bar-units]");
   if (due) {
@@ -56,8 +61,24 @@ function showExam(now) {
     return;
   }
   setText(name, more.length ? t("exam_more", { exam: first.exam, n: more.length }) : first.exam);
-  const seconds = ((facts.is_running ? first.end_utc_ms : first.start_utc_ms) - now) / 1000;
-  setText(left, t(facts.is_running ? "exam_left" : "exam_starts", { length: shortLength(seconds) }));
+  setText(left, timeOf(first, now));
+}
+
+// The time left; where some have longer, when the last of them ends.
+function timeOf(sitting, now) {
+  const { start_utc_ms, end_utc_ms, last_utc_ms } = sitting;
+  if (!facts.is_running) return t("exam_starts", { length: shortLength((start_utc_ms - now) / 1000) });
+  const [end, last] = [shortClock(end_utc_ms), shortClock(last_utc_ms)];
+  if (now >= end_utc_ms) return t("exam_last", { last });
+  return t(last_utc_ms > end_utc_ms ? "exam_left_last" : "exam_left", { length: shortLength((end_utc_ms - now) / 1000), end, last });
+}
+
+function showHearing() {
+  const place = document.getElementById("hearing");
+  place.hidden = facts.is_hearing !== false;
+  const since = facts.heard_until_utc_ms;
+  setText(place.querySelector("[data-hearing]"),
+    place.hidden ? "" : since ? t(facts.is_broker_away ? "not_hearing_broker" : "not_hearing", { time: clock(since) }) : t("not_hearing_ever"));
 }
 
 for (const kind of ["board", "change"]) {

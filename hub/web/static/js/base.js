@@ -52,6 +52,11 @@ export function clock(utcMs) {
   return utcMs == null ? DASH : format.format(new Date(utcMs));
 }
 
+// Hours and minutes, as an exam's end is told.
+export function shortClock(utcMs) {
+  return clock(utcMs).replace(/:\d\d$/, "");
+}
+
 export function shortLength(seconds) {
   const whole = Math.max(Math.floor(seconds), 0);
   if (whole < 60) return `${whole} s`;
@@ -86,7 +91,7 @@ export function arrange(list, wanted, make, update) {
   let place = list.firstElementChild;
   for (const [key, value] of wanted) {
     const id = String(key);
-    const element = known.get(id) ?? make();
+    const element = known.get(id) ?? make(key);
     known.delete(id);
     element.dataset.id = id;
     update(element, value);

@@ -24,7 +24,7 @@ function hear(data) {
 }
 
 function tell(kind, data) {
-  hear(data);
+  if (kind !== "strips") hear(data); // by seat, with no time of its own
   feed.dispatchEvent(new CustomEvent(kind, { detail: data }));
 }
 
@@ -44,7 +44,7 @@ function end() {
 function openStream() {
   if (isEnded) return;
   source = new EventSource("/live/stream");
-  for (const kind of ["board", "change", "beat"]) {
+  for (const kind of ["board", "change", "beat", "strips"]) {
     source.addEventListener(kind, (event) => {
       if (kind === "board") {
         clearTimeout(pollTimer);

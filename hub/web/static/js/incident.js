@@ -2,7 +2,7 @@
 
 import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
-import { adopt, focusVerdict, renew } from "./part.js";
+import { actByKey, adopt, renew } from "./part.js";
 
 const holder = document.getElementById("incident-holder");
 const article = holder.querySelector("#incident");
@@ -21,8 +21,5 @@ feed.addEventListener("change", ({ detail }) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (event.key === "a") holder.querySelector('button[value="acknowledge"]')?.click();
-  else if (event.key === "v") focusVerdict(holder);
-  else return;
-  event.preventDefault();
+  if (actByKey(holder, event)) event.preventDefault();
 });

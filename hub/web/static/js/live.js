@@ -1,14 +1,12 @@
 // The Live page: tiles, queue and faults follow the feed; the queue is worked by mouse or keyboard.
 
-import { arrange, clock, counted, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { arrange, clock, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
 import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
-import { adopt, focusVerdict, partOf } from "./part.js";
-import { forgetPictures } from "./stills.js";
-import { showTile } from "./tile.js";
+import { setView, showHall, takeBins, takeNumbers, takeStrips, view } from "./hall.js";
+import { acts, closeMark, follow, leaveSeat, openSeat } from "./opened.js";
+import { actByKey, adopt, focusVerdict, partOf } from "./part.js";
 
-const NEVER_HIDDEN = new Set(["alert"]);
-const tilesPlace = document.getElementById("tiles");
 const room = document.getElementById("room");
 const panel = document.getElementById("panel");
 const openList = document.querySelector('[data-list="open"]');
@@ -18,14 +16,17 @@ const faultList = document.querySelector('[data-list="faults"]');
 const state = { tiles: {}, order: [], queue: [], faults: [], bar: null };
 const mayReview = !document.getElementById("queue").hidden;
 let chosen = null;
+let roster = null;
 
 // --- the feed -------------------------------------------------------------------------------------------------------
 
 feed.addEventListener("board", ({ detail }) => {
   Object.assign(state, { tiles: detail.tiles, order: detail.order, queue: detail.queue, faults: detail.faults, bar: detail.bar });
+  takeStrips(detail.strips);
   showAll();
   refreshPanel();
 });
+feed.addEventListener("strips", ({ detail }) => takeBins(detail));
 
 feed.addEventListener("change", ({ detail }) => {
   for (const [id, tile] of Object.entries(detail.tiles ?? {})) {
@@ -33,33 +34,23 @@ feed.addEventListener("change", ({ detail }) => {
     else delete state.tiles[id];
   }
   for (const part of ["order", "queue", "faults", "bar"]) if (detail[part]) state[part] = detail[part];
-  if (detail.tiles || detail.order) showTiles(detail.order ? null : Object.keys(detail.tiles));
+  if (detail.bar) showBar();
+  if (detail.tiles || detail.order || detail.bar?.maps) {
+    const isOrdered = detail.order && view() === "grid";
+    showHall(state, isOrdered || !detail.tiles ? null : Object.keys(detail.tiles));
+  }
   if (detail.queue) showQueue();
   if (detail.faults) showFaults();
-  if (detail.bar) showBar();
+  follow();
   if (panel.dataset.id && detail.touched?.includes(Number(panel.dataset.id))) refreshPanel();
 });
 
 function showAll() {
-  showTiles(null);
+  showBar();
+  showHall(state, null);
   showQueue();
   showFaults();
-  showBar();
-}
-
-function showTiles(only) {
-  if (only) {
-    for (const id of only) {
-      const element = tilesPlace.querySelector(`[data-id="${CSS.escape(id)}"]`);
-      if (element && state.tiles[id]) showTile(element, state.tiles[id]);
-    }
-  } else {
-    let isNew = false;
-    const make = () => ((isNew = true), shape("tile-shape"));
-    arrange(tilesPlace, state.order.map((id) => [id, state.tiles[id]]), make, showTile);
-    if (isNew) forgetPictures();
-  }
-  filter();
+  follow();
 }
 
 function showBar() {
@@ -70,57 +61,22 @@ function showBar() {
     room.replaceChildren(room.options[0], ...names.map((name) => new Option(name, name)));
     room.value = names.includes(wanted) ? wanted : "";
   }
+  if (document.body.dataset.roster != null && state.bar.roster !== roster) fetchNumbers(state.bar.roster);
   const newest = state.bar.newest_incident_utc_ms;
   if (newest) setText(document.querySelector("[data-newest]"), t("newest_incident", { time: clock(newest) }));
 }
 
-// --- filter ---------------------------------------------------------------------------------------------------------
-
-function filter() {
-  const wanted = room.value;
-  let hidden = 0;
-  let shown = 0;
-  for (const tile of tilesPlace.children) {
-    tile.hidden = wanted !== "" && tile.dataset.room !== wanted && !NEVER_HIDDEN.has(tile.dataset.state);
-    if (tile.hidden) hidden += 1;
-    else shown += 1;
+// Candidate numbers are not in the feed, which everybody who sees the room reads.
+async function fetchNumbers(version) {
+  roster = version;
+  if (!version) return takeNumbers({});
+  try {
+    const response = await fetch("/live/people.json", { cache: "no-store", redirect: "error" });
+    if (response.ok && roster === version) takeNumbers(await response.json());
+  } catch {
+    roster = null; // the next change of the bar asks again
   }
-  setText(document.getElementById("hidden-count"), hidden ? counted("hidden", hidden) : "");
-  document.querySelector('[data-empty="tiles"]').hidden = tilesPlace.children.length > 0;
-  tilesPlace.hidden = tilesPlace.children.length === 0;
-  fit(shown);
 }
-
-room.addEventListener("change", () => {
-  const url = new URL(location.href);
-  if (room.value) url.searchParams.set("room", room.value);
-  else url.searchParams.delete("room");
-  history.replaceState(null, "", url);
-  filter();
-});
-
-// The largest tiles with which all of them fit without scrolling; below the smallest legible size, scroll.
-const LEAST = 148;
-const MOST = 460;
-const GAP = 8;
-let shownCount = 0;
-function fit(count = shownCount) {
-  shownCount = count;
-  const width = tilesPlace.clientWidth;
-  const height = tilesPlace.clientHeight;
-  if (!count || !width || window.innerWidth <= 760) return;
-  const first = [...tilesPlace.children].find((tile) => !tile.hidden);
-  const text = first.offsetHeight - first.querySelector(".picture").offsetHeight;
-  const most = Math.max(Math.floor((width + GAP) / (LEAST + GAP)), 1);
-  let best = Math.floor((width - GAP * (most - 1)) / most);
-  for (let columns = 1; columns <= Math.min(count, most); columns += 1) {
-    const size = Math.min(Math.floor((width - GAP * (columns - 1)) / columns), MOST);
-    const rows = Math.ceil(count / columns);
-    if (rows * ((size * 9) / 16 + text) + GAP * (rows - 1) <= height) best = Math.max(best, size);
-  }
-  tilesPlace.style.setProperty("--tile", `${best}px`);
-}
-new ResizeObserver(() => fit()).observe(tilesPlace);
 
 // --- queue and faults -----------------------------------------------------------------------------------------------
 
@@ -149,7 +105,8 @@ function showQueued(element, it) {
   setText(find(".label"), it.label);
   setText(find(".room"), it.room);
   setText(find(".words"), it.words);
-  setText(find(".by"), it.acknowledged_by ? t("seen_by", { name: it.acknowledged_by }) : t(it.is_standing ? "still_so" : "over"));
+  setText(find(".by"), it.acknowledged_by ? t("seen_by", { name: it.acknowledged_by })
+    : it.opened_by ? t("opened_by", { name: it.opened_by }) : t(it.is_standing ? "still_so" : "over"));
   find(".age").dataset.since = it.opened_utc_ms;
   setText(find(".age"), shortLength((hubNow() - it.opened_utc_ms) / 1000));
 }
@@ -187,11 +144,12 @@ function step(by) {
   const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1);
   choose(all[next].dataset.id);
   all[next].scrollIntoView({ block: "nearest" });
-  if (!panel.hidden) open(chosen);
+  if (panel.dataset.id) open(chosen);
 }
 
 async function open(id) {
   choose(id);
+  leaveSeat();
   panel.dataset.id = id;
   await refreshPanel();
 }
@@ -211,9 +169,17 @@ async function refreshPanel() {
 }
 
 function closePanel() {
+  if (closeMark()) return;
+  const seat = panel.dataset.seat;
+  leaveSeat();
   panel.hidden = true;
   delete panel.dataset.id;
   panel.replaceChildren();
+  if (seat) document.querySelector(`#tiles .tile[data-id="s${seat}"] .face`)?.focus();
+}
+
+function closeIncident() {
+  delete panel.dataset.id;
 }
 
 async function acknowledge() {
@@ -232,13 +198,33 @@ for (const list of [openList, seenList, drillList]) {
   });
 }
 
+function showSeat(seatId) {
+  closeIncident();
+  openSeat(seatId);
+}
+
+document.getElementById("tiles").addEventListener("click", (event) => {
+  const tile = event.target.closest(".tile");
+  const seatId = tile && state.tiles[tile.dataset.id]?.seat_id;
+  if (seatId == null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  showSeat(seatId);
+});
+panel.addEventListener("click", ({ target }) => target.closest("[data-close]") && closePanel());
+acts.addEventListener("incident", ({ detail }) => mayReview && open(detail));
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-    if (isTyping(event.target)) event.target.blur();
+    if (isTyping(event.target) && !event.target.closest("#mark")) event.target.blur();
     else closePanel();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "l") {
+    setView(view() === "map" ? "grid" : "map");
+    event.preventDefault();
+    return;
+  }
   if (!mayReview) return;
   const isOnControl = event.target.closest?.("a, button, summary, input");
   if (event.key === "j") step(1);
@@ -249,6 +235,6 @@ document.addEventListener("keydown", (event) => {
     const id = panel.dataset.id ?? chosen ?? queued()[0]?.dataset.id;
     if (!id) return;
     (panel.dataset.id === id ? Promise.resolve() : open(id)).then(() => focusVerdict(panel));
-  } else return;
+  } else if (!panel.dataset.id || !actByKey(panel, event)) return;
   event.preventDefault();
 });

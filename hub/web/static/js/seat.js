@@ -5,6 +5,7 @@ import { feed } from "./feed.js";
 import { follow } from "./follow.js";
 import "./stills.js";
 import { showTile } from "./tile.js";
+import { startVideo } from "./video.js";
 
 const list = document.getElementById("tiles");
 const id = `s${document.getElementById("followed").dataset.seat}`;
@@ -16,3 +17,4 @@ function show(tiles) {
 feed.addEventListener("board", ({ detail }) => show(detail.tiles));
 feed.addEventListener("change", ({ detail }) => show(detail.tiles));
 follow((change) => change.tiles?.[id] || change.touched, feed);
+startVideo(document.getElementById("seat-now"));

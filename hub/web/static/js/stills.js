@@ -8,16 +8,12 @@ let beat = 0;
 let isFetching = false;
 const received = new Map();
 
-function tileOf(unit) {
-  return document.querySelector(`.tile[data-unit="${CSS.escape(unit)}"]`);
-}
-
 async function draw(unit, jpeg) {
-  const canvas = tileOf(unit)?.querySelector("canvas");
-  if (!canvas) return;
+  const canvases = document.querySelectorAll(`.tile[data-unit="${CSS.escape(unit)}"] canvas`);
+  if (!canvases.length) return;
   try {
     const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    for (const canvas of canvases) canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
     picture.close();
   } catch {
     // Not a picture that can be shown; its age goes on growing on the tile.

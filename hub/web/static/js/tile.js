@@ -1,6 +1,6 @@
 // One tile, brought in line with what the hub says about its seat.
 
-import { inView, length, setIcon, setText, shape, t } from "./base.js";
+import { clock, hubNow, inView, length, setIcon, setText, shape, shortLength, t } from "./base.js";
 
 function chip({ state, words }) {
   const element = shape("chip-shape");
@@ -9,6 +9,33 @@ function chip({ state, words }) {
   setText(element.querySelector("span"), words);
   return element;
 }
+
+export function tileWords(it) {
+  return it.state === "unknown" && it.since_utc_ms ? t("unknown_since", { time: clock(it.since_utc_ms) }) : it.words;
+}
+
+export function lampWords(lamp) {
+  return lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
+}
+
+export function setNumber(element, number) {
+  const place = element.querySelector(".candidate");
+  setText(place, number ?? "");
+  place.title = number ?? "";
+}
+
+// The time of a break, on every tile that has one.
+function showTimers() {
+  const now = hubNow();
+  for (const timer of document.querySelectorAll(".tile .timer:not([hidden])")) showTimer(timer, now);
+}
+
+function showTimer(timer, now) {
+  const [began, limit] = [Number(timer.dataset.since), Number(timer.dataset.limit)];
+  const text = now < limit ? length((now - began) / 1000) : t("break_over", { length: shortLength((now - limit) / 1000) });
+  setText(timer, text.replace(/^0:/, ""));
+}
+setInterval(showTimers, 1000);
 
 export function showTile(element, it) {
   const find = (name) => element.querySelector(name);
@@ -19,8 +46,16 @@ export function showTile(element, it) {
   setText(find(".label"), it.label);
   find(".label").title = it.label;
   setIcon(find(".line svg"), it.state);
-  setText(find(".state .words"), it.words);
-  find(".state").title = it.words;
+  const said = tileWords(it);
+  setText(find(".state .words"), said);
+  find(".state").title = said;
+  const timer = find(".timer");
+  timer.hidden = !it.break;
+  if (it.break) {
+    Object.assign(timer.dataset, { since: it.break.began_utc_ms, limit: it.break.limit_utc_ms });
+    showTimer(timer, hubNow());
+  }
+  find(".signalled").toggleAttribute("hidden", !it.signal || it.signal.attended_utc_ms != null);
   const also = find(".also");
   const wanted = JSON.stringify(it.also);
   if (also.dataset.shown !== wanted) {
@@ -29,9 +64,8 @@ export function showTile(element, it) {
   }
   const lamp = it.lamp;
   find(".dot circle").setAttribute("fill", lamp ? lamp.colour : "none");
-  const lampWords = lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
-  setText(find(".lamp-words"), lampWords);
-  find(".lamp").title = lamp ? t("lamp", { words: lampWords }) : t("lamp_unknown");
+  setText(find(".lamp-words"), lampWords(lamp));
+  find(".lamp").title = lamp ? t("lamp", { words: lampWords(lamp) }) : t("lamp_unknown");
   setText(find(".faces"), inView(it, "_short"));
   find(".faces").title = inView(it);
   setText(find(".recorded"), length(it.recorded_s));
