@@ -87,7 +87,8 @@ _LABELS = {
 }
 KIND_WORDS = (
     "incident", "seat", "sitting", "user", "unit", "request", "security event", "the audit log", "room", "exam",
-    "profile", "plan", "purge", "purge plan", "wall", "card", "store", "candidate", "backup", "the store", "the index", "it",
+    "profile", "plan", "purge", "purge plan", "wall", "card", "store", "candidate", "backup", "the store", "the index",
+    "it",
 )  # fmt: skip
 """What an entry's object begins with: the kind, before its number or name."""
 DETAIL_WORDS = (

@@ -152,8 +152,12 @@ class _Finder(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if f"{self.path}:{node.name}" in SENTENCES:
-            for part in ast.walk(ast.Module(body=node.body[ast.get_docstring(node) is not None :], type_ignores=[])):
-                if isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and " " in str(part.value)):
+            body = ast.Module(body=node.body[ast.get_docstring(node) is not None :], type_ignores=[])
+            templates = [part for part in ast.walk(body) if isinstance(part, ast.JoinedStr)]
+            pieces = {id(piece) for template in templates for piece in ast.walk(template)} - set(map(id, templates))
+            for part in ast.walk(body):
+                is_text = isinstance(part, ast.Constant) and " " in str(part.value)
+                if id(part) not in pieces and (is_text or isinstance(part, ast.JoinedStr)):
                     self.take(part)
         self.generic_visit(node)
 

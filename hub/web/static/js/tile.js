@@ -11,11 +11,11 @@ function chip({ state, words }) {
 }
 
 export function tileWords(it) {
-  return it.state === "unknown" && it.since_utc_ms ? t("unknown_since", { time: clock(it.since_utc_ms) }) : it.words;
+  return it.state === "unknown" && it.since_utc_ms ? t("unknown_since", { time: clock(it.since_utc_ms) }) : say(it.words);
 }
 
 export function lampWords(lamp) {
-  return lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
+  return lamp ? (lamp.is_buzzing ? t("buzzing", { words: say(lamp.words) }) : say(lamp.words)) : "";
 }
 
 export function setNumber(element, number) {

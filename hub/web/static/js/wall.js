@@ -149,7 +149,7 @@ function showAlerts() {
   arrange(find("alerts"), view.alerts.slice(0, 14).map((it) => [it.id, it]), () => shape("alert-shape"), (element, it) => {
     element.dataset.state = it.is_drill ? "drill" : it.state;
     setText(element.querySelector("strong"), it.label);
-    setText(element.querySelector(".words"), it.is_drill ? `DRILL ${it.words}` : it.words);
+    setText(element.querySelector(".words"), it.is_drill ? `DRILL ${say(it.words)}` : say(it.words));
     element.querySelector("time").dataset.since = it.opened_utc_ms;
   });
   find("alerts").hidden = view.alerts.length === 0;
@@ -195,7 +195,7 @@ function showSeats() {
     element.toggleAttribute("data-seen", it.is_seen);
     setIcon(element.querySelector("svg"), it.state);
     setText(element.querySelector("strong"), it.label);
-    setText(element.querySelector(".words"), it.words);
+    setText(element.querySelector(".words"), say(it.words));
   });
   if (isNew) for (const it of shown) draw(it.unit);
   find("pages").hidden = pages === 1;
