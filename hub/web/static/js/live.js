@@ -1,6 +1,6 @@
 // The Live page: tiles, queue and faults follow the feed; the queue is worked by mouse or keyboard.
 
-import { arrange, clock, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { arrange, clock, fetchPart, hubNow, notice, setIcon, say, setText, shape, shortLength, t } from "./base.js";
 import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
 import { setView, showHall, takeBins, takeNumbers, takeStrips, view } from "./hall.js";

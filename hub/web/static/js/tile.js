@@ -1,6 +1,6 @@
 // One tile, brought in line with what the hub says about its seat.
 
-import { clock, hubNow, inView, length, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { clock, hubNow, inView, length, setIcon, say, setText, shape, shortLength, t } from "./base.js";
 
 function chip({ state, words }) {
   const element = shape("chip-shape");

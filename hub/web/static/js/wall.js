@@ -1,7 +1,7 @@
 // The Wall: nothing to press. It follows its own feed, finds its way back by itself after the hub was away, and loads
 // itself again when the hub serves another page.
 
-import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, setText, shape, shortLength, length, t } from "./base.js";
+import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, say, setText, shape, shortLength, length, t } from "./base.js";
 
 const SILENT_MS = 4000; // the hub says something every second
 const POLL_MS = 2000;
