@@ -1,4 +1,4 @@
-"""What the Live page costs with 500 desks and 100,000 incidents: the board made anew, what is recorded added up, the page.
+"""What the Live page costs with 500 desks and 100,000 incidents: the board, what is recorded added up, the page.
 
 `measure(folder)` fills a store and answers milliseconds, the median and the worst of some runs.
 """
