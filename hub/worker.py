@@ -33,7 +33,7 @@ from hub.evidence.storage import StorageProblem, open_storage
 from hub.jobs import Doer, JobRunner
 from hub.live import LiveFolder
 from hub.room_watch import RoomWatchThread
-from hub.store import Store, StoreProblem, certificates, enrolling, film, planning
+from hub.store import Store, StoreProblem, certificates, enrolling, film, planning, signals
 from hub.store.certificates import Issued
 from hub.store.enrolling import CannotEnrol, Request
 from hub.supervision import Service
@@ -131,6 +131,7 @@ class Worker:
 
     def _look(self, now: int) -> None:
         self._settle_wishes(now)
+        signals.lapse_due(self._store, now)
         with self._store.read() as connection:
             newest = certificates.newest_hub_time(connection)
             approved = enrolling.approved(connection)

@@ -75,6 +75,7 @@ EVENT_WORDS = {
     "joined": "another alert joined",
     "cleared": "alert cleared",
     "merged": "joined two incidents of one breach",
+    "attended": "somebody came to the desk and pressed its button",
     "acknowledged": "acknowledged",
     "commented": "commented",
     "assigned": "assigned",

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from agent import wire
-from agent.wire import Alert, Fault, Gap, Header, Record, SegmentClosed
+from agent.wire import Alert, Attended, Fault, Gap, Header, Record, SegmentClosed
 from hub.core import ledger
 from hub.core.ledger import Conflict
-from hub.store import heads, intake
+from hub.store import heads, intake, signals
 
 
 class Fate(enum.Enum):
@@ -61,6 +61,8 @@ def show_records(connection: sqlite3.Connection, records: Iterable[Record], now_
             intake.save_fault(connection, ledger.fault_row(record, body), now_utc_ms)
         elif isinstance(body, Gap):
             intake.add_gap(connection, record, body, now_utc_ms)
+        elif isinstance(body, Attended):
+            signals.take_press(connection, record, body, now_utc_ms)
     intake.save_segments(connection, closed)
 
 
@@ -82,3 +84,5 @@ def _keep_alert(connection: sqlite3.Connection, record: Record, body: wire.Alert
     else:
         near, anchored = intake.alerts_near(connection, row)
         intake.save_groups(connection, ledger.regroup(near, anchored), now_utc_ms)
+    if known is None:
+        signals.note_presses_of(connection, row.unit, row.alert, now_utc_ms)

@@ -47,8 +47,9 @@ class Desk:
             "boot": self.boot,
             "seq": len(self.records) + 1,
             "prev": self.records[-1].hash if self.records else wire.GENESIS,
+            "is_clock_ok": True,
         }
-        record = wire.seal(body, now=at(seconds), is_clock_ok=True, sign=self.key.sign, **(fields | changes))
+        record = wire.seal(body, now=at(seconds), sign=self.key.sign, **(fields | changes))
         self.records.append(record)
         return record
 

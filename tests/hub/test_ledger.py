@@ -348,7 +348,7 @@ def test_the_place_is_the_hubs_and_else_the_desks_own_word() -> None:
     desk.seal(alert("b1", kind=AlertKind.CAMERA_COVERED))
     with empty_store(desk) as connection:
         keep(connection, desk.records[:1])
-        connection.execute("insert into rooms values (1, 'Hall')")
+        connection.execute("insert into rooms (room_id, name) values (1, 'Hall')")
         connection.execute("insert into seats (room_id, label, unit) values (1, '77', ?)", (desk.unit,))
         keep(connection, desk.records[1:])
         places = [tuple(row) for row in connection.execute("select room, seat from incidents order by incident_id")]
