@@ -178,8 +178,6 @@ SECTIONS = (
     )),
 )  # fmt: skip
 """In the order of the report."""
-OPTIONAL = frozenset({"overrides"})
-"""Sections that a document may lack: of a hub whose desks are not checked before the start."""
 
 
 def document(facts: Mapping[str, Any], sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
@@ -187,8 +185,6 @@ def document(facts: Mapping[str, Any], sections: Mapping[str, Sequence[Mapping[s
     told = {column.key: facts.get(column.key) for column in FACTS}
     found: dict[str, Any] = {"format": FORMAT, "facts": told}
     for section in SECTIONS:
-        if section.name not in sections and section.name in OPTIONAL:
-            continue
         keys = [column.key for column in section.columns]
         found[section.name] = [{key: row.get(key) for key in keys} for row in sections.get(section.name, ())]
     return found

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.test_pages import Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
+from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
 
 
 @pytest.fixture(scope="module")
