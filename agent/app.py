@@ -25,7 +25,8 @@ from agent.camera import MainFrame
 from agent.config import Settings
 from agent.core import bodies, pace, patterns
 from agent.core.judge import AlertChange, State
-from agent.core.segments import MAX_COUNT
+from agent.core.record_rate import RecordRate
+from agent.core.segments import MAX_COUNT, ClosedSegment
 from agent.devices import open_camera, open_panel
 from agent.diary import Diary
 from agent.drill import Drill
@@ -39,6 +40,7 @@ from agent.linking import link_of
 from agent.local import LocalDesk
 from agent.messaging.link import Link
 from agent.observations import ObservationLog
+from agent.receipt_times import ReceiptTimes
 from agent.recording.recorder import Progress, Recorder
 from agent.records import Records
 from agent.recovery import make_whole
@@ -48,7 +50,7 @@ from agent.seat_reference import keep_reference, kept_reference
 from agent.showing import Showing
 from agent.sight import Seen, Sight
 from agent.sitting import SittingKeeper
-from agent.supervision import Loop, Supervisor
+from agent.supervision import Supervisor, desk_loops
 from agent.vision.still import jpeg_within, live_still
 from agent.wire import Instant, PlannedSitting
 
@@ -64,11 +66,6 @@ EVIDENCE_BYTES = 60_000
 """Leaves room for the note within a message's 64 KiB."""
 STOP_WITHIN_S = 5.0
 LINK_AGAIN_MS = 10_000
-SIGHT_LIMIT_MS = 20_000
-"""A camera that is opened may take ten seconds to say no; its thread ticks again every two."""
-LINK_LIMIT_MS = 120_000
-"""Its thread keeps receipts on the card, and a card may take long: a broker that is away does not stop it."""
-PANEL_LIMIT_MS = 10_000
 TICKS_MAY_FAIL = 25
 """One bad reading must not end a recording; a tick that has failed for five seconds must: a new start may help."""
 
@@ -93,9 +90,10 @@ class Desk:
         self.eyes = Eyes(settings.face_model, settings.models_path, lambda: self.sitting, self._keep_reference)
         self.eyes.use_reference(kept_reference(settings.storage_path))
         self.maker = bodies.Maker(boot=self.records.boot, software=SOFTWARE, model_sha256=self.eyes.model_sha256)
-        self.attending = Attending(self.clock, self.records.boot)
+        self.attending = Attending(self.clock, self.records.boot, self._put)
         self.panel = open_panel(settings, self.attending.take_press)
-        self.drill = Drill(self.clock.now, self.maker, self.records, self._put, lambda work: self.scribe.do(work))
+        self.receipts = ReceiptTimes(self.records, self.clock.now)
+        self.drill = Drill(self.clock.now, self.maker, self.receipts, self._put, lambda work: self.scribe.do(work))
         self.local = LocalDesk(settings, self.clock, self.drill)
         self.blinds = Blinds(lambda: self.sitting.zones())
         self.showing = Showing(
@@ -116,6 +114,7 @@ class Desk:
             mask=self.blinds.rgb,
             forget_view=self.eyes.forget_view,
         )
+        self.record_rate = RecordRate(settings.record_bitrate_bps)
         self._pace_keeper = pace.PaceKeeper(settings.vision_fps)
         self._pace = pace.Pace(settings.vision_fps, settings.vision_fps)
         self.recorder = Recorder(
@@ -127,7 +126,7 @@ class Desk:
             segment_s=settings.segment_s,
             clock=self.clock.up_ns,
             to_utc_ms=self.clock.utc_ms_at,
-            on_closed=lambda segment: self.sitting.take_segment(segment, self.clock.now()),
+            on_closed=self._take_segment,
             on_gap=lambda began, ended, cause: self.sitting.take_gap(began, ended, cause),
             mask=self.blinds.i420,
         )
@@ -155,14 +154,7 @@ class Desk:
             self.freeing,
             low_bytes=low_bytes,
         )
-        # The scribe and the recorder's writer are not followed: a card may make them wait for as long as it must.
-        self.supervisor = Supervisor(
-            (
-                Loop("sight", lambda: self.sight.ticks, SIGHT_LIMIT_MS),
-                Loop("link", lambda: self.link.ticks, LINK_LIMIT_MS),
-                Loop("panel", lambda: self.panel.ticks, PANEL_LIMIT_MS),
-            )
-        )
+        self.supervisor = Supervisor(desk_loops(self.sight, lambda: self.link, self.panel))
         self._failed_ticks = 0
         self._due: dict[str, int] = {}
         self._told: object = None
@@ -274,6 +266,10 @@ class Desk:
     def _put(self, body: wire.Body, now: Instant, still: bytes | None = None) -> None:
         self.scribe.put(body, now, self.clock.is_ok(), still)
 
+    def _take_segment(self, segment: ClosedSegment) -> None:
+        self.record_rate.add(segment)
+        self.sitting.take_segment(segment, self.clock.now())
+
     def _keep_reference(self, data: bytes) -> None:
         self.scribe.do(lambda: keep_reference(self.settings.storage_path, data))
 
@@ -314,7 +310,7 @@ class Desk:
             self.link.start()
         self.sitting.follow(now, self.clock.is_ok())
         self.diary.follow(self.sitting.current)
-        self.attending.step(now, self.sitting, self.sight)
+        self.attending.step(now, self.sitting, self.sight, self.drill)
         self.local.step(now, self.sitting.current)
         seen, progress = self.sight.seen(), self.recorder.progress()
         if self._is_due("readings", now, READINGS_EVERY_MS):
@@ -341,7 +337,7 @@ class Desk:
         alerts = bodies.standing_alerts(self.sight.standing(), self.sitting.help, self.records.boot)
         sitting, away = self.sitting.current, self.link.disconnected_since
         hub_away_s = 0.0 if away is None else (now.up_ms - away.up_ms) / 1000
-        state = desk_state(sitting, seen, alerts, self.attending.judged, self.equipment.standing(), hub_away_s)
+        state = desk_state(sitting, seen, alerts, self.attending, self.equipment.standing(), hub_away_s)
         state = msgspec.structs.replace(state, is_drill=self.drill.is_on)
         self.panel.show(patterns.choose(state), patterns.is_buzzer_allowed(state))
         self.drill.shown(self.panel.lamp())
@@ -350,7 +346,7 @@ class Desk:
             self._publish_still(seen)
         steady = msgspec.structs.replace(state, hub_away_s=0.0)  # it grows with each tick and is no news
         faces = seen.look and len(seen.look.observation.faces)
-        told = (steady, alerts, sitting, faces, seat_now(seen, sitting), self._pace.fps)
+        told = (steady, alerts, sitting, faces, seat_now(seen, sitting), self._pace.fps, self.attending.refused)
         if told != self._told or self._is_due("heartbeat", now, HEARTBEAT_EVERY_MS):
             # a change is told at once; the rhythm of the rest says that this desk is alive
             self._told = told
@@ -392,4 +388,7 @@ class Desk:
             plan=self.records.plan(),
             has_reference=self.eyes.has_reference,
             certificate_ends_utc_ms=None if self.identity is None else self.identity.ends_utc_ms,
+            record_bytes_per_s=self.record_rate.bytes_per_s,
+            receipt_ms=self.receipts.ms,
+            said=self.attending,
         )

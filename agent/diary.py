@@ -12,9 +12,9 @@ from typing import Protocol
 from agent.core.bodies import Maker
 from agent.core.judge import AlertChange
 from agent.core.observation import Observation
-from agent.core.obslog import Ended, Entry, Header, JudgeBy
+from agent.core.obslog import Ended, Entry, Header, JudgeBy, PausedBy
 from agent.core.timeline import Timeline, seat_rule
-from agent.wire import Body, Instant, PlannedSitting, Rule
+from agent.wire import Body, Instant, Pause, PlannedSitting, Rule
 
 
 class Log(Protocol):
@@ -42,15 +42,18 @@ class Diary:
         self._sitting = ""
         self._timeline: Timeline | None = None
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None:
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant, pauses: tuple[Pause, ...] = ()) -> None:
         sitting = self._current()
         if sitting is None:
             return
         if sitting.sitting != self._sitting:
             self._sitting = sitting.sitting
             self._log.begin(f"{sitting.sitting}_{self._maker.boot:06d}", self._header(now))
-        self._log.add(JudgeBy(rules=rules, first_n=first_n))
+        self._log.add(JudgeBy(rules=rules, first_n=first_n, pauses=pauses))
         self._timeline = Timeline(sitting.sitting, seat_rule(rules))
+
+    def paused_by(self, pauses: tuple[Pause, ...]) -> None:
+        self._log.add(PausedBy(pauses=pauses))
 
     def _header(self, now: Instant) -> Header:
         maker = self._maker

@@ -21,6 +21,9 @@ from agent.wire import Instant, PlannedSitting
 
 log = logging.getLogger(__name__)
 
+IS_ON = "a drill is on already"
+NEEDS_REASON = "a sitting is on: a drill in it needs a reason"
+
 
 class SpoolView(Protocol):
     """The records as the link uses them."""
@@ -57,6 +60,11 @@ class Drill:
         """Whether a drill's alert stands."""
         return self._alert is not None
 
+    @property
+    def standing(self) -> list[str]:
+        """The name of the alert that stands, if one does."""
+        return [] if self._alert is None else [self._alert.alert]
+
     def step(self, now: Instant) -> None:
         """Clear a drill that has lasted long enough."""
         if self._alert is not None and now.up_ms - self._alert.raised.up_ms >= DRILL_MS:
@@ -65,9 +73,9 @@ class Drill:
     def begin(self, why: str, now: Instant, current: PlannedSitting | None) -> str:
         """Begin; the answer is why not, '' when it was begun. `why` is needed in a sitting."""
         if self._alert is not None:
-            return "a drill is on already: end it with `ems-agent drill --end`"
+            return IS_ON
         if current is not None and not why.strip():
-            return f"the sitting {current.sitting} is on: a drill in it needs --force with the reason in a sentence"
+            return NEEDS_REASON
         alert = raise_drill(current, self._maker, now)
         with self._lock:
             self._key, self._alert = None, alert

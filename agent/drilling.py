@@ -10,6 +10,7 @@ import msgspec
 from agent import host
 from agent.config import Settings
 from agent.core.local_status import DrillNow, Life
+from agent.drill import IS_ON, NEEDS_REASON
 from agent.local import ASK_WITHIN_MS, Ask, Reply, run_folder
 from agent.status import ask, find, read_status
 from agent.wire_lamp import PatternName
@@ -28,6 +29,7 @@ _MISSING = {
     "sent": "not sent: no connection to the broker, see `ems-agent status`",
     "receipted": "hub did not confirm within {within:g} s: is `ems-hub ingest` running, and this unit known there?",
 }
+_WAY_OUT = {IS_ON: "end it with `ems-agent drill --end`", NEEDS_REASON: "say it with --force"}
 
 
 class NoDrill(Exception):
@@ -48,7 +50,7 @@ def _ask(settings: Settings, command: str, why: str = "") -> Reply:
     except (OSError, msgspec.MsgspecError) as error:
         raise NoDrill(f"the agent cannot be asked: {error}") from None
     if reply.refused:
-        raise NoDrill(reply.refused)
+        raise NoDrill("; ".join(filter(None, (reply.refused, _WAY_OUT.get(reply.refused)))))
     return reply
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from agent import wire
 from agent.core import bodies, patterns
 from agent.core.faults import FaultChange
+from agent.core.local_status import Refused
 from agent.core.pace import Pace
 from agent.core.seat import seat_state
 from agent.core.timeline import seat_rule
@@ -15,18 +17,30 @@ from agent.sight import Seen
 from agent.wire import CommandKind, Instant, Plan, PlannedSitting, StandingAlert
 
 
+class Said(Protocol):
+    """What is read of `agent.attending.Attending`: `judged` is what was last said of alerts, by proctors and by the
+    desk's button, by their names."""
+
+    judged: Mapping[str, CommandKind]
+    refused: Refused | None
+
+    @property
+    def is_signalled(self) -> bool: ...
+
+
 def desk_state(
     sitting: PlannedSitting | None,
     seen: Seen,
     alerts: Iterable[StandingAlert],
-    judged: Mapping[str, CommandKind],
+    said: Said,
     faults: Sequence[FaultChange],
     hub_away_s: float,
 ) -> patterns.DeskState:
-    """What decides the lamp; `judged` is what was last said of alerts, by proctors and by the
-    desk's button, by their names."""
+    """What decides the lamp, but for a drill."""
+    judged = said.judged
     return patterns.DeskState(
         is_booting=seen.look is None and seen.camera_trouble is None and not faults,
+        is_signalled=said.is_signalled,
         is_sitting=sitting is not None,
         mode=sitting.mode if sitting is not None else wire.Mode.AUTOMATED,
         alerts=tuple(
@@ -40,6 +54,7 @@ def desk_state(
         faults=tuple(change.kind for change in faults),
         hub_away_s=hub_away_s,
         is_sound_asked=sitting is not None and sitting.is_buzzer_allowed,
+        may_show_alerts=sitting is None or sitting.may_lamp_show_alerts,
     )
 
 
@@ -78,6 +93,9 @@ def heartbeat_of(
     plan: Plan | None,
     has_reference: bool,
     certificate_ends_utc_ms: int | None = None,
+    record_bytes_per_s: float | None = None,
+    receipt_ms: float | None = None,
+    said: Said,
 ) -> wire.Heartbeat:
     """The message of this moment."""
     standing = tuple(wire.StandingFault(kind=fault.kind, began=fault.began, detail=fault.detail) for fault in faults)
@@ -114,4 +132,12 @@ def heartbeat_of(
         model_sha256=maker.model_sha256,
         has_reference=has_reference,
         certificate_ends_utc_ms=certificate_ends_utc_ms,
+        brightness=None if scene is None else scene.brightness,
+        detail=None if scene is None else scene.detail,
+        shift=None if scene is None else scene.shift,
+        record_bytes_per_s=record_bytes_per_s,
+        receipt_ms=receipt_ms,
+        is_signalled=said.is_signalled,
+        refused_command=None if said.refused is None else said.refused.number,
+        refusal="" if said.refused is None else said.refused.why,
     )

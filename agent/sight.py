@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agent.camera import Camera, CameraLost, MainFrame, Picture
 from agent.core.judge import AlertChange, Judge
 from agent.core.observation import Observation, quantised
-from agent.wire import Instant, Rule
+from agent.wire import Instant, Pause, Rule
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,9 @@ class Clock(Protocol):
 class Watch(Protocol):
     """Hears all that the judge is given and what it says, in the judge's own order, and must only enqueue."""
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None: ...
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant, pauses: tuple[Pause, ...]) -> None: ...
+
+    def paused_by(self, pauses: tuple[Pause, ...]) -> None: ...
 
     def saw(self, observation: Observation, changes: list[AlertChange]) -> None: ...
 
@@ -127,13 +129,23 @@ class Sight:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = True) -> None:
-        """Judge from now on by `rules`; alerts are numbered from `first_n`. With `is_new_view` the camera has moved
-        when it looks elsewhere than now; without, when it looks elsewhere than before."""
+    def judge_by(
+        self, rules: tuple[Rule, ...], first_n: int, *, pauses: tuple[Pause, ...] = (), is_new_view: bool = True
+    ) -> None:
+        """Judge from now on by `rules`, with the breaks `pauses`; alerts are numbered from `first_n`. With
+        `is_new_view` the camera has moved when it looks elsewhere than now; without, when it looks elsewhere than
+        before."""
         with self._lock:
-            self._judge = Judge(rules, first_n=first_n)
-            self._tell_watch(lambda watch: watch.judge_by(rules, first_n, self._clock.now()))
+            self._judge = Judge(rules, first_n=first_n, pauses=pauses)
+            self._tell_watch(lambda watch: watch.judge_by(rules, first_n, self._clock.now(), pauses))
             self._is_new_view = self._is_new_view or is_new_view
+
+    def pause_by(self, pauses: tuple[Pause, ...]) -> None:
+        """Go on judging, with these breaks from the next look on."""
+        with self._lock:
+            if self._judge is not None and self._judge.pauses != pauses:
+                self._judge.pauses = pauses
+                self._tell_watch(lambda watch: watch.paused_by(pauses))
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         """No more judging: what stood is cleared; and the number the next alert would have had."""

@@ -17,7 +17,19 @@ from agent.core.judge import AlertChange
 from agent.core.masks import Zones, zones_in_force
 from agent.core.segments import ClosedSegment
 from agent.core.timeline import seat_rule
-from agent.wire import Alert, Body, Gap, GapCause, Instant, Plan, PlannedSitting, Rule, SittingState, Witnesses
+from agent.wire import (
+    Alert,
+    Body,
+    Gap,
+    GapCause,
+    Instant,
+    Pause,
+    Plan,
+    PlannedSitting,
+    Rule,
+    SittingState,
+    Witnesses,
+)
 
 FIRST_SEGMENT_MS = 1_500
 """The first segment of a run is a short one: when it is closed, the gap before it is known and told."""
@@ -41,7 +53,11 @@ class Recording(Protocol):
 class Judging(Protocol):
     """What is needed of the sight."""
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = ...) -> None: ...
+    def judge_by(
+        self, rules: tuple[Rule, ...], first_n: int, *, pauses: tuple[Pause, ...] = ..., is_new_view: bool = ...
+    ) -> None: ...
+
+    def pause_by(self, pauses: tuple[Pause, ...]) -> None: ...
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]: ...
 
@@ -178,9 +194,7 @@ class SittingKeeper:
     def _begin(self, sitting: PlannedSitting, now: Instant) -> None:
         """Begin, or resume after a restart, or go on under a changed plan."""
         if self.current is not None:
-            self._end_judging(self.current, now)
-            self.current = sitting
-            self._judging.judge_by(sitting.rules, self._next_alert, is_new_view=False)
+            self._go_on(self.current, sitting, now)
             return
         self._recorded_ms, self._recorded_until = self._memory.recorded(sitting.sitting)
         self._is_same_boot = bool(self._os_boot) and self._memory.os_boot_of(sitting.sitting) == self._os_boot
@@ -191,8 +205,19 @@ class SittingKeeper:
         self._remember(sitting.sitting)
         self._recording.begin(sitting.sitting)
         self.current = sitting
-        self._judging.judge_by(sitting.rules, self._next_alert)
+        self._judging.judge_by(sitting.rules, self._next_alert, pauses=sitting.pauses)
         self._put_state(sitting, "started" if self._recorded_until is None else "resumed", now)
+
+    def _go_on(self, before: PlannedSitting, sitting: PlannedSitting, now: Instant) -> None:
+        """Under a changed plan. Recording knows nothing of it, and what stands or dwells goes on, unless it is judged
+        otherwise from now on."""
+        if schedule.is_judged_alike(before, sitting):
+            self.current = sitting
+            self._judging.pause_by(sitting.pauses)
+            return
+        self._end_judging(before, now)
+        self.current = sitting
+        self._judging.judge_by(sitting.rules, self._next_alert, pauses=sitting.pauses, is_new_view=False)
 
     def end(self, now: Instant, *, is_over: bool = True) -> None:
         """The sitting is over; or, with `is_over=False`, this run of the agent is, and the next one resumes it."""

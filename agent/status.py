@@ -106,6 +106,10 @@ def _state_rows(status: LocalStatus, settings: Settings) -> Iterator[tuple[str, 
         yield "alert", f"{alert.kind}, since {_clock(alert.began.utc_ms)}", ""
     if status.drill is not None and status.drill.cleared_up_ms is None:
         yield "drill", "one is on", ""
+    if beat.is_signalled:
+        yield "signal", "a proctor asks for somebody to come here; a short press of the button ends it", ""
+    if beat.refused_command is not None:
+        yield "command", f"number {beat.refused_command} of the hub was not done: {beat.refusal}", ""
     if beat.lamp is not None:
         yield "lamp", f"{beat.lamp.pattern} ({status.panel}){', buzzing' if beat.lamp.is_buzzing else ''}", ""
     else:

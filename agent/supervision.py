@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from agent.wire import Instant
 
@@ -25,6 +25,11 @@ _daemon: Any = _loaded
 
 log = logging.getLogger(__name__)
 
+SIGHT_LIMIT_MS = 20_000
+"""A camera that is opened may take ten seconds to say no; its thread ticks again every two."""
+LINK_LIMIT_MS = 120_000
+"""Its thread keeps receipts on the card, and a card may take long: a broker that is away does not stop it."""
+PANEL_LIMIT_MS = 10_000
 PINGS_PER_LIMIT = 3
 """sd_watchdog_enabled(3) wants two at least; one may be lost to a busy moment."""
 
@@ -65,6 +70,13 @@ class Loop(NamedTuple):
     name: str
     ticks: Callable[[], int]
     limit_ms: int
+
+
+class Ticking(Protocol):
+    """Has a thread that turns."""
+
+    @property
+    def ticks(self) -> int: ...
 
 
 class Supervisor:
@@ -121,6 +133,16 @@ class Supervisor:
         self.busy()
         self._notifier.send("STOPPING=1")
         self.say(status)
+
+
+def desk_loops(sight: Ticking, link_of: Callable[[], Ticking], panel: Ticking) -> tuple[Loop, ...]:
+    """What is followed of a desk. Not the scribe and the recorder's writer: a card may make them wait for as long as it
+    must."""
+    return (
+        Loop("sight", lambda: sight.ticks, SIGHT_LIMIT_MS),
+        Loop("link", lambda: link_of().ticks, LINK_LIMIT_MS),
+        Loop("panel", lambda: panel.ticks, PANEL_LIMIT_MS),
+    )
 
 
 def set_at_signals(stop: threading.Event) -> None:

@@ -661,6 +661,9 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """From sending the newest record that was answered within this run to the hub's receipt for it."""
     is_signalled: bool = False
     """Whether a proctor's signal is shown."""
+    refused_command: Count | None = None
+    """The number of the newest command that this run of the desk did not do, and why; None when it did a later one."""
+    refusal: Text = ""
     v: int = VERSION
 
 

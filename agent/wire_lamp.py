@@ -21,6 +21,7 @@ class PatternName(StrEnum):
     HELP = "help"
     ENROLLING = "enrolling"
     DRILL = "drill"
+    SIGNAL = "signal"
     STOPPED = "stopped"
 
 
@@ -114,6 +115,14 @@ _ROWS = (
         buzzer=((True, 100),),
         meaning="Somebody tries this desk out. Nothing has happened.",
         what_to_do="Nothing.",
+    ),
+    Pattern(
+        name=PatternName.SIGNAL,
+        colour="#f0ff00",
+        rhythm=_breath(0.0, 1000, 400),
+        buzzer=((True, 100), (False, 300), (True, 100)),
+        meaning="A proctor asks for somebody to come to this desk.",
+        what_to_do="Go to the desk and press its button briefly.",
     ),
     Pattern(
         name=PatternName.STOPPED,

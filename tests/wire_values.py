@@ -283,6 +283,14 @@ _READY = wire.Heartbeat(
     receipt_ms=12.5,
     is_signalled=True,
 )
+_REFUSED = wire.Heartbeat(
+    boot=7,
+    now=RAISED,
+    is_clock_ok=True,
+    state="recording",
+    refused_command=41,
+    refusal="a sitting is on: a drill in it needs a reason",
+)
 _SEATED_SEGMENT = msgspec.structs.replace(BODIES["segment_closed"], seat="A1")
 _SEATED_GAP = msgspec.structs.replace(BODIES["gap"], seat="A1")
 _NEW_CHAIN = msgspec.structs.replace(BODIES["restart"], is_chain_new=True)
@@ -316,6 +324,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("up-heartbeat-clock.json", "up", "heartbeat", _CLOCKED),
     Golden("up-heartbeat-uploading.json", "up", "heartbeat", _UPLOADING),
     Golden("up-heartbeat-ready.json", "up", "heartbeat", _READY),
+    Golden("up-heartbeat-refused.json", "up", "heartbeat", _REFUSED),
     Golden(
         "up-live.bin", "up", "live", wire.Still(wire.StillNote(boot=7, at=RAISED, sha256=wire.sha256_hex(JPEG)), JPEG)
     ),

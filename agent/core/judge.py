@@ -7,12 +7,14 @@ raising nor towards clearing, but the dwell goes on after it. When more than `ma
 observations, because none came or none could tell, nobody knows what happened meanwhile and the dwell starts anew:
 two samples far apart never raise or clear by themselves. What stands, stands until it was seen to be over.
 
-All of it is measured in boot time (`up_ms`); the wall clock rides along and may jump.
+All of it is measured in boot time (`up_ms`); the wall clock rides along and may jump. Breaks alone are times of the
+wall clock, that of each observation: in one the rules about an absent person judge nothing, what they had raised is
+cleared with its first observation, and no dwell reaches back into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ from msgspec import Struct
 
 from agent.core.observation import Observation, Seat
 from agent.core.seat import SeatState, seat_state
-from agent.wire import AlertKind, Evidence, Instant, Rule
+from agent.wire import AlertKind, Evidence, Instant, Pause, Rule
 
 MAX_GAP_S = 2.0
 """Below the shortest default dwell (3 s), so that no rule is ever met by two samples alone."""
@@ -112,6 +114,17 @@ CONDITIONS: dict[AlertKind, Callable[[Observation, Rule], Sight]] = {
     AlertKind.CAMERA_MOVED: _see_camera_moved,
 }
 """The kinds this version can judge. A rule of another kind is left alone; `Judge.unjudged` names it."""
+ABSENCE = frozenset({AlertKind.SEAT_EMPTY, AlertKind.FACE_NOT_VISIBLE})
+"""The rules that a break suspends: who may leave the seat may also turn away on the way."""
+
+
+def is_in_pause(utc_ms: int, pauses: Iterable[Pause]) -> bool:
+    return any(pause.from_utc_ms <= utc_ms < pause.until_utc_ms for pause in pauses)
+
+
+def has_pause(from_utc_ms: int, until_utc_ms: int, pauses: Iterable[Pause]) -> bool:
+    """Whether some of a break lies in [from, until)."""
+    return any(max(pause.from_utc_ms, from_utc_ms) < min(pause.until_utc_ms, until_utc_ms) for pause in pauses)
 
 
 class _Track:
@@ -184,6 +197,19 @@ class _Track:
         self._said_up_ms = observation.up_ms
         return self.standing
 
+    def suspend(
+        self, pauses: tuple[Pause, ...], last_utc_ms: int | None, observation: Observation
+    ) -> tuple[AlertChange | None, bool]:
+        """What a break changes, and whether one is on: what stood at its beginning is over, and no dwell reaches back
+        into it, though nobody looked while it lasted or the plan with it came late."""
+        utc_ms = observation.utc_ms
+        is_on = is_in_pause(utc_ms, pauses)
+        if is_on or (last_utc_ms is not None and has_pause(last_utc_ms + 1, utc_ms, pauses)):
+            return self.clear(Instant(utc_ms, observation.up_ms)), is_on
+        if self.standing is None and self._began is not None and has_pause(self._began.utc_ms, utc_ms, pauses):
+            self._began = None
+        return None, False
+
     def clear(self, now: Instant) -> AlertChange | None:
         """What stood is over; a dwell under way is forgotten."""
         standing, self.standing, self._began = self.standing, None, None
@@ -241,11 +267,18 @@ class Judge:
 
     Of two rules of one kind the later holds; a rule that is not `is_on` judges nothing. `is_still`: a still picture
     has no time, so every rule holds with a dwell of 0 (and says so in the alert's `rule`). `first_n` is the number of
-    the first alert raised. New rules need a new Judge: `end` this one and go on from its `next_n`.
+    the first alert raised. New rules need a new Judge: `end` this one and go on from its `next_n`. `pauses` are the
+    breaks; they may be replaced at any time and hold from the next observation on.
     """
 
     def __init__(
-        self, rules: Iterable[Rule], is_still: bool = False, *, first_n: int = 1, max_gap_s: float = MAX_GAP_S
+        self,
+        rules: Iterable[Rule],
+        is_still: bool = False,
+        *,
+        first_n: int = 1,
+        max_gap_s: float = MAX_GAP_S,
+        pauses: Sequence[Pause] = (),
     ) -> None:
         by_kind = {rule.kind: rule for rule in rules}
         wanted = [rule for rule in by_kind.values() if rule.is_on]
@@ -253,20 +286,25 @@ class Judge:
             wanted = [_without_dwell(rule) for rule in wanted]
         self.unjudged = tuple(rule.kind for rule in wanted if rule.kind not in CONDITIONS)
         self.next_n = first_n
+        self.pauses = tuple(pauses)
         self._tracks = [_Track(rule, max_gap_s * 1000) for rule in wanted if rule.kind in CONDITIONS]
         self._last_up_ms = -1
+        self._last_utc_ms: int | None = None
 
     def step(self, observation: Observation) -> list[AlertChange]:
         """What this observation changes, in the order of the rules. One that is not newer than the last is ignored."""
         if observation.up_ms <= self._last_up_ms:
             return []
+        last_utc_ms, self._last_utc_ms = self._last_utc_ms, observation.utc_ms
         self._last_up_ms = observation.up_ms
-        changes = []
+        changes: list[AlertChange] = []
         for track in self._tracks:
-            change = track.step(observation, self.next_n)
-            if change is not None:
-                changes.append(change)
-                self.next_n += change.state is State.RAISED
+            cleared, is_suspended = None, False
+            if self.pauses and track.rule.kind in ABSENCE:
+                cleared, is_suspended = track.suspend(self.pauses, last_utc_ms, observation)
+            change = None if is_suspended else track.step(observation, self.next_n)
+            changes += [each for each in (cleared, change) if each is not None]
+            self.next_n += change is not None and change.state is State.RAISED
         return changes
 
     def end(self, now: Instant) -> list[AlertChange]:

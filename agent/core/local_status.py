@@ -50,6 +50,13 @@ class DrillNow(Struct, frozen=True, kw_only=True):
     cleared_up_ms: Ms | None = None
 
 
+class Refused(NamedTuple):
+    """A command of the hub's that was not done; `why` is one line for who sent it."""
+
+    number: int
+    why: str
+
+
 class LocalStatus(Struct, frozen=True, kw_only=True):
     """The file `status.json`. `sync_ms_worst` is of the last ten seconds, `sync_ms_p99` the 99th percentile of these
     worsts over the last hour. `door_refusal`: why the hub's door renews no certificate of

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from agent.core.judge import MAX_GAP_S, AlertChange
 from agent.core.observation import BOXES, SHARES, TENTHS, Face, Observation, Scene, Seat
-from agent.wire import Instant, Rule
+from agent.wire import Instant, Pause, Rule
 
 FORMAT = 1
 NAME = b"EMS observations "
@@ -48,12 +48,19 @@ class Header(Struct, frozen=True, kw_only=True):
 
 
 class JudgeBy(Struct, frozen=True, kw_only=True):
-    """From here on a new judge by these rules, as `agent.core.judge.Judge` takes them."""
+    """From here on a new judge by these rules, as `agent.core.judge.Judge` takes them, with these breaks."""
 
     rules: tuple[Rule, ...]
     first_n: int
     is_still: bool = False
     max_gap_s: float = MAX_GAP_S
+    pauses: tuple[Pause, ...] = ()
+
+
+class PausedBy(Struct, frozen=True, kw_only=True):
+    """From here on the judge goes on with these breaks instead of those it had."""
+
+    pauses: tuple[Pause, ...]
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -68,9 +75,9 @@ class Missed(Struct, frozen=True, kw_only=True):
     observations: int
 
 
-Entry = Header | JudgeBy | Observation | AlertChange | Ended | Missed
+Entry = Header | JudgeBy | Observation | AlertChange | Ended | Missed | PausedBy
 _OBSERVED = 0
-_CODES: dict[type, int] = {Header: 1, JudgeBy: 2, AlertChange: 3, Ended: 4, Missed: 5}
+_CODES: dict[type, int] = {Header: 1, JudgeBy: 2, AlertChange: 3, Ended: 4, Missed: 5, PausedBy: 6}
 _KINDS: dict[int, type] = {code: kind for kind, code in _CODES.items()}
 _COVERED, _LOW_LIGHT, _FROZEN_TOLD, _FROZEN, _SEAT = 1, 2, 4, 8, 16
 

@@ -42,17 +42,19 @@ class ShownAlert(Struct, frozen=True):
 
 class DeskState(Struct, frozen=True, kw_only=True):
     """All that lamp and buzzer depend on. `hub_away_s` is 0 while the hub is there; `is_sound_asked`: the plan wants
-    the buzzer even in the sitting."""
+    the buzzer even in the sitting; without `may_show_alerts` it wants no alert on the lamp but the call for help."""
 
     is_booting: bool = False
     is_enrolling: bool = False
     is_drill: bool = False
+    is_signalled: bool = False
     is_sitting: bool = False
     mode: Mode = Mode.AUTOMATED
     alerts: tuple[ShownAlert, ...] = ()
     faults: tuple[FaultKind, ...] = ()
     hub_away_s: float = 0.0
     is_sound_asked: bool = False
+    may_show_alerts: bool = True
 
 
 def _has_help(state: DeskState) -> bool:
@@ -69,7 +71,7 @@ def _has_fault(state: DeskState) -> bool:
 
 
 def _has_shown_alert(state: DeskState) -> bool:
-    if state.mode is Mode.MANUAL:
+    if state.mode is Mode.MANUAL or not state.may_show_alerts:
         return False
     is_waiting_for_word = state.mode is Mode.SEMI_AUTOMATED and state.hub_away_s < HUB_PATIENCE_S
     return any(not alert.is_dismissed and (alert.is_confirmed or not is_waiting_for_word) for alert in state.alerts)
@@ -78,6 +80,7 @@ def _has_shown_alert(state: DeskState) -> bool:
 _PRECEDENCE: tuple[tuple[PatternName, Callable[[DeskState], bool]], ...] = (
     (PatternName.HELP, _has_help),
     (PatternName.FAULT, _has_grave_fault),
+    (PatternName.SIGNAL, lambda state: state.is_signalled),
     (PatternName.DRILL, lambda state: state.is_drill),
     (PatternName.ATTENTION, _has_shown_alert),
     (PatternName.FAULT, _has_fault),
@@ -89,8 +92,8 @@ _PRECEDENCE: tuple[tuple[PatternName, Callable[[DeskState], bool]], ...] = (
 
 
 def choose(state: DeskState) -> PatternName:
-    """The one pattern that holds. A person who waits comes first, then what endangers the proof, then alerts, then the
-    other faults (dashboard and log have them all)."""
+    """The one pattern that holds. A person who waits comes first, then what endangers the proof, then a person's wish,
+    then alerts, then the other faults (dashboard and log have them all)."""
     return next((name for name, is_on in _PRECEDENCE if is_on(state)), PatternName.WAITING)
 
 

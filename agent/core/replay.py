@@ -2,7 +2,8 @@
 
 By its own rules the log is judged exactly as it was: a judge begun and ended wherever the desk's was, so what comes out
 is what was. By other rules one judge runs through the log: that the plan changed on the way changes nothing now, and
-only an end that no observation follows is one.
+only an end that no observation follows is one. The breaks are those of the log, from where on the desk knew them: they
+are what people allowed, and no rule.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from agent.core.judge import AlertChange, Judge, State
 from agent.core.observation import Observation
-from agent.core.obslog import Ended, Entry, JudgeBy
+from agent.core.obslog import Ended, Entry, JudgeBy, PausedBy
 from agent.wire import Rule
 
 
@@ -32,7 +33,9 @@ def judged_again(entries: Sequence[Entry], rules: Iterable[Rule] | None = None) 
     for at, entry in enumerate(entries):
         if isinstance(entry, JudgeBy) and (wanted is None or judge is None):
             chosen = entry.rules if wanted is None else wanted
-            judge = Judge(chosen, entry.is_still, first_n=entry.first_n, max_gap_s=entry.max_gap_s)
+            judge = Judge(chosen, entry.is_still, first_n=entry.first_n, max_gap_s=entry.max_gap_s, pauses=entry.pauses)
+        elif isinstance(entry, JudgeBy | PausedBy) and judge is not None:
+            judge.pauses = entry.pauses
         elif isinstance(entry, Observation) and judge is not None:
             changes += judge.step(entry)
         elif isinstance(entry, Ended) and judge is not None and (wanted is None or at > last_look):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from agent.wire import Instant, Plan, PlannedSitting
 
 
@@ -51,6 +53,21 @@ def current(
 def _may_go_on(sitting: PlannedSitting, now: Instant, resumed_up_ms: int | None) -> bool:
     ran_ms = 0 if resumed_up_ms is None else now.up_ms - resumed_up_ms
     return ran_ms < sitting.end_utc_ms - sitting.start_utc_ms
+
+
+def is_judged_alike(before: PlannedSitting, after: PlannedSitting) -> bool:
+    """Whether a changed plan of a sitting leaves what stands and what dwells as it is: when it changes times, breaks,
+    lamp or buzzer only. Alerts carry their rule, mode and seat, and masks change what is seen: those begin anew."""
+    return before == msgspec.structs.replace(
+        after,
+        start_utc_ms=before.start_utc_ms,
+        end_utc_ms=before.end_utc_ms,
+        empty_from_utc_ms=before.empty_from_utc_ms,
+        empty_until_utc_ms=before.empty_until_utc_ms,
+        pauses=before.pauses,
+        is_buzzer_allowed=before.is_buzzer_allowed,
+        may_lamp_show_alerts=before.may_lamp_show_alerts,
+    )
 
 
 def seat_said_empty(plan: Plan | None, now_utc_ms: int, is_clock_trusted: bool) -> str | None:

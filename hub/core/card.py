@@ -16,7 +16,7 @@ SHOWN_MS = 6_000
 """The slowest pattern takes so long."""
 WIDTH, HEIGHT = 300.0, 30.0
 """Of the drawn strip, in its own units."""
-FIRST = ("help", "attention", "fault", "no_hub", "recording", "waiting")
+FIRST = ("help", "signal", "attention", "fault", "no_hub", "recording", "waiting")
 """What the room needs most often comes first; the others follow in the table's order."""
 _HUES = (
     (15, "red"),

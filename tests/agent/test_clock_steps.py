@@ -54,7 +54,7 @@ class Clock(host.Clock):
 
 
 class Judging:
-    def judge_by(self, rules: object, first_n: int, *, is_new_view: bool = True) -> None:
+    def judge_by(self, rules: object, first_n: int, *, pauses: object = (), is_new_view: bool = True) -> None:
         pass
 
     def end_judging(self, now: Instant) -> tuple[list[object], int]:

@@ -186,6 +186,28 @@ def test_a_desk_that_is_not_in_use_yet_says_so() -> None:
     assert shown(is_drill=True, faults=(FaultKind.CAMERA_LOST,)) is PatternName.FAULT
 
 
+def test_a_signal_is_a_persons_wish() -> None:
+    """It comes after who calls for help and what endangers the proof, and before what a machine has seen, in every mode
+    and outside sittings."""
+    for mode in Mode:
+        assert shown(mode=mode, is_signalled=True, alerts=(CONFIRMED,), is_drill=True) is PatternName.SIGNAL
+    assert choose(DeskState(is_signalled=True)) is PatternName.SIGNAL
+    assert shown(is_signalled=True, faults=(FaultKind.TOO_HOT, FaultKind.HUB_UNREACHABLE)) is PatternName.SIGNAL
+    assert shown(is_signalled=True, alerts=(HELP,)) is PatternName.HELP
+    assert shown(is_signalled=True, faults=(FaultKind.RECORDING_STOPPED,)) is PatternName.FAULT
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_lamp_that_may_not_show_alerts_shows_all_else(mode: Mode) -> None:
+    """Not even what a proctor has confirmed, nor when the hub is away: but help, signals, drills and faults."""
+    quiet = {"mode": mode, "may_show_alerts": False, "alerts": (EMPTY, CONFIRMED), "hub_away_s": 99.0}
+    assert shown(**quiet) is PatternName.RECORDING
+    assert shown(**quiet | {"alerts": (CONFIRMED, HELP)}) is PatternName.HELP
+    assert shown(**quiet, is_signalled=True) is PatternName.SIGNAL
+    assert shown(**quiet, is_drill=True) is PatternName.DRILL
+    assert shown(**quiet, faults=(FaultKind.TOO_HOT,)) is PatternName.FAULT
+
+
 def test_the_buzzer_is_silent_in_a_sitting_unless_asked() -> None:
     """Candidates write; outside a sitting it may sound."""
     assert not is_buzzer_allowed(DeskState(is_sitting=True, faults=tuple(FaultKind)))
@@ -199,6 +221,8 @@ def test_the_buzzer_is_silent_in_a_sitting_unless_asked() -> None:
         is_booting=st.booleans(),
         is_enrolling=st.booleans(),
         is_drill=st.booleans(),
+        is_signalled=st.booleans(),
+        may_show_alerts=st.booleans(),
         is_sitting=st.booleans(),
         mode=st.sampled_from(Mode),
         alerts=st.lists(
@@ -218,6 +242,7 @@ def test_a_fault_never_looks_like_a_desk_that_is_well(state: DeskState) -> None:
         )
     if name is PatternName.ATTENTION:
         assert state.mode is not Mode.MANUAL
+        assert state.may_show_alerts
         assert any(not alert.is_dismissed for alert in state.alerts)
     if name is PatternName.RECORDING:
         assert state.is_sitting

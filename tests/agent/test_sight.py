@@ -14,7 +14,7 @@ from agent.camera import CameraLost, MainFrame, Picture
 from agent.core.judge import AlertChange, Judge, State
 from agent.core.observation import Face, Observation, Scene, Seat, quantised
 from agent.sight import WINDOW_MS, Sight
-from agent.wire import AlertKind, Instant, Rule
+from agent.wire import AlertKind, Instant, Pause, Rule
 from tests.support import wait_for
 
 RGB = np.zeros((36, 64, 3), np.uint8)
@@ -123,9 +123,12 @@ class Watched:
     def forget_view(self) -> None:
         self.forgot.append((self.eyes.looks, threading.current_thread().name))
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant) -> None:
-        self.noted.append((rules, first_n))
+    def judge_by(self, rules: tuple[Rule, ...], first_n: int, now: Instant, pauses: tuple[Pause, ...]) -> None:
+        self.noted.append((rules, first_n, *pauses))
         self.when_noted()
+
+    def paused_by(self, pauses: tuple[Pause, ...]) -> None:
+        self.noted.append(pauses)
 
     def saw(self, observation: Observation, changes: list[AlertChange]) -> None:
         self.noted += (observation, *changes)
@@ -379,6 +382,23 @@ def test_pictures_are_masked_before_anybody_looks(monkeypatch: pytest.MonkeyPatc
 
 def covered(up_ms: int, utc_ms: int) -> Observation:
     return Observation(up_ms, utc_ms, (), Scene(brightness=2, detail=1, is_covered=True))
+
+
+def test_breaks_change_while_it_goes_on_judging(started: Watched) -> None:
+    """What was raised before a break is cleared by the next look in it; who watches hears of the break in between, and
+    of none that is the same."""
+    began = Pause(from_utc_ms=0, until_utc_ms=1)
+    on = Pause(from_utc_ms=0, until_utc_ms=2**50)
+    started.sight.pause_by((on,))  # nobody is judged yet
+    started.sight.judge_by((EMPTY,), 4, pauses=(began,))
+    started.show(7)
+    wait_for(lambda: len(started.told) == 1)
+    started.sight.pause_by((began,))
+    started.sight.pause_by((on,))
+    started.show(1)
+    wait_for(lambda: len(started.told) == 2)
+    assert [change.state for change in started.told] == [State.RAISED, State.CLEARED]
+    assert [entry for entry in started.noted if isinstance(entry, tuple)] == [((EMPTY,), 4, began), (on,)]
 
 
 def test_who_watches_hears_what_the_judge_heard_and_said(started: Watched) -> None:

@@ -22,6 +22,7 @@ from agent.wire import (
     GapCause,
     Instant,
     Mask,
+    Pause,
     Plan,
     PlannedSitting,
     Rule,
@@ -82,9 +83,16 @@ class Judging:
         self.rules: tuple[Rule, ...] | None = None
         self.first_n = self.next_n = 0
         self.is_new_view = False
+        self.pauses: tuple[Pause, ...] = ()
 
-    def judge_by(self, rules: tuple[Rule, ...], first_n: int, *, is_new_view: bool = True) -> None:
+    def judge_by(
+        self, rules: tuple[Rule, ...], first_n: int, *, pauses: tuple[Pause, ...] = (), is_new_view: bool = True
+    ) -> None:
         self.rules, self.first_n, self.next_n, self.is_new_view = rules, first_n, first_n, is_new_view
+        self.pauses = pauses
+
+    def pause_by(self, pauses: tuple[Pause, ...]) -> None:
+        self.pauses = pauses
 
     def end_judging(self, now: Instant) -> tuple[list[AlertChange], int]:
         if self.rules is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import app
+from agent import supervision
 from agent.supervision import Loop, Notifier, Supervisor
 from agent.wire import Instant
 from tests.agent.test_app import running
@@ -181,7 +181,7 @@ def test_a_looking_thread_that_hangs_ends_the_pings_while_the_main_loop_ticks(
     tmp_path: Path, mosquitto_broker: Broker, manager: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that never returns: the desk still tells its heartbeats, but it is started again for it."""
-    monkeypatch.setattr(app, "SIGHT_LIMIT_MS", 1_500)
+    monkeypatch.setattr(supervision, "SIGHT_LIMIT_MS", 1_500)
     for name, value in manager.environ(1.5).items():
         monkeypatch.setenv(name, value)
     go_on = threading.Event()

@@ -22,11 +22,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from agent.wire import SIGNAL_MS
 from hub import authority, ca_files, clock, enrolment, rotation
 from hub.cli import main
 from hub.enrolment import CaFolder
 from hub.live import LiveFolder
-from hub.store import Store, certificates, enrolling, planning
+from hub.store import Store, certificates, enrolling, planning, signals
 from hub.store.enrolling import Request
 from hub.terminal import now_utc_ms
 from hub.worker import Worker, WorkerProblem, certify, run
@@ -418,3 +419,22 @@ def test_a_private_key_is_never_in_the_store_or_the_live_folder(place: Place) ->
                 data = file.read_bytes()
                 assert secret not in data
                 assert not any(line in data for line in lines[1:2]), file
+
+
+def test_a_signal_that_nobody_attended_to_is_noted_as_over(place: Place) -> None:
+    """By time alone, when nothing else happens in the store."""
+    unit = approved(place.store)
+    place.turn()
+    with place.store.write() as connection:
+        connection.execute(
+            "insert into signals (unit, sitting, room, seat, given_utc_ms, given_by) values (?, '', '', '', ?, 'ada')",
+            (unit, place.now),
+        )
+    place.turn()
+    with place.store.read() as connection:
+        assert signals.standing(connection, place.now)
+    place.now += SIGNAL_MS
+    place.turn()
+    with place.store.read() as connection:
+        rows = connection.execute("select ended_by, ended_utc_ms - given_utc_ms from signals").fetchall()
+    assert [tuple(row) for row in rows] == [("time", SIGNAL_MS)]
