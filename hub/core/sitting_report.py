@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hub.core.board import ALERT_WORDS, CAUSE_WORDS, FAULT_WORDS, words_of
+from hub.core.board import CAUSE_WORDS, FAULT_WORDS, INCIDENT_WORDS, words_of
 from hub.core.closing import ITEMS
 from hub.core.coverage import CAUSES
 
@@ -23,7 +23,7 @@ DOMAIN = b"ems-sitting-report-v1\n"
 VERDICTS = {"no_concern": "No concern", "refer": "Refer", "confirmed_by_centre": "Confirmed by the centre"}
 STATES = {"open": "Not looked at", "acknowledged": "Being looked at", "closed": "Closed"}
 WORDS: dict[str, Mapping[str, str]] = {
-    "alert": ALERT_WORDS,
+    "alert": INCIDENT_WORDS,
     "fault": FAULT_WORDS,
     "cause": {**CAUSE_WORDS, **CAUSES},
     "verdict": VERDICTS,
