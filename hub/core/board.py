@@ -69,6 +69,10 @@ CAUSE_WORDS: dict[str, str] = {
 BY_HAND = "by_hand"
 """`incidents.kind` of one that a person opened, with no alert in it."""
 OTHER_WORDS = {BY_HAND: "Opened by hand"}
+INCIDENT_WORDS: dict[str, str] = (
+    ALERT_WORDS | OTHER_WORDS | {kind: words for kind, (words, _counted) in room_events.WORDS.items()}
+)
+"""What an incident may be about; of a room incident without how many it struck."""
 NO_DAY = Day()
 
 

@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hub.core.board import ALERT_WORDS, CAUSE_WORDS, FAULT_WORDS, words_of
+from hub.core.board import CAUSE_WORDS, FAULT_WORDS, INCIDENT_WORDS, words_of
 from hub.core.closing import ITEMS
 from hub.core.coverage import CAUSES
 
@@ -23,7 +23,7 @@ DOMAIN = b"ems-sitting-report-v1\n"
 VERDICTS = {"no_concern": "No concern", "refer": "Refer", "confirmed_by_centre": "Confirmed by the centre"}
 STATES = {"open": "Not looked at", "acknowledged": "Being looked at", "closed": "Closed"}
 WORDS: dict[str, Mapping[str, str]] = {
-    "alert": ALERT_WORDS,
+    "alert": INCIDENT_WORDS,
     "fault": FAULT_WORDS,
     "cause": {**CAUSE_WORDS, **CAUSES},
     "verdict": VERDICTS,
@@ -178,8 +178,6 @@ SECTIONS = (
     )),
 )  # fmt: skip
 """In the order of the report."""
-OPTIONAL = frozenset({"overrides"})
-"""Sections that a document may lack: of a hub whose desks are not checked before the start."""
 
 
 def document(facts: Mapping[str, Any], sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
@@ -187,8 +185,6 @@ def document(facts: Mapping[str, Any], sections: Mapping[str, Sequence[Mapping[s
     told = {column.key: facts.get(column.key) for column in FACTS}
     found: dict[str, Any] = {"format": FORMAT, "facts": told}
     for section in SECTIONS:
-        if section.name not in sections and section.name in OPTIONAL:
-            continue
         keys = [column.key for column in section.columns]
         found[section.name] = [{key: row.get(key) for key in keys} for row in sections.get(section.name, ())]
     return found

@@ -58,7 +58,7 @@ def open_incident(store: Store, seat_id: int, at_utc_ms: int, note: str, now_utc
         place = {"unit": here.unit, "sitting": here.sitting, "room": here.room, "seat": here.seat}
         number = int(QUERIES.open_by_hand(connection, **place, kind=BY_HAND, now=now_utc_ms, at=at))
         thread = {"incident_id": number, "at": now_utc_ms, "who": by.who, "verdict": None}
-        QUERIES.add_incident_act(connection, **thread, action="opened", text=note)
+        QUERIES.add_incident_act(connection, **thread, action="opened_by_hand", text=note)
         since, until = film.incident_stretch(at, at, now_utc_ms)
         wanted = {"unit": here.unit, "sitting": here.sitting, "since": since, "until": until}
         QUERIES.add_wish(connection, **wanted, who=by.who, now=now_utc_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,14 +15,12 @@ from hub.core import countersign
 from hub.core import sitting_report as core
 from hub.core.board import heartbeat_of
 from hub.core.coverage import together
-from hub.store import QUERIES, Row, Store, closing, countersigned
+from hub.core.preflight import ITEM_WORDS, Item
+from hub.store import QUERIES, Row, Store, closing, countersigned, preflight
 from hub.store.closing import Standing
 from hub.store.coverage import SeatCoverage
 
 Rows = list[dict[str, Any]]
-OVERRIDES: Callable[[sqlite3.Connection, str], Rows] | None = None
-"""Where the rows of the section `overrides` come from (`hub.core.sitting_report.SECTIONS` names their columns), by the
-connection and the sitting; None: this hub has no check before the start, and the report has no such section."""
 
 
 class Signed(NamedTuple):
@@ -57,6 +55,10 @@ def of_sitting(connection: sqlite3.Connection, sitting: str, now_utc_ms: int) ->
     faults = QUERIES.report_faults(connection, units=units, since=row["start_utc_ms"], until=until)
     sections: dict[str, Sequence[Mapping[str, Any]]] = {
         "reasons": _reasons(standing),
+        "overrides": [
+            {**each, "check": ITEM_WORDS[Item(each["item"])], "who": each["by"]}
+            for each in preflight.overrides(connection, sitting)
+        ],
         "roster": _roster(roster, stays, breaks, row["end_utc_ms"]),
         "breaks": breaks,
         "coverage": [_seat(seat) for seat in standing.seats],
@@ -73,8 +75,6 @@ def of_sitting(connection: sqlite3.Connection, sitting: str, now_utc_ms: int) ->
         "holds": _dicts(QUERIES.report_holds(connection, sitting=sitting)),
         "purges": _dicts(QUERIES.report_purges(connection, sitting=sitting)),
     }
-    if OVERRIDES is not None:
-        sections["overrides"] = OVERRIDES(connection, sitting)
     drills = {
         "drill_incidents": sum(each["is_drill"] for each in incidents),
         "drill_alerts": sum(each["count"] for each in alerts if each["is_drill"]),

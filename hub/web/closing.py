@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from hub.core import closing as core
 from hub.core.access import Action
 from hub.core.audit import Deed
-from hub.core.board import ALERT_WORDS
+from hub.core.board import INCIDENT_WORDS
 from hub.core.closing import Changed, Refused
 from hub.core.coverage import together
 from hub.store import closing as store
@@ -45,7 +45,7 @@ def _show(sitting: str, notice: str = "", typed: Mapping[str, str] | None = None
         digest=core.digest(found.items),
         open_count=sum(not item.is_done for item in found.items),
         titles=core.ITEMS,
-        kinds=ALERT_WORDS,
+        kinds=INCIDENT_WORDS,
         per_cent=recorded * 10_000 // due / 100 if due else None,
         gone=[each for each in found.units if not each.write_off and (each.pending or each.is_recording or each.spool)],
         notice=notice,

@@ -11,7 +11,7 @@ from flask_login import current_user
 from hub.core import categories, explain, review, room_events
 from hub.core.access import Action
 from hub.core.audit import Deed
-from hub.core.board import ALERT_WORDS, FACE_KINDS
+from hub.core.board import FACE_KINDS
 from hub.store import holds, purging, room_incidents
 from hub.store import incidents as store
 from hub.web import audit, deeds, incident_view
@@ -23,7 +23,6 @@ from hub.web.parts import parts
 
 blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")
 
-KINDS = ALERT_WORDS | {kind: words for kind, (words, _counted) in room_events.WORDS.items()}
 VERDICTS = {
     review.Verdict.NO_CONCERN: ("No concern", "Records that a person looked and found nothing to follow up."),
     review.Verdict.REFER: ("Refer", "Records that the centre should look into it. It is no finding against anybody."),

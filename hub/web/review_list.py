@@ -16,11 +16,12 @@ from flask_login import current_user
 from hub.core import room_events
 from hub.core.access import Action
 from hub.core.audit import Deed
+from hub.core.board import INCIDENT_WORDS
 from hub.core.review_list import START, UNASSIGNED, UNFINISHED, filter_of, key_of
 from hub.core.sitting_report import safe_cell
 from hub.store import review_list as store
 from hub.web import deeds, incident_view
-from hub.web.incidents import KINDS, blueprint
+from hub.web.incidents import blueprint
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -67,7 +68,7 @@ def listing() -> ResponseReturnValue:
         states=STATES,
         drills=DRILLS,
         verdicts=VERDICTS,
-        kinds=KINDS,
+        kinds=INCIDENT_WORDS,
         is_room=room_events.is_room,
         words=incident_view.words,
         rooms=rooms,

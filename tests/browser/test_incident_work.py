@@ -83,7 +83,9 @@ def test_an_incident_is_worked_by_keyboard_alone(hub: tuple[str, Centre], visit:
     page.keyboard.press("Escape")
     page.keyboard.press("s")
     expect(page.locator("#category")).to_be_focused()
-    page.keyboard.type("Unwell")
+    for _ in range(9):
+        page.keyboard.press("ArrowDown")
+    expect(page.locator("#category")).to_have_value("candidate.unwell")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".sorted")).to_contain_text("Candidate: Unwell")

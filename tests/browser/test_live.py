@@ -3,17 +3,18 @@ not known."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.test_pages import Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
+from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_a_mark_has_the_moment_of_the_key(hub: tuple[str, Centre], visit: Visit)
     expect(page.locator("#mark-note")).to_be_focused()
     after = now_ms()
     expect(page.locator("[data-mark-what]")).to_contain_text("at seat A4")
-    page.wait_for_function(f"Date.now() > {after} + 1500")
+    wait_for(lambda: now_ms() > after + 1500)
     page.keyboard.type("t, r and b are letters here")
     page.keyboard.press("Enter")
     expect(page.locator("#done")).to_contain_text("is marked")
@@ -177,6 +178,10 @@ def test_when_ingest_is_away_the_page_says_so_and_no_desk_fails(hub: tuple[str, 
     expect(page.locator('.tile[data-state="recording"]')).to_have_count(4)
 
 
+def _is_at_most_0(page: Page, asked: str) -> bool:
+    return int(page.evaluate(asked)) <= 0
+
+
 def test_sixty_seats_fit_a_wall_and_thirty_a_laptop(browser: Browser, tmp_path: Path) -> None:
     """Without scrolling, as a grid."""
     for seats, width, height in ((30, 1366, 768), (60, 1920, 1080)):
@@ -189,7 +194,7 @@ def test_sixty_seats_fit_a_wall_and_thirty_a_laptop(browser: Browser, tmp_path: 
             page = visit.open("Ada")
             expect(page.locator("#tiles > .tile")).to_have_count(seats)
             hall = "(() => { const it = document.querySelector('.hall'); return it.scrollHeight - it.clientHeight })()"
-            page.wait_for_function(f"{hall} <= 0")
+            wait_for(functools.partial(_is_at_most_0, page, hall))
             last = page.locator("#tiles > .tile").last.bounding_box()
             assert last
             assert last["y"] + last["height"] <= height

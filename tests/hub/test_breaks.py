@@ -160,7 +160,7 @@ def test_an_incident_by_hand_has_its_moment_its_words_and_its_film(store: Store,
         number, "c.d1", "by_hand", "sitting-1", "A1", "open", now - 4_000, now,
     ]  # fmt: skip
     (event,) = rows(store, "select who, action, text from incident_events")
-    assert tuple(event.values()) == ("seed", "opened", "a slip of paper")
+    assert tuple(event.values()) == ("seed", "opened_by_hand", "a slip of paper")
     with store.read() as connection:
         plan = planning.plan_of(connection, "c.d1")
     assert plan is not None

@@ -75,7 +75,7 @@ def test_the_configuration_says_what_must_hold(tmp_path: Path) -> None:
 
 
 def test_the_access_rules_are_these() -> None:
-    """Three rights of ingest's, six of everybody's, and not one more: a new right is a decision, not a slip."""
+    """Three rights of ingest's, seven of everybody's, and not one more: a new right is a decision, not a slip."""
     lines = [line for line in access_rules().splitlines() if line and not line.startswith("#")]
     assert lines == [
         f"user {INGEST_NAME}",
@@ -84,6 +84,7 @@ def test_the_access_rules_are_these() -> None:
         "topic write $CONTROL/dynamic-security/v1",
         "pattern write ems/1/%u/up/evidence",
         "pattern write ems/1/%u/up/heartbeat",
+        "pattern write ems/1/%u/up/live",
         "pattern write ems/1/%u/up/record",
         "pattern write ems/1/%u/up/status",
         "pattern write ems/1/%u/up/still",

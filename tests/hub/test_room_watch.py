@@ -284,9 +284,9 @@ def test_thirty_desks_that_drop_together_are_one_incident(broker: Broker, tmp_pa
             for n, link in enumerate(links):
                 centre.insert("seats", room_id=room, label=f"A{n + 1}", unit=link.desk.unit)
             thread.start()
-            for link in links:
+            for n, link in enumerate(links):
                 link.say("heartbeat", link.desk.heartbeat(1.0))
-                link.say("record", link.desk.seal(alert("a1", sitting="sitting-1")))
+                link.say("record", link.desk.seal(alert("a1", sitting="sitting-1", seat=f"A{n + 1}")))
             members = "select count(*) from incidents where kind = 'seat_empty' and part_of is not null"
             wait_for(lambda: value(store, members) == 30)
             assert value(store, "select count(*) from incidents where kind = 'room_emptied'") == 1

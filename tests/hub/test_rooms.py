@@ -242,7 +242,7 @@ def square() -> Mask:
 def test_masks_that_no_plan_can_carry_change_nothing(store: Store) -> None:
     grid(store)
     for number in range(30):
-        sitting(store, f"s{number}", END + number, END + number + 9_000)
+        sitting(store, f"s{number}", END + 10_000 * number, END + 10_000 * number + 9_000)
     points = tuple((n / 97, n * n / 1097) for n in range(32))
     many = [Mask(kind="ignore", points=points)] * 16
     with pytest.raises(planning.CannotPlan, match="fewer points"), store.write() as connection:

@@ -107,7 +107,7 @@ AUDITED: dict[str, Act] = {
     "seat_acts.end_signal": Act(Deed.SIGNALLED, "seat 1", "/seats/1/signal/end", {}),
     "seat_acts.bookmark": Act(Deed.BOOKMARKED, "seat 1", "/live/bookmark", {"seat_id": "1", "note": "a phone rang"}),
     "seat_acts.open_incident": Act(
-        Deed.OPENED_INCIDENT, "incident 2", "/seats/1/incident", {"note": "a slip of paper"}
+        Deed.OPENED_INCIDENT, "incident 3", "/seats/1/incident", {"note": "a slip of paper"}
     ),
     "rooms.make": Act(Deed.SET_UP_ROOM, "room Annex", "/rooms/", {"name": "Annex"}, "Root"),
     "rooms.rename": Act(Deed.SET_UP_ROOM, "room Attic", "/rooms/3/rename", {"name": "Attic"}, "Root"),
@@ -226,7 +226,7 @@ AUDITED: dict[str, Act] = {
     "report.as_json": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report.json"),
     "report.signed": Act(Deed.VIEWED_REPORT, "sitting sitting-1", "/sittings/sitting-1/report/signed-1.json"),
     "closing.write_off": Act(
-        Deed.WROTE_OFF, "sitting sitting-1", "/sittings/sitting-1/write-off", {"unit": "c.d1", "why": "stolen"}
+        Deed.WROTE_OFF, "sitting sitting-1", "/sittings/sitting-1/write-off", {"unit": "c.spare", "why": "stolen"}
     ),
     "walls.add": Act(Deed.SET_UP_WALL, "wall left", "/walls/", {"name": "left", "room": ""}, "Root"),
     "walls.revoke": Act(Deed.REVOKED_WALL, "wall left", "/walls/1/revoke", {}, "Root"),

@@ -358,7 +358,7 @@ def test_the_rules_file_that_is_shown_is_one(place: Site) -> None:
 
     place.centre.alert("c.d1", "seat_empty")
     where = "/incidents/budget/what-if?sitting=sitting-1&seat=A1&kind=seat_empty&raise_s=12.5&clear_s=4"
-    shown = re.search(r"<pre><code>(\[\[rules.*?)</code>", place.client("Ada").get(where).text, flags=re.DOTALL)
+    shown = re.search(r"<code>(\[\[rules.*?)</code>", place.client("Ada").get(where).text, flags=re.DOTALL)
     assert shown
     [rule] = rules_in(shown[1].replace("&#34;", '"').encode(), is_toml=True)
     assert (rule.kind, rule.raise_s, rule.clear_s) == ("seat_empty", 12.5, 4)

@@ -28,7 +28,7 @@ select i.incident_id, i.unit, i.kind, i.room, i.seat, i.state, i.opened_utc_ms, 
             select m.seat from room_members m where m.incident_id = i.incident_id and m.taken_out_utc_ms is null))
         else 0 end as member_count,
     case when i.kind = 'by_hand' then (
-        select who from incident_events e where e.incident_id = i.incident_id and e.action = 'opened' limit 1)
+        select who from incident_events e where e.incident_id = i.incident_id and e.action = 'opened_by_hand' limit 1)
     end as opened_by
 from incidents i
 where i.state <> 'closed' and (

@@ -88,6 +88,7 @@ export function shape(id) {
 // Bring a list's elements in line with `wanted` ([key, value]): make, change, move and remove as few as possible.
 export function arrange(list, wanted, make, update) {
   const known = new Map([...list.children].map((element) => [element.dataset.id, element]));
+  const active = list.contains(document.activeElement) ? document.activeElement : null;
   let place = list.firstElementChild;
   for (const [key, value] of wanted) {
     const id = String(key);
@@ -99,6 +100,8 @@ export function arrange(list, wanted, make, update) {
     else list.insertBefore(element, place);
   }
   for (const element of known.values()) element.remove();
+  // What is moved loses the focus, and the next key would be for nobody.
+  if (active?.isConnected && document.activeElement !== active) active.focus({ preventScroll: true });
 }
 
 // Fetch one of our pages as a parsed document; scripts in it do not run, and no text becomes markup here.

@@ -8,7 +8,7 @@ import { setNumber, showTile } from "./tile.js";
 
 const ALWAYS_SHOWN = new Set(["alert", "overrun"]);
 const SHOWN_WHILE_ON = new Set(["offline", "fault"]); // of a room without a sitting they can wait
-const LEAST = { grid: 148, map: 112, small: 76 };
+const LEAST = { fitting: 116, grid: 148, map: 112, small: 76 }; // px: smaller ones scroll instead
 const MOST = 460;
 const GAP = 8;
 const HEAD = 30;
@@ -163,13 +163,15 @@ function mapSize(shown, width, height, text) {
 
 function gridSize(count, width, height, text) {
   const most = Math.max(Math.floor((width + GAP) / (LEAST.grid + GAP)), 1);
-  let best = Math.floor((width - GAP * (most - 1)) / most);
-  for (let columns = 1; columns <= Math.min(count, most); columns += 1) {
+  const best = Math.floor((width - GAP * (most - 1)) / most);
+  let fitting = 0;
+  for (let columns = 1; columns <= count; columns += 1) {
     const size = Math.min(Math.floor((width - GAP * (columns - 1)) / columns), MOST);
     const rows = Math.ceil(count / columns);
-    if (rows * ((size * 9) / 16 + text) + GAP * (rows - 1) <= height) best = Math.max(best, size);
+    if (size < LEAST.fitting) break;
+    if (rows * ((size * 9) / 16 + text) + GAP * (rows - 1) <= height) fitting = Math.max(fitting, size);
   }
-  return best;
+  return fitting || best;
 }
 new ResizeObserver(() => fit()).observe(tilesPlace);
 

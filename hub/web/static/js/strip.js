@@ -39,7 +39,7 @@ export function showStrip(tile) {
     while (end < BINS && line[end] === line[at]) end += 1;
     if (NAMES[line[at]]) {
       const bar = document.createElementNS(SVG, "rect");
-      bar.setAttribute("class", NAMES[line[at]]);
+      bar.setAttribute("class", `seen-${NAMES[line[at]]}`);
       bar.setAttribute("x", String(at));
       bar.setAttribute("width", String(end - at));
       bars.push(bar);

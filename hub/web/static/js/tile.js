@@ -6,7 +6,7 @@ function chip({ state, words }) {
   const element = shape("chip-shape");
   element.dataset.state = state;
   setIcon(element.querySelector("svg"), state);
-  setText(element.querySelector("span"), words);
+  setText(element.querySelector("span"), say(words));
   return element;
 }
 

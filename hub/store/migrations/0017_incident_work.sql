@@ -76,6 +76,5 @@ create index incidents_of_kind on incidents (kind, incident_id);
 create index incidents_turned_out on incidents (
     sitting, is_drill, part_of, merged_into, room, seat, kind, state, verdict);
 create index alerts_turned_out on alerts (sitting, is_drill, room, seat, kind);
-create index faults_standing on faults (unit) where state <> 'cleared';
 create index faults_received on faults (received_utc_ms);
 create index alerts_received on alerts (received_utc_ms);
