@@ -181,7 +181,7 @@ def _view_of(unit: str) -> tuple[upkeep.UnitView, UnitsRead]:
 @blueprint.get("/<unit>")
 @may(Action.SEE_UNITS)
 def one(unit: str) -> ResponseReturnValue:
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     return render_template(
         "unit.html",
         one=found,
@@ -198,7 +198,7 @@ def one(unit: str) -> ResponseReturnValue:
 @blueprint.get("/<unit>/revoke")
 @may(Action.REVOKE_UNITS)
 def ask_to_revoke(unit: str) -> ResponseReturnValue:
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     if found.row.is_revoked:
         return redirect(url_for("units.one", unit=unit))
     return _ask(found)
@@ -216,7 +216,7 @@ def revoke(unit: str) -> ResponseReturnValue:
     why = request.form.get("why")
     if why is None:
         abort(400)
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     try:
         with parts().store.write() as connection:
             is_changed = enrolling.revoke(connection, unit, who=current_user.name, why=why, now_utc_ms=now_utc_ms())
