@@ -32,13 +32,19 @@ NOT_SHOWN = frozenset(
 KEYWORDS = ("_", "gettext", "ngettext", "pgettext")
 
 SENTENCE = "sentence"
-TABLES = re.compile(r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES)$")
+TABLES = re.compile(
+    r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES|ITEMS|DRILLS|STATES|WHY"
+    r"|WITNESSES|CAME|LEFT|STANDARD)$"
+)
 """Names of tables whose values are words for people."""
 NAMES = frozenset({"Role", "PatternName", "Mode"})
 """Enumerations that are shown by their values."""
 SAID = frozenset({"meaning", "what_to_do", "words", "detail", "title", "happened", "todo"})
 """Arguments, by name, whose text is shown."""
-CALLS = frozenset({"Trouble", "Condition", "Concern", "Line", "Due", "said", "Refusal"})
+CALLS = frozenset(
+    {"Trouble", "Condition", "Concern", "Due", "said", "Refusal", "Check", "_green", "_amber", "_red", "_seen", "bar"}
+    | {"Column", "Section", "Number", "Entry"}
+)
 """What is made with texts that are shown, besides every error that is raised."""
 SENTENCES = frozenset(
     {
@@ -54,7 +60,10 @@ SENTENCES = frozenset(
         "hub/core/upkeep.py:event_words",
         "hub/core/upkeep.py:hub_troubles",
         "hub/core/upkeep.py:_certificate_concerns",
-        "hub/core/explain.py:evidence",
+        "hub/core/explain.py:numbers",
+        "hub/core/explain.py:_witness",
+        "hub/core/moment.py:moment",
+        "hub/core/preflight.py:_old",
         "hub/core/audit.py:faults_of",
         "hub/core/purge_list.py:kept",
         "hub/web/film_asked.py:nothing",
@@ -104,6 +113,8 @@ class _Finder(ast.NodeVisitor):
     def take(self, node: ast.AST | None) -> None:
         """Every text in `node`: of a dict the values alone."""
         match node:
+            case ast.Constant(value=str(text)) if "{unit}" in text:  # what a security event is
+                self.found.append((node.lineno, "pgettext", (SENTENCE, text.replace("{unit}", "%(unit)s")), []))
             case ast.Constant(value=str(text)) if any(letter.isalpha() for letter in text):
                 self.found.append((node.lineno, "gettext", text, []))
             case ast.JoinedStr():
@@ -121,10 +132,11 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in CALLS:
+        if _called(node) in CALLS:
             for part in node.args:
-                self.take(part)
+                is_code = isinstance(part, ast.Constant) and re.fullmatch(r"[a-z_]*", str(part.value))
+                if not is_code:  # the kind or the key of what is made, beside its words
+                    self.take(part)
         for keyword in node.keywords:
             if keyword.arg in SAID:
                 self.take(keyword.value)
@@ -140,7 +152,10 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _table(self, target: ast.expr, value: ast.expr | None) -> None:
-        if isinstance(target, ast.Name) and TABLES.search(target.id):
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            for one, its in zip(target.elts, value.elts, strict=False):
+                self._table(one, its)
+        elif isinstance(target, ast.Name) and TABLES.search(target.id):
             self.take(value)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -157,9 +172,15 @@ class _Finder(ast.NodeVisitor):
             pieces = {id(piece) for template in templates for piece in ast.walk(template)} - set(map(id, templates))
             for part in ast.walk(body):
                 is_text = isinstance(part, ast.Constant) and " " in str(part.value)
+                if isinstance(part, ast.Return):
+                    self.take(part.value if isinstance(part.value, ast.Constant) else None)
                 if id(part) not in pieces and (is_text or isinstance(part, ast.JoinedStr)):
                     self.take(part)
         self.generic_visit(node)
+
+
+def _called(node: ast.Call) -> str:
+    return str(getattr(node.func, "id", getattr(node.func, "attr", "")))
 
 
 def _inside(node: ast.AST | None) -> list[ast.expr]:
@@ -167,8 +188,10 @@ def _inside(node: ast.AST | None) -> list[ast.expr]:
     match node:
         case ast.Dict(values=parts) | ast.BoolOp(values=parts):
             return parts
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.Call(args=parts):
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
             return parts
+        case ast.Call(args=parts):
+            return [] if _called(node) in CALLS else parts  # those are found where they stand
         case ast.IfExp(body=one, orelse=other) | ast.BinOp(left=one, right=other):
             return [one, other]
         case ast.Subscript(value=inner):

@@ -16,7 +16,6 @@ from hub.translations.extraction import catalogue
 from hub.web import language
 from tests.hub.website import Site, site
 
-MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 DATA_TAGS = frozenset({"bdi", "code", "kbd", "time", "script", "style", "output"})
 """Names that people or machines gave, commands, keys, clock times."""
 DATA_CLASSES = frozenset({"number", "label", "unit-name", "brand"})
@@ -39,6 +38,7 @@ class Reader(HTMLParser):
         super().__init__()
         self.open: list[tuple[str, bool]] = []
         self.bare: list[str] = []
+        self.depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = {name: value or "" for name, value in attrs}
@@ -46,6 +46,7 @@ class Reader(HTMLParser):
             self._look(told.get(name, ""), f"{tag} {name}")
         if tag not in EMPTY:
             is_data = tag in DATA_TAGS or bool(DATA_CLASSES & set(told.get("class", "").split()))
+            is_data |= tag != "html" and "lang" in told  # it says itself that it is of another language
             self.open.append((tag, is_data))
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,13 +54,16 @@ class Reader(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if not any(is_data for _, is_data in self.open):
-            self._look(data, " > ".join(tag for tag, _ in self.open[-2:]))
+        bare = len(self.bare)
+        self._look(data, " > ".join(tag for tag, _ in self.open[-2:]))
+        if any(is_data for _, is_data in self.open):
+            del self.bare[bare:]
 
     def _look(self, text: str, where: str) -> None:
-        left = text
-        while (fewer := MARKED.sub(" ", left)) != left:
-            left = fewer
+        left = ""
+        for sign in text:  # marks may hold tags between them
+            self.depth += (sign == "⟦") - (sign == "⟧")
+            left += " " if self.depth or sign in "⟦⟧" else sign
         for word in SEED:
             left = left.replace(word, " ")
         left = UNITS.sub(" ", left)
@@ -132,7 +136,7 @@ def test_no_page_shows_a_word_that_the_catalogue_did_not_give(place: Site, name:
     seen, bare = 0, set[str]()
     for path in paths(place):
         response = client.get(path, buffered=False)
-        if response.mimetype == "text/html" and response.status_code != 302:
+        if response.mimetype == "text/html" and not 300 <= response.status_code < 400:
             seen += 1
             reader = Reader()
             reader.feed(response.text)
