@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -24,6 +24,12 @@ def read(path: Path) -> Catalog:
         return read_po(file, locale=path.parent.parent.name)
 
 
+def _strings(message: Message) -> list[str]:
+    return (
+        [str(message.string or "")] if isinstance(message.id, str) else [str(each) for each in message.string or [""]]
+    )
+
+
 def main() -> None:
     wanted = catalogue()
     for path in sorted(FOLDER.glob(FILES)):
@@ -34,7 +40,7 @@ def main() -> None:
             write_po(file, known, width=120, sort_output=True, no_location=True, ignore_obsolete=True)
         with path.with_suffix(".mo").open("wb") as file:
             write_mo(file, known)
-        todo = sum(not all(each.string if each.pluralizable else [each.string]) for each in known if each.id)
+        todo = sum(not all(_strings(each)) for each in known if each.id)
         print(f"{path.parent.parent.name}: {len(known)} texts, {todo} to translate")
 
 

@@ -34,7 +34,7 @@ KEYWORDS = ("_", "gettext", "ngettext", "pgettext")
 SENTENCE = "sentence"
 TABLES = re.compile(
     r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES|ITEMS|DRILLS|STATES|WHY"
-    r"|WITNESSES|CAME|LEFT|STANDARD)$"
+    r"|WITNESSES|DESK_CAME|DESK_LEFT)$"
 )
 """Names of tables whose values are words for people."""
 NAMES = frozenset({"Role", "PatternName", "Mode"})
@@ -42,7 +42,21 @@ NAMES = frozenset({"Role", "PatternName", "Mode"})
 SAID = frozenset({"meaning", "what_to_do", "words", "detail", "title", "happened", "todo"})
 """Arguments, by name, whose text is shown."""
 CALLS = frozenset(
-    {"Trouble", "Condition", "Concern", "Due", "said", "Refusal", "Check", "_green", "_amber", "_red", "_seen", "bar"}
+    {
+        "Trouble",
+        "Condition",
+        "Concern",
+        "Due",
+        "said",
+        "Refusal",
+        "Check",
+        "_green",
+        "_amber",
+        "_red",
+        "_lately",
+        "Line",
+        "bar",
+    }
     | {"Column", "Section", "Number", "Entry"}
 )
 """What is made with texts that are shown, besides every error that is raised."""
@@ -72,7 +86,7 @@ SENTENCES = frozenset(
 )
 """Functions all of whose texts are shown."""
 
-Found = tuple[int, str, Any, list[str]]
+Found = tuple[int, Any, Any, list[str]]
 
 
 def found_in(path: Path, root: Path) -> list[Found]:
@@ -82,7 +96,7 @@ def found_in(path: Path, root: Path) -> list[Found]:
         if path.suffix == ".html":
             options = {"trimmed": "true", "newstyle_gettext": "true"}
             return list(babel_extract(file, KEYWORDS, [], options))
-        found = list(extract_python(file, KEYWORDS, [], {}))
+        found: list[Found] = [each[:4] for each in extract_python(file, dict.fromkeys(KEYWORDS), [], {})]
         file.seek(0)
         finder = _Finder(name)
         finder.visit(ast.parse(file.read()))
@@ -134,7 +148,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         if _called(node) in CALLS:
             for part in node.args:
-                is_code = isinstance(part, ast.Constant) and re.fullmatch(r"[a-z_]*", str(part.value))
+                is_code = isinstance(part, ast.Constant) and re.fullmatch(r"[a-z0-9_]*", str(part.value))
                 if not is_code:  # the kind or the key of what is made, beside its words
                     self.take(part)
         for keyword in node.keywords:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import flask_babel
 from babel.numbers import get_decimal_symbol
 from flask import Blueprint, Flask, abort, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel, get_locale, get_translations
-from flask_babel import gettext as gettext
-from flask_babel import ngettext as ngettext
 
 from hub.config import Settings
 from hub.core.said import Said
@@ -32,6 +31,16 @@ CATALOGUES = Path(__file__).parent.parent / "translations"
 _VALUE = re.compile(r"%\((\w+)\)s")
 
 blueprint = Blueprint("language", __name__)
+
+
+def gettext(words: str, **values: object) -> str:
+    """The text in the reader's language, filled in."""
+    return str(flask_babel.gettext(words, **values))
+
+
+def ngettext(one: str, many: str, num: int, **values: object) -> str:
+    """The form of the text for `num`, which is `%(num)s` in it."""
+    return str(flask_babel.ngettext(one, many, num, **values))
 
 
 class _Template(NamedTuple):
@@ -78,7 +87,7 @@ def tr(words: object) -> str:
     text = str(words) if words else ""
     if not text or current() == "en":
         return text
-    said = str(gettext(text))
+    said = gettext(text)
     return said if said != text else _of_template(text)
 
 
@@ -86,8 +95,15 @@ def _of_template(text: str) -> str:
     """A sentence with values: translated by the template it was made of. A value may be words of its own."""
     for pattern, words in _templates():
         if found := pattern.fullmatch(text):
-            return words % {name: tr(value) for name, value in found.groupdict().items()}
+            return words % {name: _value(value) for name, value in found.groupdict().items()}
     return text
+
+
+def _value(text: str) -> str:
+    """What stands in a sentence: words of a table too, which the core may have put into small letters there."""
+    said = tr(text)
+    large = f"{text[:1].upper()}{text[1:]}"
+    return found if said == text and (found := tr(large)) != large else said
 
 
 def _templates() -> list[_Template]:
@@ -114,7 +130,7 @@ def say(it: Said | str) -> str:
     """A sentence of the core with its values, in the reader's language."""
     if isinstance(it, str):
         return tr(it)
-    return str(gettext(it.words)) % {name: tr(v) if isinstance(v, str) else v for name, v in it.values.items()}
+    return gettext(it.words) % {name: tr(v) if isinstance(v, str) else v for name, v in it.values.items()}
 
 
 def sentence(error: Exception) -> str:

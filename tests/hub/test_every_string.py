@@ -18,13 +18,13 @@ from tests.hub.website import Site, site
 
 DATA_TAGS = frozenset({"bdi", "code", "kbd", "time", "script", "style", "output"})
 """Names that people or machines gave, commands, keys, clock times."""
-DATA_CLASSES = frozenset({"number", "label", "unit-name", "brand"})
+DATA_CLASSES = frozenset({"number", "label", "unit-name", "code"})
 SHOWN = ("aria-label", "title", "placeholder", "alt", "data-label", "label")
 EMPTY = frozenset({"meta", "link", "input", "br", "img", "hr", "use", "rect", "line", "circle", "path", "animate"})
 SEED = (
     "Structural Mechanics II", "Main hall", "North wing", "an appeal", "not ours", "Main room",
     "Raspberry Pi 5 Model B Rev 1.0", "English", "Deutsch", "UTC", "SHA-256", "CSV", "JSON", "sitting-1", "sitting-2",
-    "DRAFT", "automated profile",
+    "Standard",
 )  # fmt: skip
 NAMES = ("Ada", "Grace", "Tim", "Olga", "Root", "seed", "desk")
 """What the seed wrote or a person is called: data."""
