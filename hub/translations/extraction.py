@@ -96,7 +96,7 @@ def found_in(path: Path, root: Path) -> list[Found]:
         if path.suffix == ".html":
             options = {"trimmed": "true", "newstyle_gettext": "true"}
             return list(babel_extract(file, KEYWORDS, [], options))
-        found: list[Found] = [each[:4] for each in extract_python(file, dict.fromkeys(KEYWORDS), [], {})]
+        found: list[Found] = [(*each[:3], []) for each in extract_python(file, dict.fromkeys(KEYWORDS), [], {})]
         file.seek(0)
         finder = _Finder(name)
         finder.visit(ast.parse(file.read()))

@@ -33,12 +33,12 @@ _VALUE = re.compile(r"%\((\w+)\)s")
 blueprint = Blueprint("language", __name__)
 
 
-def gettext(words: str, **values: object) -> str:
+def gettext(words: str, /, **values: object) -> str:
     """The text in the reader's language, filled in."""
     return str(flask_babel.gettext(words, **values))
 
 
-def ngettext(one: str, many: str, num: int, **values: object) -> str:
+def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     """The form of the text for `num`, which is `%(num)s` in it."""
     return str(flask_babel.ngettext(one, many, num, **values))
 
