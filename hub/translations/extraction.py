@@ -34,7 +34,7 @@ KEYWORDS = ("_", "gettext", "ngettext", "pgettext")
 SENTENCE = "sentence"
 TABLES = re.compile(
     r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES|ITEMS|DRILLS|STATES|WHY"
-    r"|WITNESSES|DESK_CAME|DESK_LEFT)$"
+    r"|WITNESSES|DESK_CAME|DESK_LEFT|NOBODY_EXPECTED|NO_SHOW)$"
 )
 """Names of tables whose values are words for people."""
 NAMES = frozenset({"Role", "PatternName", "Mode"})
@@ -112,9 +112,11 @@ def catalogue(root: Path = ROOT) -> Catalog:
             parts = message if isinstance(message, tuple) else (message,)
             if function == "pgettext":
                 made.add(parts[1], context=parts[0])
+            elif not isinstance(parts[0], str) or not parts[0]:
+                continue  # a variable: its texts are found where they stand
             elif function == "ngettext":
                 made.add(parts[:2], ("", ""))
-            elif isinstance(parts[0], str) and parts[0]:
+            else:
                 made.add(parts[0])
     return made
 

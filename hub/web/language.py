@@ -29,6 +29,8 @@ COOKIE = "ems_language"
 KEPT_S = 365 * 86_400
 CATALOGUES = Path(__file__).parent.parent / "translations"
 _VALUE = re.compile(r"%\((\w+)\)s")
+_COUNTED = re.compile(r"(\d{1,9}) (.+)", re.DOTALL)
+"""`5 desks gone at once`, of the text `{n} desks gone at once`."""
 
 blueprint = Blueprint("language", __name__)
 
@@ -96,6 +98,8 @@ def _of_template(text: str) -> str:
     for pattern, words in _templates():
         if found := pattern.fullmatch(text):
             return words % {name: _value(value) for name, value in found.groupdict().items()}
+    if found := _COUNTED.fullmatch(text):
+        return gettext(f"{{n}} {found[2]}").replace("{n}", found[1])
     return text
 
 

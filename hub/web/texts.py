@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from hub.core import board
+from agent.wire_lamp import PatternName
+from hub.core import board, breaks, exam_day, room_events
 from hub.web.language import tr
 
 TEXTS: dict[str, str] = {
@@ -140,6 +141,14 @@ BOARD_WORDS = (
     *board.ALERT_WORDS.values(),
     *board.FAULT_WORDS.values(),
     *(f"DRILL: {words}" for words in board.ALERT_WORDS.values()),
+    *breaks.KIND_WORDS.values(),
+    *breaks.OVER_WORDS.values(),
+    *board.INCIDENT_WORDS.values(),
+    *(counted for _, counted in room_events.WORDS.values()),
+    *(name.replace("_", " ") for name in PatternName),
+    exam_day.NOBODY_EXPECTED,
+    exam_day.NO_SHOW,
+    "Not known",
     "No desk unit",
     "Offline",
     "Never connected",

@@ -13,6 +13,11 @@ export function counted(name, n, values = {}) {
   return t(TEXTS[form] ? form : name, { n, ...values });
 }
 
+// A number with so many decimals, as the reader writes them; filters.decimal at the server says the same.
+export function decimal(value, digits) {
+  return value.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+}
+
 // What a desk sees at its seat; the server says it the same way (texts.py).
 export function inView({ faces, seat }, form = "") {
   if (Object.hasOwn(TEXTS, `seat_${seat}_short`)) return t(`seat_${seat}${form}`);
@@ -21,7 +26,9 @@ export function inView({ faces, seat }, form = "") {
 
 // Words of the board, which comes in English to all viewers alike.
 export function say(words) {
-  return TEXTS[`=${words}`] ?? words;
+  const [number] = words.match(/^\d+/) ?? [];
+  const counted = number && TEXTS[`=${words.replace(number, "{n}")}`];
+  return TEXTS[`=${words}`] ?? counted?.replace("{n}", number) ?? words;
 }
 
 export const DASH = "\u2013";

@@ -1,7 +1,7 @@
 // The Wall: nothing to press. It follows its own feed, finds its way back by itself after the hub was away, and loads
 // itself again when the hub serves another page.
 
-import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, say, setText, shape, shortLength, length, t } from "./base.js";
+import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, say, setText, shape, shortLength, length, t, decimal } from "./base.js";
 
 const SILENT_MS = 4000; // the hub says something every second
 const POLL_MS = 2000;
@@ -138,7 +138,7 @@ function figure(id, value, level) {
 function showFigures() {
   const shares = view.sittings.filter((each) => each.is_running && each.per_cent != null).map((each) => each.per_cent);
   const least = shares.length ? Math.min(...shares) : null;
-  figure("coverage", least == null ? DASH : `${least.toFixed(2)} %`, least != null && least < 99 ? "attention" : "calm");
+  figure("coverage", least == null ? DASH : `${decimal(least, 2)} %`, least != null && least < 99 ? "attention" : "calm");
   const isShort = view.is_running && view.recording < view.seats;
   figure("recording", t("wall_of", { n: view.recording, m: view.seats }), isShort ? "attention" : "calm");
   figure("review", String(view.unreviewed), view.unreviewed ? "alert" : "calm");
