@@ -31,6 +31,7 @@ CATALOGUES = Path(__file__).parent.parent / "translations"
 _VALUE = re.compile(r"%\((\w+)\)s")
 _COUNTED = re.compile(r"(\d{1,9}) (.+)", re.DOTALL)
 """`5 desks gone at once`, of the text `{n} desks gone at once`."""
+_DECIMAL = re.compile(r"\d+\.\d+")
 
 blueprint = Blueprint("language", __name__)
 
@@ -105,6 +106,8 @@ def _of_template(text: str) -> str:
 
 def _value(text: str) -> str:
     """What stands in a sentence: words of a table too, which the core may have put into small letters there."""
+    if _DECIMAL.fullmatch(text):
+        return localised(text)
     said = tr(text)
     large = f"{text[:1].upper()}{text[1:]}"
     return found if said == text and (found := tr(large)) != large else said
