@@ -68,7 +68,7 @@ SENTENCES = frozenset(
         "hub/core/retention.py:due",
         "hub/core/retention.py:_due",
         "hub/core/timeline.py:words_of_part",
-        "hub/core/timeline.py:timeline",
+        "hub/core/timeline.py:_drill",
         "hub/core/card.py:rhythm_words",
         "hub/core/card.py:colour_word",
         "hub/core/upkeep.py:event_words",
@@ -80,6 +80,7 @@ SENTENCES = frozenset(
         "hub/core/preflight.py:_old",
         "hub/core/audit.py:faults_of",
         "hub/core/purge_list.py:kept",
+        "hub/store/incident_page.py:_words",
         "hub/web/film_asked.py:nothing",
         "hub/web/film_asked.py:busy",
     }
@@ -153,7 +154,11 @@ class _Finder(ast.NodeVisitor):
                 is_code = isinstance(part, ast.Constant) and re.fullmatch(r"[a-z0-9_]*", str(part.value))
                 if not is_code:  # the kind or the key of what is made, beside its words
                     self.take(part)
+        is_deed = ast.unparse(node.func) in ("deeds.add", "deeds.note", "deeds.saw")
         for keyword in node.keywords:
+            if is_deed and keyword.arg:  # what the audit log calls it (hub.core.audit_words)
+                label = re.sub(r"_utc(_ms)?$", "", keyword.arg).replace("_", " ")
+                self.found.append((node.lineno, "gettext", label, []))
             if keyword.arg in SAID:
                 self.take(keyword.value)
         self.generic_visit(node)

@@ -14,7 +14,8 @@ from babel.messages.mofile import write_mo
 
 from hub.translations.extraction import catalogue
 from hub.web import language
-from tests.hub.website import Site, site
+from tests.hub.seed import now_ms
+from tests.hub.website import Site, site, token
 
 DATA_TAGS = frozenset({"bdi", "code", "kbd", "time", "script", "style", "output"})
 """Names that people or machines gave, commands, keys, clock times."""
@@ -112,6 +113,32 @@ def fill(place: Site) -> None:
     centre.bundle({"incident_id": 1}, "waiting")
     centre.insert("holds", incident_id=1, reason="an appeal", placed_by="Ada", placed_utc_ms=1)
     centre.insert("purge_plans", made_by="Ada", digest="0" * 64, item_count=1, kept="[]", is_whole=1)
+    centre.insert("wall_tokens", name="left", token_sha256="0" * 64, made_utc_ms=1, made_by="Root")
+    centre.insert(
+        "purges", plan_id=1, began_by="Ada", ended_utc_ms=2, statement="{}", signature="0" * 128, chain_pem=""
+    )
+    centre.execute("insert into exams (exam) select distinct exam from sittings")
+    centre.insert("candidates", sitting="sitting-1", number="17", name="Ada", seat="A1", extra_ms=900_000)
+    centre.insert("candidates", sitting="sitting-1", number="18", seat="A2", no_show_utc_ms=1)
+    now, at = now_ms(), {"sitting": "sitting-1", "seat": "A1"}
+    times = {"began_utc_ms": now - 900_000, "limit_utc_ms": now - 600_000}
+    centre.insert("breaks", **at, kind="toilet", given_by="Ada", **times, ended_utc_ms=now)
+    centre.insert("breaks", **at | {"seat": "A2"}, kind="rest", given_by="Ada", **times)
+    centre.insert("bookmarks", **at, at_utc_ms=now, made_utc_ms=now, made_by="Ada", note="17 17")
+    centre.insert("signals", unit="c.d1", **at, room="Main hall", given_by="Ada", given_utc_ms=now)
+    press = {"boot": 1, "at_utc_ms": now, "received_utc_ms": now, "alerts": "[]"}
+    centre.insert("attended", unit="c.d1", seq=77, **at, room="Main hall", is_signal=1, **press)
+    centre.fault("c.d2", "storage_low", is_cleared=True)
+    centre.gap("c.d1")
+    centre.observed("c.d1", now - 60_000, (20, "face", 1), (20, "empty", 0), (10, "somebody", 0))
+    centre.security_event("c.d2", "boot_went_back")
+    centre.alert("c.d3", kind="seat_empty", is_drill=True)
+    centre.join(1, "c.d1")
+    centre.clear(1)
+    client = place.client("Ada")
+    for version, act in ((1, {"act": "acknowledge"}), (2, {"act": "comment", "text": "17"})):
+        form = {"csrf_token": token(client, "/incidents/2"), "version": version, "events": 9}
+        client.post("/incidents/2/act", data=form | act)
     place.settle()
 
 
@@ -121,6 +148,15 @@ def paths(place: Site) -> list[str]:
     values |= {"room_id": "1", "room": "1", "profile_id": "1", "exam": "Structural Mechanics II"}
     found = ["/incidents/?state=all", "/bundles/new?incident=1", "/bundles/new?seat=1", "/incidents/2", "/seats/4"]
     found += ["/retention/exam?exam=Structural+Mechanics+II", "/no-such-page"]
+    found += ["/exams/one?exam=Structural+Mechanics+II", "/exams/sittings/new?exam=Structural+Mechanics+II"]
+    found += [
+        "/profiles/one?profile=Standard",
+        "/incidents/3",
+        "/incidents/?drills=only&state=",
+        "/seats/2",
+        "/units/c.d2",
+    ]
+    found += ["/seats/1/film?sitting=sitting-1", "/audit/?from=nonsense", "/sittings/sitting-1/roster"]
     for rule in place.app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and rule.endpoint != "static" and rule.arguments <= values.keys():
             built = rule.build(values, append_unknown=False)
