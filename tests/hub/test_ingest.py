@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,24 @@ def test_plans_are_published_again_when_the_broker_forgot_them(
         mosquitto_broker.kill()
         mosquitto_broker.start()
         wait_for(lambda: len(link.plans) > before)
+
+
+def test_no_absence_is_counted_while_the_broker_was_away(
+    mosquitto_broker: Broker, tmp_path: Path, store: Store
+) -> None:
+    """A desk that is heard again as soon as the broker is back was not absent."""
+    desk = Desk()
+    with ingesting(settings_for(tmp_path, mosquitto_broker)), DeskLink(mosquitto_broker, desk) as link:
+        link.say("heartbeat", desk.heartbeat(1))
+        wait_for(lambda: value(store, "select count(*) from presence where heartbeat is not null"))
+        mosquitto_broker.kill()
+        time.sleep(4)
+        mosquitto_broker.start()
+        wait_for(lambda: value(store, "select count(*) from deaf_times where until_utc_ms - from_utc_ms > 13500"))
+        wait_for(link.client.is_connected)
+        link.say("heartbeat", desk.heartbeat(9))
+        wait_for(lambda: value(store, "select heartbeat ->> '$.now[0]' from presence") == at(9).utc_ms)
+    assert value(store, "select count(*) from absences") == 0
 
 
 def test_commands_are_sent_once_unless_expired(broker: Broker, tmp_path: Path, store: Store) -> None:
