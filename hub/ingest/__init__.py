@@ -71,6 +71,7 @@ class Ingest:
         self._newest_at_ms = self._facts_at_ms = 0
         self._service = Service()
         self._connections = 0
+        self._has_commands = False
         self._heard_utc_ms = utc_ms()
 
     def run(self, stop: threading.Event) -> None:
@@ -101,7 +102,8 @@ class Ingest:
         is_changed = self._is_store_changed()
         heard = self._keep(group, stop) if group else {}
         try:
-            self._sender.send(utc_ms(), is_changed=is_changed)
+            self._sender.send(utc_ms(), is_changed=is_changed or self._has_commands)
+            self._has_commands = False
             if self._cutter is not None:
                 self._cutter.cut(self._committer.revoked, heard, utc_ms())
         except Exception:
@@ -153,6 +155,7 @@ class Ingest:
             self._facts.trouble = ""
         self._link.acknowledge(group)
         failpoint("after_ack")
+        self._has_commands |= outcome.has_commands
         self._receipt(outcome)
         self._facts.committed(group, outcome, (time.perf_counter_ns() - started_ns) / 1e6, utc_ms())
         self._show(outcome)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from agent import wire
+from hub.ingest import utc_ms
 from hub.ingest.broker import Link
 from hub.live import LiveFolder
-from hub.store import Store, planning
+from hub.store import Store, planning, signals
 from tests.brokers import Broker
 from tests.hub.desk import Desk, DeskLink, alert, at, jpeg, segment
 from tests.hub.hubs import ingesting, rows, settings_for, value
@@ -166,6 +167,30 @@ def test_no_absence_is_counted_while_the_broker_was_away(
         link.say("heartbeat", desk.heartbeat(9))
         wait_for(lambda: value(store, "select heartbeat ->> '$.now[0]' from presence") == at(9).utc_ms)
     assert value(store, "select count(*) from absences") == 0
+
+
+def test_a_desk_that_starts_anew_is_told_again_of_the_signal_that_stands(
+    mosquitto_broker: Broker, tmp_path: Path, store: Store
+) -> None:
+    """Its memory of it ended with its process. Once for each start; not of a signal that is over."""
+    desk = Desk()
+    with ingesting(settings_for(tmp_path, mosquitto_broker)), DeskLink(mosquitto_broker, desk) as link:
+        wait_for(lambda: value(store, "select count(*) from presence where is_online"))
+        with store.write() as connection:
+            signals.give(connection, desk.unit, "ada", "bring paper", utc_ms())
+        wait_for(lambda: len(link.commands) == 1)
+        desk.boot = 2
+        for _ in range(2):
+            link.say("status", desk.status(), is_retained=True)
+        wait_for(lambda: len(link.commands) == 2)
+        with store.write() as connection:
+            signals.end(connection, desk.unit, "ada", utc_ms())
+        wait_for(lambda: len(link.commands) == 3)
+        desk.boot = 3
+        link.say("status", desk.status(), is_retained=True)
+        wait_for(lambda: value(store, "select boot from presence") == 3)
+    told = [(command.name, command.reason) for command in link.commands]
+    assert told == [("signal", "bring paper"), ("signal", "bring paper"), ("end_signal", "")]
 
 
 def test_commands_are_sent_once_unless_expired(broker: Broker, tmp_path: Path, store: Store) -> None:
