@@ -295,7 +295,7 @@ def test_a_sitting_is_not_started_into_the_one_that_is_on_in_its_room(hub: Store
             (NOW - 3_600_000, NOW + 1_000),
         )
     reasons = {"A1": "x", "A2": "x"}
-    with pytest.raises(preflight.CannotStart, match="sitting maths and sitting art .* would be on in"):
+    with pytest.raises(preflight.CannotStart, match=r"sitting maths and sitting art .* would be on in"):
         start(hub, NOW, reasons)
     with hub.read() as connection:
         found = preflight.sitting_of(connection, "maths")
