@@ -28,10 +28,11 @@ from hub.web.strips import Strips
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.02
+"""A look is one pragma, 3 us of a core."""
 BEAT_MS = 1000
-BUILD_AT_MOST_EVERY_MS = 100
-"""Ten boards a second are more than eyes read; a storm of commits costs no more."""
+BUILD_AT_MOST_EVERY_MS = 50
+"""So much a change may wait for the board before it; a storm of commits costs no more than twenty boards a second."""
 RING_EVENTS = 64
 ADD_UP_EVERY_MS = 4000
 """How often it is added up how much is recorded: a segment lasts ten seconds."""
@@ -164,7 +165,8 @@ class Tail:
         if is_beat:
             self._beat_utc_ms = now
             self.stills.refresh()
-        if is_beat or (is_due and self._is_changed()):
+        is_changed = (is_beat or is_due) and self._is_changed()
+        if is_beat or is_changed:
             self._read(now)
         if is_beat:
             beat = {
