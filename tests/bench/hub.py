@@ -4,7 +4,11 @@ A store with 500 desks in 9 rooms, 100,000 incidents and their threads, sittings
 served by gunicorn with one worker, as `ems-hub web` does, everything on this machine. Measured: each page's time to
 its last byte; 300 viewers' streams, from the commit of a change to its arrival at each; the CPU of the web process
 while 60 pictures a second go to 10 viewers; and, with a real broker and a real ingest, from a desk's sending to the
-arrival at the viewers, for 60 desks.
+arrival at the viewers, for 60 desks; and the first paint of a room in Chromium. Its processes must have the machine for
+themselves for the figures that are written down: beside each stands the load, and the CPU time where that says more.
+
+`hub_page` takes apart where the time of the Live page goes (rows, board, page), and `hub_incidents` times the pages
+about incidents with other data (members of room incidents, what desks observed) and holds their plans.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from tests.bench.fleet import cpu_s
 from tests.bench.hub_centre import DESKS, INCIDENTS, fill
 from tests.bench.ingest import ingest_process
 from tests.bench.peers import cpu_model
+from tests.bench.telling import load, said, spread
 from tests.brokers import REPOSITORY, mosquitto
 from tests.hub.desk import Desk, DeskLink
 from tests.hub.seed import Centre, now_ms
@@ -44,7 +49,7 @@ from tests.hub.website import PASSWORD, served
 from tests.support import wait_for
 
 PAGE_LIMIT_S, VIEWERS, VIEWER_LIMIT_S, CORE_LIMIT = 0.3, 300, 0.1, 1.0
-RULE_P95_S, RULE_P50_S = 1.0, 0.25
+RULE_P95_S, RULE_P50_S, PAINT_LIMIT_S = 1.0, 0.25, 2.0
 
 
 class Browser:
@@ -182,13 +187,6 @@ def viewers(
     finally:
         process.kill()
         process.wait()
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """p50, p95, p99 and the worst."""
-    ordered = sorted(values)
-    p50, p95, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95, 0.99))
-    return p50, p95, p99, ordered[-1]
 
 
 def streams(address: str, centre: Centre, browser: Browser, count: int, changes: int) -> tuple[list[float], int]:
@@ -329,17 +327,16 @@ class Place(NamedTuple):
     incidents: int
 
 
-def _said(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
-
-
 def tell_streams(place: Place) -> bool:
+    pid = web_pid(place.address)
+    before = cpu_s(pid)
     delays, missing = streams(place.address, place.centre, place.browser, VIEWERS, 30)
     p50, p95, p99, worst = (round(value * 1000) for value in spread(delays))
     is_met = p99 <= VIEWER_LIMIT_S * 1000 and not missing
     print(
         f"{VIEWERS} viewers on one worker, from commit to each: p50 {p50}, p95 {p95}, p99 {p99}, worst {worst} ms, "
-        f"{missing} missing; wanted p99 <= 100 ms: {_said(is_met)}"
+        f"{missing} missing; {cpu_s(pid) - before:.1f} s of CPU of the web process in all; "
+        f"wanted p99 <= 100 ms: {said(is_met)}; {load()}"
     )
     return is_met
 
@@ -348,7 +345,7 @@ def tell_pictures(place: Place) -> bool:
     used, got = pictures(place.address, place.centre, place.browser, 60, 10, 20)
     print(
         f"60 pictures a second to 10 viewers ({got} batches a second): {used:.2f} cores of the web process; "
-        f"wanted < 1: {_said(used < CORE_LIMIT)}"
+        f"wanted < 1: {said(used < CORE_LIMIT)}; {load()}"
     )
     return used < CORE_LIMIT
 
@@ -359,7 +356,7 @@ def tell_rules(place: Place) -> bool:
     is_met = p95 <= RULE_P95_S * 1000 and p50 <= RULE_P50_S * 1000
     print(
         f"60 desks, from a rule's dwell to ten pages: p50 {p50}, p95 {p95}, worst {worst} ms; "
-        f"wanted p95 <= 1000, p50 <= 250: {_said(is_met)}"
+        f"wanted p95 <= 1000, p50 <= 250: {said(is_met)}; {load()}"
     )
     return is_met
 
@@ -370,12 +367,26 @@ def tell_pages(place: Place) -> bool:
         wall = f"{taken.median_s * 1000:6.0f} ms, worst {taken.worst_s * 1000:6.0f}"
         print(f"{path:65} {wall}, CPU {taken.cpu_s * 1000:5.0f}")
     slowest = max(taken.median_s for taken in found.values())
-    print(f"slowest page {slowest * 1000:.0f} ms; wanted < 300 ms: {_said(slowest < PAGE_LIMIT_S)}")
+    print(f"slowest page {slowest * 1000:.0f} ms; wanted < 300 ms: {said(slowest < PAGE_LIMIT_S)}; {load()}")
     return slowest < PAGE_LIMIT_S
+
+
+def tell_paint(place: Place) -> bool:
+    from tests.bench.hub_paint import paints  # the other parts need no browser
+
+    cookies = [(cookie.name, cookie.value or "") for cookie in place.browser.jar]
+    found = paints(place.address, cookies, "/?room=Hall+1", 7)
+    median, worst = statistics.median(found), max(found)
+    print(
+        f"first paint of Live, a room of 60 seats: {median * 1000:.0f} ms, worst {worst * 1000:.0f}; "
+        f"wanted < 2000 ms: {said(worst < PAINT_LIMIT_S)}; {load()}"
+    )
+    return worst < PAINT_LIMIT_S
 
 
 PARTS: dict[str, Callable[[Place], bool]] = {
     "pages": tell_pages,
+    "paint": tell_paint,
     "streams": tell_streams,
     "pictures": tell_pictures,
     "rules": tell_rules,
