@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench power-cuts tamper eval clean python-version
+.PHONY: help run translations test check bench power-cuts tamper eval clean python-version
 
 help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
@@ -18,6 +18,7 @@ help:
 	@echo "make power-cuts CUTS=500     cut the power of a working desk and hub so often (root); what was lost"
 	@echo "make tamper                  tamper with a thousand evidence bundles in every way, and verify them"
 	@echo "make eval FOOTAGE=DIR        how good the judgement is, on film with truth; writes models/README.md"
+	@echo "make translations            find every text of the pages and bring the catalogues up to date"
 	@echo "make clean                   remove what was installed and built (never ./var)"
 
 python-version:
@@ -81,6 +82,10 @@ tamper: $(VENV)/test.stamp
 eval: $(VENV)/test.stamp
 	@$(BIN)/python -m models.fetch
 	$(BIN)/python -m tests.eval $(if $(FOOTAGE),--footage '$(FOOTAGE)') $(EVAL)
+
+# By hand after a text was changed, and once more after it was translated: the compiled catalogue is committed.
+translations: $(VENV)/test.stamp
+	$(BIN)/python -m hub.translations
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

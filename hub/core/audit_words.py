@@ -85,6 +85,19 @@ _LABELS = {
     "public_key": "by its key",
     "note": "",
 }
+KIND_WORDS = (
+    "incident", "seat", "sitting", "user", "unit", "request", "security event", "the audit log", "room", "exam",
+    "profile", "plan", "purge", "purge plan", "wall", "card", "store", "candidate", "backup", "the store", "the index",
+    "it",
+)  # fmt: skip
+"""What an entry's object begins with: the kind, before its number or name."""
+DETAIL_WORDS = (
+    "reason", "why", "from", "to", "form", "code", "replaces", "role", "seat", "room", "sitting", "exam", "purpose",
+    "recipient", "bundle", "plan", "certificate", "items", "rule", "date", "day", "note", "text", "verdict", "kind",
+    "act", "who", "deed", "object", "unit", "label", "name", "result", "appeal", "technical", "review", "other", "yes",
+    "no", "download", "minutes", "unreadable", "acknowledge", "comment", "close", "reopen", "hold", "count", "files",
+)  # fmt: skip
+"""Names and values of details that pages translate; any other stands as it is."""
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _MOMENT = ("_utc_ms", "_utc")
 MOST_CHARS = 300
@@ -95,6 +108,22 @@ class Detail(NamedTuple):
 
     label: str
     value: str
+
+
+def parts_of(entry: Entry) -> tuple[str, tuple[str, str]]:
+    """(the sentence, with `{what}`; what kind of thing that is and its own name), for a page in another language."""
+    try:
+        template = WORDS[Deed(entry.deed)][0]
+    except ValueError:
+        template = (
+            f"{entry.deed.replace('_', ' ')}: {{what}}".replace("{", "{{")
+            .replace("}", "}}")
+            .replace("{{what}}", "{what}")
+        )
+    for kind in KIND_WORDS:
+        if entry.object == kind or entry.object.startswith(f"{kind} "):
+            return template, (kind, entry.object[len(kind) + 1 :])
+    return template, ("", entry.object)
 
 
 def sentence(entry: Entry, what: str = "") -> str:

@@ -148,8 +148,9 @@ def kept(standings: Iterable[Standing], now_utc_ms: int, zone: dt.tzinfo) -> lis
         if each.is_due(now_utc_ms):
             items, size_bytes, why = place.held, place.held_bytes, f"held: {place.holds}"
         else:
-            until = "" if each.due_utc_ms is None else f"kept to {retention.last_day(each.due_utc_ms, zone)}: "
-            items, size_bytes, why = place.items, place.size_bytes, until + each.why
+            items, size_bytes, why = place.items, place.size_bytes, each.why
+            if each.due_utc_ms is not None:
+                why = f"kept to {retention.last_day(each.due_utc_ms, zone)}: {each.why}"
         if items:
             name = (place.exam or "", place.sitting, place.seat, why)
             before = found.get(name, (0, 0))

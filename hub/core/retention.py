@@ -132,15 +132,20 @@ def words(rule: Rule | None) -> str:
         case AfterResults(days=days):
             return _after(days, "the results")
         case LaterOf(rules=rules):
-            return words(rules[0]) if len(rules) == 1 else "the later of " + " and ".join(map(words, rules))
+            return words(rules[0]) if len(rules) == 1 else _later(rules)
         case UnlessRefer(then=then):
             return f"{words(then)}, unless an incident at the seat was referred or confirmed"
+
+
+def _later(rules: tuple[Rule, ...]) -> str:
+    first, *others = map(words, rules)
+    return f"the later of {first} and {' and '.join(others)}"
 
 
 def _after(days: int, what: str) -> str:
     if days == 0:
         return f"at the end of the day of {what}"
-    return f"{days} day{'' if days == 1 else 's'} after {what}"
+    return f"1 day after {what}" if days == 1 else f"{days} days after {what}"
 
 
 def composed(after_sitting: str, after_results: str, *, is_refer_kept: bool) -> Rule | None:

@@ -92,6 +92,10 @@ def words_of_part(part: Part) -> str:
     return WHERE_WORDS[part.where]
 
 
+def _drill(words: str) -> str:
+    return f"Drill: {words}"
+
+
 def timeline(
     parts: Sequence[Part],
     alerts: Iterable[Mapping[str, Any]],
@@ -119,7 +123,7 @@ def timeline(
         alerts=tuple(
             scale.bar(
                 "drill" if row["is_drill"] else "alert",
-                ("Drill: " if row["is_drill"] else "") + words_of(ALERT_WORDS, row["kind"]),
+                _drill(words_of(ALERT_WORDS, row["kind"])) if row["is_drill"] else words_of(ALERT_WORDS, row["kind"]),
                 row["began_utc_ms"],
                 row["cleared_utc_ms"],
                 row["incident_id"],

@@ -213,9 +213,9 @@ def sorted_views(views: Iterable[UnitView]) -> list[UnitView]:
 
 
 def counted(views: Iterable[UnitView]) -> list[tuple[str, int, str]]:
-    """(presence, how many, its word in small letters) of those that are not revoked, as they are listed."""
+    """(presence, how many, its word) of those that are not revoked, as they are listed."""
     counts = Counter(one.presence for one in views)
-    return [(str(name), counts[name], PRESENCE_WORDS[name].lower()) for name in Presence if counts[name]]
+    return [(str(name), counts[name], PRESENCE_WORDS[name]) for name in Presence if counts[name]]
 
 
 def is_worker_silent(worker: Mapping[str, Any] | None, now_utc_ms: int) -> bool:

@@ -136,9 +136,9 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         day=lambda utc_ms: clock.day_text(utc_ms, zone),
         length=clock.length_text,
         length_short=clock.short_text,
-        signed=clock.signed_text,
-        size=clock.size_text,
-        words=board_words.words_of,
+        signed=lambda seconds: language.localised(clock.signed_text(seconds)),
+        size=lambda size_bytes: language.localised(clock.size_text(size_bytes)),
+        words=lambda table, kind: language.tr(board_words.words_of(table, kind)),
         visible=visible,
     )
     # Globals, not context: macros that a template imports see only these.
@@ -150,7 +150,7 @@ def _dress(app: Flask, settings: Settings, zone: dt.tzinfo, tail: Tail) -> None:
         theme = request.cookies.get("ems_theme", "auto")
         now = clock.now_utc_ms()
         return {
-            "texts": texts.TEXTS,
+            "texts": texts.of_page(),
             "bar": tail.board.bar,
             "now": now,
             "zone_name": settings.zone,

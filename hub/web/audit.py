@@ -23,6 +23,8 @@ from hub.store import Store
 from hub.store import audit as store
 from hub.web import deeds
 from hub.web.clock import moment_text, now_utc_ms
+from hub.web.language import gettext as _
+from hub.web.language import tr
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -102,7 +104,7 @@ def _asked() -> Asked:
         try:
             times[name] = _moment(typed[name])
         except ValueError:
-            wrong = f"{typed[name]} is no time: choose a day and an hour."
+            wrong = _("%(text)s is no time: choose a day and an hour.", text=typed[name])
     deed = typed["deed"] if typed["deed"] in [str(deed) for deed in Deed] else ""
     return Asked(typed, store.Wanted(typed["object"], typed["who"], deed, times["from"], times["until"]), wrong)
 
@@ -134,7 +136,7 @@ def listing() -> ResponseReturnValue:
         wrong=asked.wrong,
         is_filtered=any(asked.typed.values()),
         again={name: value for name, value in asked.typed.items() if value},
-        choices=sorted(audit_words.CHOICES.items(), key=lambda each: each[1]),
+        choices=sorted(((deed, tr(words)) for deed, words in audit_words.CHOICES.items()), key=lambda each: each[1]),
         people=store.people(parts().store),
         checked=watch.look(parts().store, now_utc_ms()),
         page_rows=store.PAGE_ROWS,
@@ -162,7 +164,10 @@ def _row(entry: Entry, what: str = "") -> LogRow:
     def moment(utc_ms: int) -> str:
         return moment_text(utc_ms, parts().zone)
 
-    return LogRow(entry, audit_words.sentence(entry, what), audit_words.details(entry, moment), _place(entry.object))
+    details = [each._replace(label=tr(each.label), value=tr(each.value)) for each in audit_words.details(entry, moment)]
+    template, called = audit_words.parts_of(entry)
+    words = tr(template).format(what=tr(what) or " ".join(filter(None, (tr(called[0]), called[1]))))
+    return LogRow(entry, words, details, _place(entry.object))
 
 
 def _place(what: str) -> str:

@@ -22,6 +22,8 @@ from hub.store.bundle_requests import CannotAsk
 from hub.store.jobs import Job
 from hub.web import deeds
 from hub.web.clock import now_utc_ms
+from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 from hub.web.security import Trouble, page
@@ -117,18 +119,20 @@ def ask() -> ResponseReturnValue:
     try:
         store.ask(parts().store, _wish(given), deeds.actor(), now_utc_ms())
     except CannotAsk as cannot:
-        words = str(cannot)
-        return Response(_form(given, f"{words[:1].upper()}{words[1:]}."), 422)
-    flash("Asked for. It is made in the background; this page shows how far it is.")
+        return Response(_form(given, sentence(cannot)), 422)
+    flash(_("Asked for. It is made in the background; this page shows how far it is."))
     return redirect(url_for("bundles.listing"), 303)
 
 
 def _wish(given: Any) -> dict[str, Any]:
     """The job's wish. Raises CannotAsk."""
     purpose, recipient = (" ".join(given[name].split()) for name in ("purpose", "recipient"))
-    for name, text, most in (("what it is for", purpose, MOST_PURPOSE), ("whom it is for", recipient, MOST_RECIPIENT)):
+    for name, text, most in (
+        (_("what it is for"), purpose, MOST_PURPOSE),
+        (_("whom it is for"), recipient, MOST_RECIPIENT),
+    ):
         if not 1 <= len(text) <= most:
-            raise CannotAsk(f"say {name}, in 1 to {most} characters")
+            raise CannotAsk(_("say %(name)s, in 1 to %(most)s characters", name=name, most=most))
     told = {"purpose": purpose, "recipient": recipient}
     if (number := _number(given.get("incident", ""))) is not None:
         return {"incident_id": number, **told}
@@ -145,7 +149,8 @@ def cancel(job_id: int) -> ResponseReturnValue:
     if not _may_cancel(job):
         abort(403)
     is_changed = store.cancel(parts().store, job, deeds.actor(), now_utc_ms())
-    flash(f"Bundle {job_id} is being cancelled." if is_changed else f"Bundle {job_id} had ended already.")
+    told = _("Bundle %(number)s is being cancelled.", number=job_id)
+    flash(told if is_changed else _("Bundle %(number)s had ended already.", number=job_id))
     return redirect(url_for("bundles.listing"), 303)
 
 

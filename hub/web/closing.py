@@ -18,6 +18,7 @@ from hub.store.closing import NoSuchSitting
 from hub.web import deeds
 from hub.web.clock import now_utc_ms
 from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -64,9 +65,9 @@ def close(sitting: str) -> ResponseReturnValue:
     except NoSuchSitting:
         abort(404)
     except Changed as changed:
-        return Response(_show(sitting, _sentence(changed), request.form), 409)
+        return Response(_show(sitting, sentence(changed), request.form), 409)
     except Refused as refused:
-        return Response(_show(sitting, _sentence(refused), request.form, refused.keys), 422)
+        return Response(_show(sitting, sentence(refused), request.form, refused.keys), 422)
     flash(_("The sitting is closed. Its report is being signed."))
     return redirect(url_for("closing.page", sitting=sitting), 303)
 
@@ -81,7 +82,7 @@ def write_off(sitting: str) -> ResponseReturnValue:
     except NoSuchSitting:
         abort(404)
     except Refused as refused:
-        return Response(_show(sitting, _sentence(refused), request.form), 422)
+        return Response(_show(sitting, sentence(refused), request.form), 422)
     flash(_("Recorded."))
     return redirect(url_for("closing.page", sitting=sitting), 303)
 
@@ -97,9 +98,9 @@ def reopen(sitting: str) -> ResponseReturnValue:
     except NoSuchSitting:
         abort(404)
     except Changed as changed:
-        return Response(_show(sitting, _sentence(changed), request.form), 409)
+        return Response(_show(sitting, sentence(changed), request.form), 409)
     except Refused as refused:
-        return Response(_show(sitting, _sentence(refused), request.form), 422)
+        return Response(_show(sitting, sentence(refused), request.form), 422)
     flash(_("The sitting is open again."))
     return redirect(url_for("closing.page", sitting=sitting), 303)
 
@@ -107,8 +108,3 @@ def reopen(sitting: str) -> ResponseReturnValue:
 def _expect(*names: str) -> None:
     if any(name not in request.form for name in names):
         abort(400)
-
-
-def _sentence(problem: Exception) -> str:
-    words = str(problem)
-    return f"{words[:1].upper()}{words[1:]}."

@@ -11,6 +11,7 @@ from hub.store import film as store
 from hub.store.film import Reel, Seat
 from hub.web import film_view
 from hub.web.film_view import REASONS
+from hub.web.language import tr
 from hub.web.parts import parts
 from hub.web.security import Trouble, wants_json
 
@@ -49,7 +50,7 @@ def read(seat_id: int, values: Any) -> Asked:
 
 def refuse(code: int, trouble: Trouble) -> NoReturn:
     if wants_json() or request.accept_mimetypes.best == "application/json":
-        answer = jsonify(error=code, title=trouble.title, happened=trouble.happened, todo=trouble.todo)
+        answer = jsonify(error=code, title=tr(trouble.title), happened=tr(trouble.happened), todo=tr(trouble.todo))
     else:
         answer = make_response(render_template("trouble.html", code=code, trouble=trouble))
     answer.status_code = code

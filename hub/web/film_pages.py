@@ -12,6 +12,8 @@ from hub.store.planning import CannotPlan
 from hub.web import deeds, film_asked, film_view
 from hub.web.clock import now_utc_ms
 from hub.web.film_view import REASONS
+from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 from hub.web.security import Trouble
@@ -28,9 +30,9 @@ def fetch(seat_id: int) -> ResponseReturnValue:
     try:
         count = store.wish(parts().store, deeds.actor(), asked.seat, stretch, asked.objects, now)
     except CannotPlan as cannot:
-        film_asked.refuse(409, Trouble("It could not be asked for", f"{cannot}.", "Tell your admin."))
+        film_asked.refuse(409, Trouble("It could not be asked for", sentence(cannot), "Tell your admin."))
     if request.headers.get("X-Part") != "1":
-        flash("The desk is asked to send it before all else." if count else "There is nothing to fetch.")
+        flash(_("The desk is asked to send it before all else.") if count else _("There is nothing to fetch."))
     if asked.incident_id is not None:
         if request.headers.get("X-Part") == "1":
             return of_incident(incident_id=asked.incident_id)

@@ -16,6 +16,7 @@ from hub.core.timeline import Timeline, timeline, words_of_part
 from hub.store import film as store
 from hub.store.film import Reel, Seat
 from hub.web.clock import now_utc_ms, short_text, size_text
+from hub.web.language import gettext as _
 from hub.web.parts import parts
 
 REASONS = {
@@ -64,11 +65,11 @@ def of_incident(row: dict[str, Any]) -> View | None:
         return None
     now = now_utc_ms()
     begin, end = film.incident_stretch(row["began_utc_ms"], row["cleared_utc_ms"], now)
-    moments = [(row["began_utc_ms"], "It began")]
+    moments = [(row["began_utc_ms"], _("It began"))]
     if row["raised_utc_ms"] is not None:
         moments.append((row["raised_utc_ms"], "Raised"))
     if row["cleared_utc_ms"] is not None:
-        moments.append((row["cleared_utc_ms"], "It was over"))
+        moments.append((row["cleared_utc_ms"], _("It was over")))
     view = _view(seat, begin, end, now, moments=moments)
     return view._replace(
         incident_id=row["incident_id"],

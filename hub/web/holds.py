@@ -11,6 +11,8 @@ from hub.store import holds
 from hub.store.holds import CannotHold, Hold, Place
 from hub.web.clock import now_utc_ms
 from hub.web.deeds import actor
+from hub.web.language import gettext as _
+from hub.web.language import sentence, tr
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -20,8 +22,12 @@ blueprint = Blueprint("holds", __name__, url_prefix="/holds")
 def words(hold: Hold) -> str:
     """What a hold is on."""
     if hold.place.incident_id is not None:
-        return f"Incident {hold.place.incident_id}: {words_of(ALERT_WORDS, hold.incident_kind)}"
-    return f"Seat {hold.place.seat}" if hold.place.seat else "Whole sitting"
+        return _(
+            "Incident %(number)s: %(words)s",
+            number=hold.place.incident_id,
+            words=tr(words_of(ALERT_WORDS, hold.incident_kind)),
+        )
+    return _("Seat %(seat)s", seat=hold.place.seat) if hold.place.seat else _("Whole sitting")
 
 
 @blueprint.get("/")
@@ -78,10 +84,10 @@ def place() -> ResponseReturnValue:
             number = holds.place(connection, actor(), on, form["reason"], now_utc_ms())
     except CannotHold as cannot:
         if incident:
-            flash(f"Not held: {cannot}.")
+            flash(_("Not held: %(why)s.", why=tr(cannot)))
             return redirect(url_for("incidents.one", incident_id=int(incident)), 303)
-        return Response(_ask(form["sitting"], form.get("seat", ""), _sentence(cannot), form["reason"]), 422)
-    flash(f"Hold {number} stands: nothing that it covers is removed until it is released.")
+        return Response(_ask(form["sitting"], form.get("seat", ""), sentence(cannot), form["reason"]), 422)
+    flash(_("Hold %(number)s stands: nothing that it covers is removed until it is released.", number=number))
     if incident:
         return redirect(url_for("incidents.one", incident_id=int(incident)), 303)
     return redirect(url_for("holds.listing"), 303)
@@ -97,11 +103,6 @@ def release(hold_id: int) -> ResponseReturnValue:
         with parts().store.write() as connection:
             holds.release(connection, actor(), hold_id, why, now_utc_ms())
     except CannotHold as cannot:
-        return Response(_show(_sentence(cannot), hold_id, why), 422)
-    flash(f"Hold {hold_id} is released. What another hold covers stays held.")
+        return Response(_show(sentence(cannot), hold_id, why), 422)
+    flash(_("Hold %(number)s is released. What another hold covers stays held.", number=hold_id))
     return redirect(url_for("holds.listing"), 303)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -18,6 +18,7 @@ from hub.web import audit, deeds, incident_view
 from hub.web.clock import now_utc_ms
 from hub.web.incident_view import Typed
 from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -109,8 +110,7 @@ def act(incident_id: int) -> ResponseReturnValue:
     except review.Overtaken as first:
         return Response(_show(incident_id, incident_view.overtaken(first.event), typed), 409)
     except review.Refused as refused:
-        reason = str(refused)
-        return Response(_show(incident_id, f"{reason[:1].upper()}{reason[1:]}.", typed), 422)
+        return Response(_show(incident_id, sentence(refused), typed), 422)
     if request.headers.get("X-Part") == "1":
         return _show(incident_id)
     flash(_("Recorded."))

@@ -29,6 +29,7 @@ from hub.store import audit, people
 from hub.store.audit import Actor, CannotNote
 from hub.web import deeds
 from hub.web.clock import now_utc_ms
+from hub.web.language import gettext as _
 from hub.web.parts import parts
 from hub.web.security import wants_json
 from hub.web.tail import Standing
@@ -197,5 +198,5 @@ def log_out() -> ResponseReturnValue:
         people.end_log_in(parts().store, session["login"], now_utc_ms(), LIFE_MS, by)
     logout_user()
     session.clear()
-    flash("You are logged out.")
+    flash(_("You are logged out."))
     return redirect(url_for("login.log_in"), 303)

@@ -19,7 +19,7 @@ from hub.store.preflight import CannotStart, Examined
 from hub.web import deeds
 from hub.web.clock import day_text, now_utc_ms, size_text
 from hub.web.language import gettext as _
-from hub.web.language import tr
+from hub.web.language import localised, tr
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -40,7 +40,7 @@ def words(check: Check | Mapping[str, Any]) -> str:
 
 def _value(name: str, value: Any) -> str:
     if name.endswith("_bytes"):
-        return size_text(value)
+        return localised(size_text(value))
     if name.endswith("_utc_ms"):
         return day_text(value, parts().zone)
     return tr(value) if name.startswith("tr_") else str(value)

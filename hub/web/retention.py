@@ -17,6 +17,8 @@ from hub.store.purge_plans import NoSuchPlan, Plan
 from hub.store.retention import Exam, NoSuchExam
 from hub.web.clock import now_utc_ms
 from hub.web.deeds import actor
+from hub.web.language import gettext as _
+from hub.web.language import sentence, tr
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -117,8 +119,8 @@ def set_rule() -> ResponseReturnValue:
     except NoSuchExam:
         abort(404)
     except BadRule as bad:
-        return Response(_show_exam(form["exam"], _sentence(bad), "rule"), 422)
-    flash(f"Kept {retention.words(rule)}.")
+        return Response(_show_exam(form["exam"], sentence(bad), "rule"), 422)
+    flash(_("Kept %(rule)s.", rule=tr(retention.words(rule))))
     return redirect(url_for("retention.exam", exam=form["exam"]), 303)
 
 
@@ -136,14 +138,9 @@ def set_results() -> ResponseReturnValue:
     except NoSuchExam:
         abort(404)
     except BadRule as bad:
-        return Response(_show_exam(form["exam"], _sentence(bad), "results"), 422)
-    flash(f"The results are dated {text}." if text else "The date of the results is not known.")
+        return Response(_show_exam(form["exam"], sentence(bad), "results"), 422)
+    flash(_("The results are dated %(day)s.", day=text) if text else _("The date of the results is not known."))
     return redirect(url_for("retention.exam", exam=form["exam"]), 303)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 # --- plans and purges -----------------------------------------------------------------------------------------------
@@ -202,7 +199,7 @@ def apply(plan_id: int) -> ResponseReturnValue:
         abort(400)
     found = _plan(plan_id)
     if request.form["items"].replace(" ", "").replace(",", "") != str(found.item_count):
-        return Response(_ask(found, "That is not the number of files. Nothing was removed."), 422)
+        return Response(_ask(found, _("That is not the number of files. Nothing was removed.")), 422)
     if found.ended_utc_ms is None:
         with parts().store.write() as connection:
             purge_jobs.ask(connection, plan_id, actor(), now_utc_ms())

@@ -18,9 +18,10 @@ from hub.store.rooms import CannotSetUp, Seat
 from hub.web.clock import now_utc_ms
 from hub.web.deeds import actor
 from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
-from hub.web.rooms import room_or_404, sentence
+from hub.web.rooms import room_or_404
 
 blueprint = Blueprint("room_seats", __name__, url_prefix="/rooms")
 

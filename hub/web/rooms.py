@@ -19,6 +19,7 @@ from hub.store.rooms import CannotSetUp, MapChanged, RoomRead
 from hub.web.clock import now_utc_ms
 from hub.web.deeds import actor
 from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -27,11 +28,6 @@ blueprint = Blueprint("rooms", __name__, url_prefix="/rooms")
 PATTERN_FIELDS = {"columns": "6", "rows": "5", "scheme": "row_letter", "prefix": "", "start": "1", "digits": "1"}
 PATTERN_FIELDS |= {"order": "left"}
 """What stands in the form until somebody types."""
-
-
-def sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def room_or_404(room_id: int) -> RoomRead:

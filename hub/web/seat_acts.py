@@ -21,7 +21,7 @@ from hub.store.planning import CannotPlan
 from hub.store.signals import CannotSignal
 from hub.web import deeds, live, seat_panel
 from hub.web.clock import clock_text, now_utc_ms
-from hub.web.language import gettext
+from hub.web.language import gettext, sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -165,8 +165,7 @@ def _act(
     try:
         said = do()
     except (core.Refused, CannotPlan, CannotSignal) as refused:
-        reason = str(refused)
-        return _refused(seat_id, f"{reason[:1].upper()}{reason[1:]}.")
+        return _refused(seat_id, sentence(refused))
     if _is_script():
         return render_template(
             "_said.html", said=said, undo=undo, break_id=break_id, incident=made[0] if made else None
@@ -179,8 +178,7 @@ def _break(seat_id: int, do: Callable[[], Break], words: Callable[[Break], str],
     try:
         found = do()
     except (core.Refused, CannotPlan) as refused:
-        reason = str(refused)
-        return _refused(seat_id, f"{reason[:1].upper()}{reason[1:]}.")
+        return _refused(seat_id, sentence(refused))
     url = url_for(undo, seat_id=seat_id) if undo else ""
     return _act(seat_id, lambda: words(found), undo=url, break_id=found.break_id)
 

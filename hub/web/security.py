@@ -9,6 +9,8 @@ from flask import Flask, Response, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from hub.web.language import tr
+
 log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -111,7 +113,7 @@ def _add_headers(response: Response) -> Response:
 def page(code: int, trouble: Trouble) -> tuple[Response | str, int]:
     """The answer that says what happened, as the caller can read it."""
     if wants_json():
-        return jsonify(error=code, title=trouble.title, happened=trouble.happened, todo=trouble.todo), code
+        return jsonify(error=code, title=tr(trouble.title), happened=tr(trouble.happened), todo=tr(trouble.todo)), code
     return render_template("trouble.html", code=code, trouble=trouble), code
 
 

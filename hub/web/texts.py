@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from agent.wire_lamp import PatternName
+from hub.core import board, breaks, exam_day, room_events
+from hub.web.language import tr
+
 TEXTS: dict[str, str] = {
     "no_picture_for": "No picture for {length}",
     "no_picture": "No picture yet",
@@ -133,10 +137,42 @@ TEXTS: dict[str, str] = {
     "wall_blind": "The hub cannot read its store",
 }
 
+BOARD_WORDS = (
+    *board.ALERT_WORDS.values(),
+    *board.FAULT_WORDS.values(),
+    *(f"DRILL: {words}" for words in board.ALERT_WORDS.values()),
+    *breaks.KIND_WORDS.values(),
+    *breaks.OVER_WORDS.values(),
+    *board.INCIDENT_WORDS.values(),
+    *(counted for _, counted in room_events.WORDS.values()),
+    *(name.replace("_", " ") for name in PatternName),
+    exam_day.NOBODY_EXPECTED,
+    exam_day.NO_SHOW,
+    "Not known",
+    "No desk unit",
+    "Offline",
+    "Never connected",
+    "Not recording",
+    "Low light",
+    "To review",
+    "Recording",
+    "Waiting",
+    "nothing is heard of it any more",
+)
+"""What a tile, the queue and the list of faults say (`hub.core.board`)."""
+
 
 def text(name: str, /, **values: object) -> str:
     """The text called `name`, filled in."""
-    return TEXTS[name].format(**values)
+    return tr(TEXTS[name]).format(**values)
+
+
+def of_page() -> dict[str, str]:
+    """All of them for a page's scripts, in the reader's language, and the board's words (`say` in base.js): the board
+    is encoded once for all viewers, in English."""
+    return {name: tr(words) for name, words in TEXTS.items()} | {
+        f"={words}": said for words in BOARD_WORDS if (said := tr(words)) != words
+    }
 
 
 def counted(name: str, n: int, /, **values: object) -> str:

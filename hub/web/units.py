@@ -19,6 +19,8 @@ from hub.store.enrolling import AnotherRequest, CannotEnrol
 from hub.store.unit_pages import UnitsRead
 from hub.web import deeds
 from hub.web.clock import clock_text, now_utc_ms
+from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -109,7 +111,7 @@ def approve(enrolment_id: int) -> ResponseReturnValue:
             deeds.add(connection, Deed.APPROVED_UNIT, f"unit {unit}", code=form["code"], **replaced)
     except (CannotEnrol, Wrong) as cannot:
         return _refused(cannot, enrolment_id, form)
-    flash(f"{unit} is let in. Its certificate is being made.")
+    flash(_("%(unit)s is let in. Its certificate is being made.", unit=unit))
     return redirect(url_for("units.listing"), 303)
 
 
@@ -144,7 +146,7 @@ def reject(enrolment_id: int) -> ResponseReturnValue:
             deeds.add(connection, Deed.REJECTED_UNIT, f"request {form['code']}", reason=form["reason"])
     except CannotEnrol as cannot:
         return _refused(cannot, enrolment_id, form)
-    flash("Rejected. The desk shows the reason.")
+    flash(_("Rejected. The desk shows the reason."))
     return redirect(url_for("units.listing"), 303)
 
 
@@ -152,21 +154,16 @@ def _refused(cannot: Exception, enrolment_id: int, form: dict[str, str]) -> Resp
     """The page again, with why. 409 when somebody else has decided meanwhile, or the form was of a request that
     is gone, else 422 and what was filled in."""
     if isinstance(cannot, AnotherRequest):
-        return Response(_show(_sentence(cannot)), 409)  # what was filled in is not meant for this desk
+        return Response(_show(sentence(cannot)), 409)  # what was filled in is not meant for this desk
     with parts().store.read() as connection:
         is_waiting = any(each.enrolment_id == enrolment_id for each in enrolling.waiting(connection))
-    return Response(_show(_sentence(cannot), enrolment_id, form), 422 if is_waiting else 409)
+    return Response(_show(sentence(cannot), enrolment_id, form), 422 if is_waiting else 409)
 
 
 def _form(*names: str) -> dict[str, str]:
     if any(name not in request.form for name in names):
         abort(400)
     return {name: request.form.get(name, "") for name in FIELDS}
-
-
-def _sentence(error: Exception) -> str:
-    words = str(error)
-    return f"{words[:1].upper()}{words[1:]}."
 
 
 # --- one unit -------------------------------------------------------------------------------------------------------
@@ -184,7 +181,7 @@ def _view_of(unit: str) -> tuple[upkeep.UnitView, UnitsRead]:
 @blueprint.get("/<unit>")
 @may(Action.SEE_UNITS)
 def one(unit: str) -> ResponseReturnValue:
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     return render_template(
         "unit.html",
         one=found,
@@ -201,7 +198,7 @@ def one(unit: str) -> ResponseReturnValue:
 @blueprint.get("/<unit>/revoke")
 @may(Action.REVOKE_UNITS)
 def ask_to_revoke(unit: str) -> ResponseReturnValue:
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     if found.row.is_revoked:
         return redirect(url_for("units.one", unit=unit))
     return _ask(found)
@@ -219,15 +216,16 @@ def revoke(unit: str) -> ResponseReturnValue:
     why = request.form.get("why")
     if why is None:
         abort(400)
-    found, _ = _view_of(unit)
+    found, _read = _view_of(unit)
     try:
         with parts().store.write() as connection:
             is_changed = enrolling.revoke(connection, unit, who=current_user.name, why=why, now_utc_ms=now_utc_ms())
             if is_changed:
                 deeds.add(connection, Deed.REVOKED_UNIT, f"unit {unit}", why=why)
     except CannotEnrol as cannot:
-        return Response(_ask(found, _sentence(cannot), why), 422)
-    flash(f"{unit} is revoked." if is_changed else f"{unit} was revoked already, by {found.row.revoked_by}.")
+        return Response(_ask(found, sentence(cannot), why), 422)
+    already = _("%(unit)s was revoked already, by %(name)s.", unit=unit, name=found.row.revoked_by)
+    flash(_("%(unit)s is revoked.", unit=unit) if is_changed else already)
     return redirect(url_for("units.one", unit=unit), 303)
 
 
@@ -243,5 +241,5 @@ def see(event_id: int) -> ResponseReturnValue:
     except security.NoSuchEvent:
         abort(404)
     if who != current_user.name:
-        flash(f"{who} has seen it already, at {clock_text(at, parts().zone)}.")
+        flash(_("%(name)s has seen it already, at %(time)s.", name=who, time=clock_text(at, parts().zone)))
     return redirect(url_for("units.listing"), 303)

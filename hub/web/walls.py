@@ -13,6 +13,7 @@ from hub.store.walls import CannotAdd, NoSuchWall
 from hub.web import deeds
 from hub.web.clock import now_utc_ms
 from hub.web.language import gettext as _
+from hub.web.language import sentence
 from hub.web.login import may
 from hub.web.parts import parts
 
@@ -43,8 +44,7 @@ def add() -> ResponseReturnValue:
     try:
         store.add(parts().store, name, token, room, "pictures" in request.form, deeds.actor(), now_utc_ms())
     except CannotAdd as cannot:
-        words = str(cannot)
-        return Response(_show(wrong=f"{words[:1].upper()}{words[1:]}."), 422)
+        return Response(_show(wrong=sentence(cannot)), 422)
     # What follows # is sent to no server and stands in no log.
     return _show(made=f"{url_for('wall.page', _external=True)}#{token}")
 

@@ -18,7 +18,7 @@ from hub.web.login import LIFE_MS
 from tests.hub.seed import SEED
 from tests.hub.website import PASSWORD, Site, log_in, settings, site, token
 
-PUBLIC = {"static", "login.log_in", "login.log_out", "health.healthz", "health.metrics"}
+PUBLIC = {"static", "login.log_in", "login.log_out", "language.choose", "health.healthz", "health.metrics"}
 """Everything else needs an action."""
 WALL = {"wall.page", "wall.enter", "wall.stream", "wall.stills", "wall.board_json"}
 """Let in by a wall's own cookie: tests/hub/test_web_wall.py."""
@@ -122,7 +122,7 @@ def test_an_auditor_changes_nothing(place: Site) -> None:
     assert refused >= 5
     for path in ("/incidents/1", "/units/", "/units/c.d1", "/seats/1"):
         text = client.get(path).text
-        assert text.count('method="post"') == 1, (path, "the log-out alone")
+        assert text.count('method="post"') == 2, (path, "the log-out and the language alone")
     assert 'href="/audit/"' in client.get("/").text
     assert 'href="/audit/"' not in place.client("Ada").get("/").text
 

@@ -241,6 +241,7 @@ NOT_AUDITED = {
     "health.metrics": "numbers about the hub, no candidate",
     "login.log_in": "tested below: both outcomes",
     "login.log_out": "tested below",
+    "language.choose": "changes a cookie of this browser alone; test_language",
     "closing.close": "tests/hub/test_web_closing.py: closed_sitting",
     "closing.reopen": "tests/hub/test_web_closing.py: reopened_sitting",
     "walls.listing": "which screens there are, no candidate",

@@ -175,7 +175,7 @@ def test_who_may_not_change_a_room_sees_its_map(place: Site) -> None:
     """Without a form, and each seat leads to its history."""
     text = place.client("Ada").get("/rooms/1").text
     assert 'href="/seats/1"' in text
-    assert text.count('method="post"') == 1, "the log-out alone"
+    assert text.count('method="post"') == 2, "the log-out and the language alone"
     assert "/rooms/1/1" not in text
 
 

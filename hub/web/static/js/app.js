@@ -1,6 +1,6 @@
 // On every page: the top bar, the appearance, and the keys that work everywhere.
 
-import { clock, counted, DASH, hubNow, setText, shortClock, shortLength, t } from "./base.js";
+import { clock, counted, DASH, hubNow, setText, shortClock, shortLength, t, decimal } from "./base.js";
 import { feed } from "./feed.js";
 
 const bar = document.querySelector(".bar");
@@ -30,7 +30,7 @@ function show() {
     !seats ? t("recording_none")
       : recording == null ? t("recording_unknown", { dash: DASH, m: seats }) : t("recording", { n: recording, m: seats }));
   level("coverage", "calm", facts.coverage == null ? t("coverage_unknown", { dash: DASH })
-    : t("coverage", { n: facts.coverage.toFixed(facts.coverage === 100 ? 0 : 1) }));
+    : t("coverage", { n: decimal(facts.coverage, facts.coverage === 100 ? 0 : 1) }));
   showHearing();
   const age = oldest_utc_ms == null ? "" : shortLength((now - oldest_utc_ms) / 1000);
   level("review", unreviewed ? "alert" : "calm", counted("to_review", unreviewed, { length: age }));

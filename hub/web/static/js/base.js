@@ -1,7 +1,8 @@
 // Texts, the hub's clock, and small ways to change the page. Text from desks only ever becomes textContent.
 
 const TEXTS = JSON.parse(document.getElementById("texts").textContent);
-const PLURAL = new Intl.PluralRules(document.documentElement.lang);
+const LANGUAGE = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
+const PLURAL = new Intl.PluralRules(LANGUAGE);
 
 export function t(name, values = {}) {
   return TEXTS[name].replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key]) : whole));
@@ -12,10 +13,22 @@ export function counted(name, n, values = {}) {
   return t(TEXTS[form] ? form : name, { n, ...values });
 }
 
+// A number with so many decimals, as the reader writes them; filters.decimal at the server says the same.
+export function decimal(value, digits) {
+  return value.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+}
+
 // What a desk sees at its seat; the server says it the same way (texts.py).
 export function inView({ faces, seat }, form = "") {
   if (Object.hasOwn(TEXTS, `seat_${seat}_short`)) return t(`seat_${seat}${form}`);
   return faces == null ? t("faces_unknown") : counted("faces", faces);
+}
+
+// Words of the board, which comes in English to all viewers alike.
+export function say(words) {
+  const [number] = words.match(/^\d+/) ?? [];
+  const counted = number && TEXTS[`=${words.replace(number, "{n}")}`];
+  return TEXTS[`=${words}`] ?? counted?.replace("{n}", number) ?? words;
 }
 
 export const DASH = "\u2013";
@@ -33,7 +46,7 @@ export function hubNow() {
 
 const ZONE = document.body.dataset.zone;
 function clockFormat(zone) {
-  return new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 let format;
 try {

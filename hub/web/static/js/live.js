@@ -1,6 +1,6 @@
 // The Live page: tiles, queue and faults follow the feed; the queue is worked by mouse or keyboard.
 
-import { arrange, clock, fetchPart, hubNow, notice, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { arrange, clock, fetchPart, hubNow, notice, setIcon, say, setText, shape, shortLength, t } from "./base.js";
 import { isTyping } from "./app.js";
 import { feed } from "./feed.js";
 import { setView, showHall, takeBins, takeNumbers, takeStrips, view } from "./hall.js";
@@ -104,7 +104,7 @@ function showQueued(element, it) {
   setIcon(find("svg"), it.is_drill ? "drill" : it.state === "open" ? "alert" : "seen");
   setText(find(".label"), it.label);
   setText(find(".room"), it.room);
-  setText(find(".words"), it.words);
+  setText(find(".words"), say(it.words));
   setText(find(".by"), it.acknowledged_by ? t("seen_by", { name: it.acknowledged_by })
     : it.opened_by ? t("opened_by", { name: it.opened_by }) : t(it.is_standing ? "still_so" : "over"));
   find(".age").dataset.since = it.opened_utc_ms;
@@ -116,8 +116,8 @@ function showFaults() {
     const find = (name) => element.querySelector(name);
     if (it.seat_id != null) find("a").setAttribute("href", `/seats/${it.seat_id}`);
     setText(find(".label"), it.label);
-    setText(find(".words"), it.words);
-    setText(find(".detail"), it.detail);
+    setText(find(".words"), say(it.words));
+    setText(find(".detail"), say(it.detail));
     find(".age").dataset.since = it.began_utc_ms;
   });
   document.querySelector('[data-some="faults"]').hidden = state.faults.length === 0;

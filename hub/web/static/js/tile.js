@@ -1,21 +1,21 @@
 // One tile, brought in line with what the hub says about its seat.
 
-import { clock, hubNow, inView, length, setIcon, setText, shape, shortLength, t } from "./base.js";
+import { clock, hubNow, inView, length, setIcon, say, setText, shape, shortLength, t } from "./base.js";
 
 function chip({ state, words }) {
   const element = shape("chip-shape");
   element.dataset.state = state;
   setIcon(element.querySelector("svg"), state);
-  setText(element.querySelector("span"), words);
+  setText(element.querySelector("span"), say(words));
   return element;
 }
 
 export function tileWords(it) {
-  return it.state === "unknown" && it.since_utc_ms ? t("unknown_since", { time: clock(it.since_utc_ms) }) : it.words;
+  return it.state === "unknown" && it.since_utc_ms ? t("unknown_since", { time: clock(it.since_utc_ms) }) : say(it.words);
 }
 
 export function lampWords(lamp) {
-  return lamp ? (lamp.is_buzzing ? t("buzzing", { words: lamp.words }) : lamp.words) : "";
+  return lamp ? (lamp.is_buzzing ? t("buzzing", { words: say(lamp.words) }) : say(lamp.words)) : "";
 }
 
 export function setNumber(element, number) {

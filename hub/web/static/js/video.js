@@ -15,7 +15,7 @@
 //     The player that templates/_video.html draws (macro `video_box`): its button, its words, the key W. Call the
 //     function before the holder is taken from the page.
 
-import { clock, hubNow, setText, shortLength, t } from "./base.js";
+import { clock, hubNow, setText, shortLength, t, decimal } from "./base.js";
 import { isTyping } from "./app.js";
 
 const LIVE_MS = 2000; // older is not live: it is greyed, and its age is said
@@ -77,7 +77,7 @@ export function watch(canvas, seatId, { onState = () => {} } = {}) {
     let name = trouble;
     if (name === "connecting" && old != null) name = old > LIVE_MS ? "stale" : "live";
     const length = old == null ? "" : shortLength(old / 1000);
-    const words = t(`video_${name}`, { length, age: ((old ?? 0) / 1000).toFixed(1) });
+    const words = t(`video_${name}`, { length, age: decimal((old ?? 0) / 1000, 1) });
     canvas.toggleAttribute("data-stale", name !== "live");
     state = { name, words, age_s: old == null ? null : old / 1000, at: shown?.taken ?? null };
     onState(state);
@@ -238,7 +238,7 @@ export function startVideo(holder) {
     setText(find("words"), isLive ? "" : state.words);
     find("words").hidden = isLive || state.name === "asking";
     setText(find("state"), isLive ? t("video_is_live") : state.name === "asking" ? t("video_asking") : "");
-    setText(find("age"), state.at == null ? "" : t("video_behind", { time: clock(state.at), age: state.age_s.toFixed(1) }));
+    setText(find("age"), state.at == null ? "" : t("video_behind", { time: clock(state.at), age: decimal(state.age_s, 1) }));
   }
 
   function turn(isOn) {

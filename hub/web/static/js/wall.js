@@ -1,7 +1,7 @@
 // The Wall: nothing to press. It follows its own feed, finds its way back by itself after the hub was away, and loads
 // itself again when the hub serves another page.
 
-import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, setText, shape, shortLength, length, t } from "./base.js";
+import { arrange, clock, DASH, hearHubTime, hubNow, setIcon, say, setText, shape, shortLength, length, t, decimal } from "./base.js";
 
 const SILENT_MS = 4000; // the hub says something every second
 const POLL_MS = 2000;
@@ -138,7 +138,7 @@ function figure(id, value, level) {
 function showFigures() {
   const shares = view.sittings.filter((each) => each.is_running && each.per_cent != null).map((each) => each.per_cent);
   const least = shares.length ? Math.min(...shares) : null;
-  figure("coverage", least == null ? DASH : `${least.toFixed(2)} %`, least != null && least < 99 ? "attention" : "calm");
+  figure("coverage", least == null ? DASH : `${decimal(least, 2)} %`, least != null && least < 99 ? "attention" : "calm");
   const isShort = view.is_running && view.recording < view.seats;
   figure("recording", t("wall_of", { n: view.recording, m: view.seats }), isShort ? "attention" : "calm");
   figure("review", String(view.unreviewed), view.unreviewed ? "alert" : "calm");
@@ -149,7 +149,7 @@ function showAlerts() {
   arrange(find("alerts"), view.alerts.slice(0, 14).map((it) => [it.id, it]), () => shape("alert-shape"), (element, it) => {
     element.dataset.state = it.is_drill ? "drill" : it.state;
     setText(element.querySelector("strong"), it.label);
-    setText(element.querySelector(".words"), it.is_drill ? `DRILL ${it.words}` : it.words);
+    setText(element.querySelector(".words"), it.is_drill ? `DRILL ${say(it.words)}` : say(it.words));
     element.querySelector("time").dataset.since = it.opened_utc_ms;
   });
   find("alerts").hidden = view.alerts.length === 0;
@@ -195,7 +195,7 @@ function showSeats() {
     element.toggleAttribute("data-seen", it.is_seen);
     setIcon(element.querySelector("svg"), it.state);
     setText(element.querySelector("strong"), it.label);
-    setText(element.querySelector(".words"), it.words);
+    setText(element.querySelector(".words"), say(it.words));
   });
   if (isNew) for (const it of shown) draw(it.unit);
   find("pages").hidden = pages === 1;

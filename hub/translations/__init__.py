@@ -1,0 +1,1 @@
+"""The catalogues of the pages, and how what is to be translated is found (`make translations`)."""
