@@ -20,7 +20,7 @@ class Kind(enum.StrEnum):
 
 KIND_WORDS = {Kind.TOILET: "Toilet break", Kind.REST: "Rest break"}
 OVER_WORDS = {Kind.TOILET: "Toilet break over its time", Kind.REST: "Rest break over its time"}
-TOILET_MS = 300_000
+TOILET_MS = 600_000
 REST_MS = 600_000
 """Without a word of profile or roster."""
 MORE_MS = 300_000

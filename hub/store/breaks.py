@@ -24,6 +24,7 @@ class At(NamedTuple):
     end_utc_ms: int
     candidate_id: int | None
     break_ms: int
+    toilet_ms: int
 
 
 def sitting_at_seat(connection: sqlite3.Connection, seat_id: int, now_utc_ms: int) -> At:
@@ -44,7 +45,7 @@ def begin(store: Store, seat_id: int, kind: Kind, now_utc_ms: int, by: Actor) ->
         if on is not None:
             raise Refused(f"{core.KIND_WORDS[on.kind].lower()} goes on at {at.seat} already, given by {on.given_by}")
         own = [each for each, candidate_id in known if candidate_id == at.candidate_id]
-        limit = now_utc_ms + core.length_ms(kind, own, at.break_ms, now_utc_ms)
+        limit = now_utc_ms + core.length_ms(kind, own, at.break_ms, now_utc_ms, at.toilet_ms)
         number = QUERIES.insert_break(
             connection,
             sitting=at.sitting,

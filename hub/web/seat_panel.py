@@ -28,7 +28,7 @@ def values(seat_id: int) -> dict[str, Any]:
         "person": found.person if current_user.may(Action.SEE_ROSTER) else None,
         "shown": parts().tail.board.tiles.get(f"s{seat_id}"),
         "break_words": core.KIND_WORDS,
-        "toilet_min": core.TOILET_MS // 60_000,
+        "toilet_min": (core.TOILET_MS if found.at is None else found.at.toilet_ms) // 60_000,
         "rest_min": _rest_min(found, now),
         "more_min": core.MORE_MS // 60_000,
     }

@@ -1,7 +1,7 @@
 -- name: seat_sitting(seat_id, now)^
 -- The sitting that is on at the seat, with the seat's own end, and who is expected there.
 select t.sitting, t.exam, s.label as seat, r.name as room, s.room_id, s.unit, t.start_utc_ms,
-    coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, t.profile, c.candidate_id, c.break_ms
+    coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, t.profile, c.candidate_id, c.break_ms, t.toilet_ms
 from seats s join rooms r using (room_id) join sittings t using (room_id)
     left join seat_ends e on e.sitting = t.sitting and e.seat = s.label
     left join candidates c on c.sitting = t.sitting and c.seat = s.label and c.no_show_utc_ms is null
