@@ -175,3 +175,12 @@ def test_an_incident_by_hand_has_its_moment_its_words_and_its_film(store: Store,
         bookmarks.open_incident(store, 1, now, " ", now, SEED)
     with pytest.raises(Refused, match="make a bookmark instead"):
         bookmarks.open_incident(store, 2, now, "x", now, SEED)
+
+
+def test_a_toilet_break_is_as_long_as_its_sitting_says(centre: Centre, store: Store) -> None:
+    """The profile gave the sitting its length; ten minutes are only what a profile says by default."""
+    centre.execute("update sittings set toilet_ms = 720000")
+    with store.read() as connection:
+        seat_id = connection.execute("select seat_id from seats where label = 'A1'").fetchone()[0]
+    now = now_ms()
+    assert breaks.begin(store, seat_id, Kind.TOILET, now, SEED).limit_utc_ms == now + 720_000
