@@ -27,12 +27,15 @@ def seat() -> None:
 def seat_add(room: str, label: str, unit_name: str | None) -> None:
     """Make a seat, or put another unit there; plans follow."""
     settings = read_settings()
-    from hub.store import planning
+    from hub.core.audit import Deed
+    from hub.store import audit, planning
 
     with opened(settings) as store, store.write() as connection:
         try:
             planning.put_seat(connection, room=room, label=label, unit=unit_name)
             changed = planning.replan(connection, now_utc_ms())
+            detail = {"act": "added a seat", "seat": label, **({"unit": unit_name} if unit_name else {})}
+            audit.add(connection, actor_here(), Deed.SET_UP_ROOM, f"room {room}", now_utc_ms(), detail)
         except planning.CannotPlan as cannot:
             fail(str(cannot))
     click.echo(f"seat {label} in {room}{f', unit {unit_name}' if unit_name else ''}; {len(changed)} plans changed")

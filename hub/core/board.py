@@ -6,6 +6,7 @@ have caused (alert) and what the equipment suffers (fault) are different states 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -122,9 +123,12 @@ def presence_of(seat: Row, now_utc_ms: int) -> Presence:
 
 def heartbeat_of(seat: Row) -> Heartbeat | None:
     """The unit's newest heartbeat, None when it has none that can be read."""
-    text = seat["heartbeat"]
-    if not text:
-        return None
+    return _decoded(seat["heartbeat"]) if seat["heartbeat"] else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _decoded(text: str) -> Heartbeat | None:
+    """Kept, as a board is built several times for each heartbeat of a desk; nobody changes what is kept."""
     try:
         return msgspec.json.decode(text, type=Heartbeat)
     except msgspec.MsgspecError:

@@ -20,9 +20,8 @@ class Kind(enum.StrEnum):
 
 KIND_WORDS = {Kind.TOILET: "Toilet break", Kind.REST: "Rest break"}
 OVER_WORDS = {Kind.TOILET: "Toilet break over its time", Kind.REST: "Rest break over its time"}
-TOILET_MS = 300_000
 REST_MS = 600_000
-"""Without a word of profile or roster."""
+"""Without a word of the roster."""
 MORE_MS = 300_000
 """What one extension adds."""
 LONGEST_MS = 4 * 3_600_000
@@ -56,9 +55,10 @@ def taken_ms(breaks: Iterable[Break], kind: Kind, now_utc_ms: int) -> int:
     )
 
 
-def length_ms(kind: Kind, before: Iterable[Break], granted_ms: int, now_utc_ms: int, toilet_ms: int = TOILET_MS) -> int:
+def length_ms(kind: Kind, before: Iterable[Break], granted_ms: int, toilet_ms: int, now_utc_ms: int) -> int:
     """How long a break that begins now may be. `granted_ms`: what the roster allows this candidate for rest in all, 0
-    for no such word. Raises Refused when all of it is used up."""
+    for no such word; `toilet_ms`: what the sitting allows for one walk to the toilet. Raises Refused when all of the
+    rest is used up."""
     if kind is Kind.TOILET:
         return toilet_ms
     if not granted_ms:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 
+@functools.lru_cache(maxsize=8192)
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key by which A2 comes before A10, whatever the letters."""
     parts = re.findall(r"\d{1,18}|\D+", text.casefold(), flags=re.ASCII)

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from hub.demo import broker, centre
+from hub.demo import broker, centre, exam_day
 from hub.demo.centre import CannotStart, Centre, DemoDesk
 from hub.demo.children import Child, ChildFailed, stop_in_order
 from hub.demo.table import table_of
@@ -57,6 +57,7 @@ class Running:
         if self.made.broker.is_trusted:
             self._wait(self.hub[-2], lambda: _listens(self.made.ports.door))
         self._wait(self.hub[-1], lambda: _listens(self.made.web_port))
+        exam_day.set_up(self.store, self.desks, centre.zone(), _now_ms())
         # counted from here, not from the start of the command: until now nobody could learn anything
         self._empty = centre.empty_time(self.store, self.desks, _now_ms())
         self.agents = self.made.agents(self.desks, None if self._empty is None else self._empty[1])
@@ -78,6 +79,7 @@ class Running:
         now_ms = _now_ms()
         centre.let_in(self.store, self.desks, now_ms)
         centre.seat_new_units(self.store, self.desks, now_ms, self._empty)
+        exam_day.fill_roster(self.store, self.desks, now_ms)
         self._follow_revoked()
         for child in (self.broker, *self.hub, *self.agents):
             if child.is_alive() or child.starts > STARTS_ALLOWED:

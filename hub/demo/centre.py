@@ -101,7 +101,7 @@ class Centre(Struct, frozen=True, kw_only=True):
             "EMS_CA_PATH": str(self.ca.path),
             "EMS_DOOR_PORT": str(self.ports.door),
             "EMS_WEB_PORT": str(self.web_port),
-            "EMS_ZONE": _zone(),
+            "EMS_ZONE": zone(),
             # where nothing is encrypted, no desk can enrol
             "EMS_TRUST_NEW_UNITS": str(not self.broker.is_trusted).lower(),
             # desks and hub share this machine's clock
@@ -144,7 +144,7 @@ class Centre(Struct, frozen=True, kw_only=True):
         """The broker and the hub's processes; web comes last."""
         hub, logs = self.hub_environ(), self.var / "log"
         ems_hub = [sys.executable, "-m", "hub.cli"]
-        names = ["ingest", *(["worker", "door"] if self.broker.is_trusted else []), "web"]
+        names = ["ingest", "worker", *(["door"] if self.broker.is_trusted else []), "web"]
         return (
             Child("broker", self.broker.command, _inherited(), logs / "broker.log"),
             [Child(name, [*ems_hub, name], hub, logs / f"{name}.log") for name in names],
@@ -167,7 +167,7 @@ def _inherited() -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _zone() -> str:
+def zone() -> str:
     """This machine's time zone by name, UTC when it does not tell."""
     try:
         target = Path("/etc/localtime").resolve(strict=True)
@@ -205,8 +205,14 @@ def desks(footage: Path | None, camera: str | None, count: int | None) -> list[D
 
 def _seat(number: int) -> str:
     """A1 A2 A3, B1 B2 B3, ..."""
+    column, row = cell_of(number)
+    return f"{chr(ord('A') + row)}{column + 1}"
+
+
+def cell_of(number: int) -> tuple[int, int]:
+    """Where that seat lies on the room's map: column and row, from 0."""
     row, column = divmod(number - 1, 3)
-    return f"{chr(ord('A') + row % 26)}{column + 1 + 3 * (row // 26)}"
+    return column + 3 * (row // 26), row % 26
 
 
 def _scene_cameras() -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ FACTS_EVERY_MS = 1_000
 STOPPING_WAIT_S = 1.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.2, 5.0
 MOST_IN_RECEIPT = 1_000
+DESKS_BACK_MS = 10_000
+"""After the broker was away desks come back one by one, each after a pause of its own."""
 
 
 class IngestProblem(Exception):
@@ -67,6 +70,9 @@ class Ingest:
         self._cutter = Cutter(store, self._link) if settings.broker_tls else None
         self._newest_at_ms = self._facts_at_ms = 0
         self._service = Service()
+        self._connections = 0
+        self._has_commands = False
+        self._heard_utc_ms = utc_ms()
 
     def run(self, stop: threading.Event) -> None:
         self._live.keep_only(self._committer.units)
@@ -92,15 +98,30 @@ class Ingest:
         if not 0 <= now_ms - self._newest_at_ms < NEWEST_EVERY_MS:
             self._newest_at_ms = now_ms
             group += self._link.take_newest()
+        self._note_hearing(utc_ms())
         is_changed = self._is_store_changed()
         heard = self._keep(group, stop) if group else {}
         try:
-            self._sender.send(utc_ms(), is_changed=is_changed)
+            self._sender.send(utc_ms(), is_changed=is_changed or self._has_commands)
+            self._has_commands = False
             if self._cutter is not None:
                 self._cutter.cut(self._committer.revoked, heard, utc_ms())
         except Exception:
             log.exception("plans, commands or an end of sessions could not be sent; they will be")
         self._tell()
+
+    def _note_hearing(self, now_utc_ms: int) -> None:
+        """Once the broker is back: until then no desk could be heard. Before anything of them is kept."""
+        connections = self._link.connections
+        if connections != self._connections:
+            try:
+                hearing.note(self._store, self._heard_utc_ms, now_utc_ms + DESKS_BACK_MS)
+            except sqlite3.Error as error:
+                log.warning("that the broker was away cannot be noted yet: %s", error)
+                return
+            self._connections = connections
+        if self._link.is_connected:
+            self._heard_utc_ms = now_utc_ms
 
     def _is_store_changed(self) -> bool:
         """Whether others have written; then the units are read anew. A store that cannot be read ends the process:
@@ -134,6 +155,7 @@ class Ingest:
             self._facts.trouble = ""
         self._link.acknowledge(group)
         failpoint("after_ack")
+        self._has_commands |= outcome.has_commands
         self._receipt(outcome)
         self._facts.committed(group, outcome, (time.perf_counter_ns() - started_ns) / 1e6, utc_ms())
         self._show(outcome)

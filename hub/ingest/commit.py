@@ -17,7 +17,7 @@ from agent import wire
 from agent.wire import Heartbeat, Record, Status, Still
 from hub.core import identity, ledger, presence
 from hub.core.ledger import Conflict, KnownUnit, Refusal, Word
-from hub.store import Store, heads, intake, security, taking
+from hub.store import Store, heads, intake, security, signals, taking
 from hub.store.taking import Fate
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,8 @@ class Outcome(Struct):
     rejected: int = 0
     conflicts: int = 0
     repeated: int = 0
+    has_commands: bool = False
+    """Whether something is to be sent to a desk because of it."""
 
     def of(self, unit: str) -> Receipts:
         return self.receipts.setdefault(unit, Receipts())
@@ -263,6 +265,7 @@ def _add(outcome: Outcome, own: Outcome) -> None:
     outcome.rejected += own.rejected
     outcome.conflicts += own.conflicts
     outcome.repeated += own.repeated
+    outcome.has_commands |= own.has_commands
 
 
 def _reject(connection: sqlite3.Connection, arrival: Arrival, reason: str, outcome: Outcome) -> None:
@@ -309,6 +312,8 @@ def _keep_other(
     else:
         _suspect(connection, word.unit, known, message, arrival)
         heard = presence.heard_status(known, message, arrival.received_utc_ms)
+        if isinstance(message, Status) and message.is_online and known is not None and message.boot > known.boot:
+            outcome.has_commands |= signals.tell_again(connection, word.unit, now_utc_ms)
     if heard is not None:
         intake.save_heard(connection, word.unit, heard)
 

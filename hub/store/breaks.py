@@ -24,6 +24,7 @@ class At(NamedTuple):
     end_utc_ms: int
     candidate_id: int | None
     break_ms: int
+    toilet_ms: int
 
 
 def sitting_at_seat(connection: sqlite3.Connection, seat_id: int, now_utc_ms: int) -> At:
@@ -44,7 +45,7 @@ def begin(store: Store, seat_id: int, kind: Kind, now_utc_ms: int, by: Actor) ->
         if on is not None:
             raise Refused(f"{core.KIND_WORDS[on.kind].lower()} goes on at {at.seat} already, given by {on.given_by}")
         own = [each for each, candidate_id in known if candidate_id == at.candidate_id]
-        limit = now_utc_ms + core.length_ms(kind, own, at.break_ms, now_utc_ms)
+        limit = now_utc_ms + core.length_ms(kind, own, at.break_ms, at.toilet_ms, now_utc_ms)
         number = QUERIES.insert_break(
             connection,
             sitting=at.sitting,
@@ -77,6 +78,8 @@ def resume(store: Store, seat_id: int, break_id: int, now_utc_ms: int, by: Actor
     with store.write() as connection:
         found = _one(connection, seat_id, break_id)
         at = sitting_at_seat(connection, seat_id, now_utc_ms)
+        if all(each.break_id != break_id for each, _ in _all_at(connection, at)):
+            raise Refused("the sitting of that break is over: give a new one")
         is_other_on = any(each.ended_utc_ms is None for each, _ in _all_at(connection, at))
         core.check_resume(found, is_other_on, now_utc_ms)
         QUERIES.resume_break(connection, break_id=break_id)
@@ -122,7 +125,7 @@ def _all_at(connection: sqlite3.Connection, at: At) -> list[tuple[Break, int | N
 def _one(connection: sqlite3.Connection, seat_id: int, break_id: int) -> Break:
     row: Row | None = QUERIES.break_by_id(connection, break_id=break_id)
     seat: Row | None = QUERIES.seat_by_id(connection, seat_id=seat_id)
-    if row is None or seat is None or row["seat"] != seat["label"]:
+    if row is None or seat is None or (row["seat"], row["room_id"]) != (seat["label"], seat["room_id"]):
         raise Refused("there is no such break at this seat")
     return _break(row)
 

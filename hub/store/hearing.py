@@ -13,3 +13,11 @@ def note_resumed(store: Store, beat_utc_ms: int | None, now_utc_ms: int) -> None
         since = max(beat_utc_ms or 0, newest["newest"] or 0)
         if 0 < since < now_utc_ms:
             QUERIES.insert_deaf_time(connection, since=since, until=now_utc_ms)
+
+
+def note(store: Store, from_utc_ms: int, until_utc_ms: int) -> None:
+    """Between these the hub could hear nobody, or not everybody yet: the broker was away. None of it if the clock was
+    set back meanwhile."""
+    if from_utc_ms < until_utc_ms:
+        with store.write() as connection:
+            QUERIES.insert_deaf_time(connection, since=from_utc_ms, until=until_utc_ms)

@@ -33,8 +33,14 @@ FOLLOWED = (
     Followed("leaves", "since", is_key_shared=True),
     Followed("purge_items", "rowid"),
 )
-WHOLE = ("units", "rooms", "seats", "sittings", "exams", "certificates", "seals", "purge_plans", "purges")
+ROSTER = ("candidates", "stays")
+"""Of sittings that nobody has closed: their plans and coverage hang on extra time. What was closed has its report."""
+WHOLE = (
+    "units", "rooms", "seats", "former_names", "former_labels", "sittings", "exams", *ROSTER, "certificates", "seals",
+    "purge_plans", "purges",
+)  # fmt: skip
 """In an order in which each refers to earlier ones only."""
+_OPEN = "where sitting in (select sitting from sittings where closed_utc_ms is null)"
 HOLDS = "holds"
 
 Cursors = dict[str, int]
@@ -85,7 +91,12 @@ def _at(connection: sqlite3.Connection, table: str, key: int) -> Row | None:
 def whole(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
     """The small tables, and the standing holds, those on incidents with what the incident was about."""
     tables = {
-        table: [dict(row) for row in connection.execute(f"select * from {table} order by rowid")]  # noqa: S608
+        table: [
+            dict(row)
+            for row in connection.execute(
+                f"select * from {table} {_OPEN if table in ROSTER else ''} order by rowid"  # noqa: S608
+            )
+        ]
         for table in WHOLE
     }
     return tables | {HOLDS: [dict(row) for row in QUERIES.journal_holds(connection)]}

@@ -162,7 +162,12 @@ def start(
     early_ms = max(0, sitting.start_utc_ms - now_utc_ms)
     told = {"brought_forward_s": early_ms // 1000} if early_ms else {}
     audit.add(connection, by, Deed.OPENED_SITTING, f"sitting {name}", now_utc_ms, told)
-    planning.replan(connection, now_utc_ms)
+    try:
+        if early_ms:
+            planning.check_room_free(connection, name)
+        planning.replan(connection, now_utc_ms)
+    except planning.CannotPlan as cannot:
+        raise CannotStart(str(cannot)) from None
     return examined
 
 

@@ -54,6 +54,7 @@ def _insert(
     *,
     is_walk_in: bool = False,
 ) -> int:
+    _check_goes_on(found, entry._replace(extra_ms=0), entry, now_utc_ms)
     candidate_id = int(
         QUERIES.roster_insert(
             connection,
@@ -127,9 +128,6 @@ def change(
     )
     if after == before.entry:
         return before
-    ends_utc_ms = found.end_utc_ms + before.extra_ms
-    if after.extra_ms != before.extra_ms and now_utc_ms >= ends_utc_ms:
-        raise CannotChange(f"candidate {before.number}'s time is over: their desk has ended its recording")
     _save(connection, actor, found, before, after, now_utc_ms)
     _follow(connection, sitting, now_utc_ms)
     return _one(connection, sitting, candidate_id)
@@ -231,6 +229,7 @@ def _save(
     """The entry as it is now; a new seat is a new stay, from now on when the sitting has begun."""
     if after.seat != before.seat and now_utc_ms >= found.latest_end_utc_ms:
         raise CannotChange("the sitting is over: who sat where is no longer changed")
+    _check_goes_on(found, before.entry, after, now_utc_ms)
     difference = _difference(before.entry, after)
     words = "; ".join(
         f"{FIELDS[field]}: {_short(field, old)} \N{RIGHTWARDS ARROW} {_short(field, new)}"
@@ -249,6 +248,12 @@ def _save(
         )
     if not is_import:
         _note(connection, actor, found.sitting, now_utc_ms, act="changed", candidate=before.number, **difference)
+
+
+def _check_goes_on(found: Sitting, before: Entry, after: Entry, now_utc_ms: int) -> None:
+    """Extra time changes while the desk still records. Raises CannotChange."""
+    if after.extra_ms != before.extra_ms and now_utc_ms >= found.end_utc_ms + before.extra_ms:
+        raise CannotChange(f"candidate {after.number}'s time is over: their desk has ended its recording")
 
 
 def _update(

@@ -76,13 +76,25 @@ def end(connection: sqlite3.Connection, unit: str, by: str, now_utc_ms: int) -> 
     commands.queue(connection, unit, CommandKind.END_SIGNAL, now_utc_ms)
 
 
+def tell_again(connection: sqlite3.Connection, unit: str, now_utc_ms: int) -> bool:
+    """The unit's agent was started anew and knows of no signal: tell it of the one that stands. Answers whether one
+    does."""
+    own = [signal for signal in standing(connection, now_utc_ms) if signal.unit == unit]
+    for signal in own:
+        commands.queue(connection, unit, CommandKind.SIGNAL, now_utc_ms, reason=signal.note)
+    return bool(own)
+
+
 def standing(connection: sqlite3.Connection, now_utc_ms: int) -> list[Signal]:
     """Every signal that stands, the oldest first."""
     return [Signal(**dict(row)) for row in QUERIES.signals_standing(connection, since=now_utc_ms - SIGNAL_MS)]
 
 
 def lapse(connection: sqlite3.Connection, now_utc_ms: int) -> int:
-    """Note of those that stood for SIGNAL_MS that time has ended them; answers how many."""
+    """Note of those that stood for SIGNAL_MS that time has ended them; answers how many. Their desks are told: one that
+    was told again (`tell_again`) would show it longer."""
+    for row in list(QUERIES.signals_lapsing(connection, since=now_utc_ms - SIGNAL_MS)):
+        commands.queue(connection, row["unit"], CommandKind.END_SIGNAL, now_utc_ms)
     return int(QUERIES.lapse_signals(connection, since=now_utc_ms - SIGNAL_MS, shown=SIGNAL_MS))
 
 

@@ -13,6 +13,7 @@ from hub.core.access import Action
 from hub.store import exam_day
 from hub.web import seat_panel
 from hub.web.clock import now_utc_ms
+from hub.web.lines import Line, line_of
 from hub.web.login import may, still_holds
 from hub.web.parts import parts
 from hub.web.tail import Tail
@@ -87,17 +88,18 @@ def stream() -> ResponseReturnValue:
     streams = parts().streams
     if not streams.take():
         raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
-    response = Response(_events(parts().tail, still_holds()), mimetype="text/event-stream")
+    holds = still_holds()
+    response = Response(_events(parts().tail, holds, line_of(request.environ, holds)), mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
     response.call_on_close(streams.give_back)
     return response
 
 
-def _events(tail: Tail, holds: Callable[[], bool]) -> Iterator[bytes]:
+def _events(tail: Tail, holds: Callable[[], bool], line: Line | None) -> Iterator[bytes]:
     place, data = tail.first()
     yield b"retry: 2000\n\n" + data
     while not tail.is_stopping:
-        place, data = tail.next(place, CHECK_EVERY_S)
+        place, data = tail.next(place, CHECK_EVERY_S, line)
         if not holds():
             yield b"event: ended\ndata: {}\n\n"
             return

@@ -28,7 +28,7 @@ def values(seat_id: int) -> dict[str, Any]:
         "person": found.person if current_user.may(Action.SEE_ROSTER) else None,
         "shown": parts().tail.board.tiles.get(f"s{seat_id}"),
         "break_words": core.KIND_WORDS,
-        "toilet_min": core.TOILET_MS // 60_000,
+        "toilet_min": None if found.at is None else found.at.toilet_ms // 60_000,
         "rest_min": _rest_min(found, now),
         "more_min": core.MORE_MS // 60_000,
     }
@@ -39,6 +39,6 @@ def _rest_min(found: seat_now.SeatNow, now: int) -> int | None:
     if found.at is None:
         return None
     try:
-        return core.length_ms(core.Kind.REST, found.past, found.at.break_ms, now) // 60_000
+        return core.length_ms(core.Kind.REST, found.past, found.at.break_ms, found.at.toilet_ms, now) // 60_000
     except core.Refused:
         return None

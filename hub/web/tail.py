@@ -2,7 +2,8 @@
 who streams sends the same bytes.
 
 The mailbox of all viewers is one bounded ring: each keeps only its place in it. Whoever falls out of the ring, because
-a browser is slow, gets the whole board again; nobody waits for anybody.
+a browser is slow, gets the whole board again; nobody waits for anybody. Whoever has everything is written to at once,
+by this thread (`lines`).
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from hub.live import LiveFolder
 from hub.store import Store, exam_day, people
 from hub.store import board as board_store
 from hub.web.clock import now_utc_ms
+from hub.web.lines import Line, Lines
 from hub.web.stills import Stills
 from hub.web.strips import Strips
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.02
+"""A look is one pragma, 3 us of a core."""
 BEAT_MS = 1000
-BUILD_AT_MOST_EVERY_MS = 100
-"""Ten boards a second are more than eyes read; a storm of commits costs no more."""
+BUILD_AT_MOST_EVERY_MS = 50
+"""So much a change may wait for the board before it; a storm of commits costs no more than twenty boards a second."""
 RING_EVENTS = 64
 ADD_UP_EVERY_MS = 4000
 """How often it is added up how much is recorded: a segment lasts ten seconds."""
@@ -55,6 +58,7 @@ class Tail:
         self._coverage: tuple[int, int] | None = None
         self._added_up_utc_ms = 0
         self._news = threading.Condition()
+        self._lines = Lines()
         self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_EVENTS)
         self._number = 0
         self._full: tuple[int, bytes] | None = None
@@ -83,8 +87,7 @@ class Tail:
 
     def stop(self) -> None:
         self._is_stopping.set()
-        with self._news:
-            self._news.notify_all()
+        self._wake_all()
         if self._thread is not None:
             self._thread.join(timeout=10)
 
@@ -115,15 +118,35 @@ class Tail:
                 self._full = (number, _event("board", self.whole()))
             return self._full
 
-    def next(self, place: int, timeout_s: float) -> tuple[int, bytes]:
-        """(new place, the events after `place`, joined); no bytes when nothing came within `timeout_s`."""
+    def next(self, place: int, timeout_s: float, line: Line | None = None) -> tuple[int, bytes]:
+        """(new place, the events after `place`, joined); no bytes when nothing came within `timeout_s`. With a `line`
+        the tail writes to it meanwhile, and what it wrote is not answered. Raises OSError when the viewer is gone."""
+        if line is not None:
+            place = self._rest(place, timeout_s, line)
         with self._news:
-            self._news.wait_for(lambda: self._number > place or self._is_stopping.is_set(), timeout_s)
+            if line is None:
+                self._news.wait_for(lambda: self._number > place or self._is_stopping.is_set(), timeout_s)
             if not self._ring or self._number == place:
                 return place, b""
             if place >= self._ring[0][0] - 1:
                 return self._number, b"".join(data for number, data in self._ring if number > place)
         return self.first()
+
+    def _rest(self, place: int, timeout_s: float, line: Line) -> int:
+        with self._news:
+            if self._number > place or self._is_stopping.is_set():
+                return place
+            self._lines.add(line, place)
+        line.woken.wait(timeout_s)
+        with self._news:
+            self._lines.remove(line)
+        line.finish()
+        return line.place
+
+    def _wake_all(self) -> None:
+        with self._news:
+            self._lines.wake()
+            self._news.notify_all()
 
     def _watch(self) -> None:
         while not self._is_stopping.wait(LOOK_EVERY_S):
@@ -134,8 +157,7 @@ class Tail:
             except Exception:
                 log.exception("the board could not be built; trying again")
         self._is_stopping.set()
-        with self._news:
-            self._news.notify_all()
+        self._wake_all()
 
     def _look(self, now: int) -> None:
         is_beat = abs(now - self._beat_utc_ms) >= BEAT_MS
@@ -143,7 +165,8 @@ class Tail:
         if is_beat:
             self._beat_utc_ms = now
             self.stills.refresh()
-        if is_beat or (is_due and self._is_changed()):
+        is_changed = (is_beat or is_due) and self._is_changed()
+        if is_beat or is_changed:
             self._read(now)
         if is_beat:
             beat = {
@@ -205,6 +228,7 @@ class Tail:
         with self._news:
             self._number += 1
             self._ring.append((self._number, data))
+            self._lines.send(self._number, data)
             self._news.notify_all()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from agent import observations
 from agent.core.observation import Observation, Scene
-from agent.core.obslog import Ended, Entry, Header, JudgeBy, Log, Missed, read_log
+from agent.core.obslog import BadLog, Ended, Entry, Header, JudgeBy, Log, Missed, read_log
 from agent.observations import FLUSH_MS, MOST_QUEUED, LogWriter, ObservationLog
 from agent.wire import DEFAULT_RULES, Instant
 from tests.brokers import REPOSITORY
@@ -82,7 +82,14 @@ def test_what_was_said_last_is_written_though_nothing_follows(tmp_path: Path, mo
     log.add(BY)
     for look in looks(2):
         log.add(look)
-    wait_for(lambda: (path := tmp_path / "maths-1.obslog").exists() and len(read(path).entries) == 4)
+
+    def is_written() -> bool:
+        try:
+            return len(read(tmp_path / "maths-1.obslog").entries) == 4
+        except (FileNotFoundError, BadLog):  # it is there before its first byte is
+            return False
+
+    wait_for(is_written)
     assert log.stop(30)
 
 

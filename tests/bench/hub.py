@@ -4,13 +4,18 @@ A store with 500 desks in 9 rooms, 100,000 incidents and their threads, sittings
 served by gunicorn with one worker, as `ems-hub web` does, everything on this machine. Measured: each page's time to
 its last byte; 300 viewers' streams, from the commit of a change to its arrival at each; the CPU of the web process
 while 60 pictures a second go to 10 viewers; and, with a real broker and a real ingest, from a desk's sending to the
-arrival at the viewers, for 60 desks.
+arrival at the viewers, for 60 desks; and the first paint of a room in Chromium. Its processes must have the machine for
+themselves for the figures that are written down: beside each stands the load, and the CPU time where that says more.
+
+`hub_page` takes apart where the time of the Live page goes (rows, board, page), and `hub_incidents` times the pages
+about incidents with other data (members of room incidents, what desks observed) and holds their plans.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -20,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -32,101 +38,18 @@ from agent import wire
 from agent.wire import Instant
 from hub.store import Store, intake
 from tests.bench.fleet import cpu_s
+from tests.bench.hub_centre import DESKS, INCIDENTS, fill
 from tests.bench.ingest import ingest_process
 from tests.bench.peers import cpu_model
+from tests.bench.telling import load, said, spread
 from tests.brokers import REPOSITORY, mosquitto
 from tests.hub.desk import Desk, DeskLink
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import PASSWORD, served
 from tests.support import wait_for
 
-DESKS, ROOM_SEATS, INCIDENTS = 500, 60, 100_000
 PAGE_LIMIT_S, VIEWERS, VIEWER_LIMIT_S, CORE_LIMIT = 0.3, 300, 0.1, 1.0
-RULE_P95_S, RULE_P50_S = 1.0, 0.25
-KINDS = ("seat_empty", "more_than_one_face", "camera_covered", "camera_moved", "face_not_visible")
-DAY_MS = 86_400_000
-
-
-def fill(centre: Centre, incidents: int = INCIDENTS, desks: int = DESKS) -> None:
-    """Rooms of sixty seats, a sitting on in each and two a day before that, and incidents spread over three months."""
-    now = now_ms()
-    for number in range(0, desks, ROOM_SEATS):
-        room = centre.room(f"Hall {number // ROOM_SEATS + 1}", exam=None)
-        _sittings(centre, room, now)
-        for index in range(number, min(number + ROOM_SEATS, desks)):
-            unit = f"bench.d{index:03}"
-            seat = centre.seat(room, f"{'ABCDEF'[index % ROOM_SEATS // 10]}{index % 10 + 1}", unit)
-            place = {"x": index % 10, "y": index % ROOM_SEATS // 10, "seat": seat}
-            centre.execute("update seats set map_x = :x, map_y = :y where seat_id = :seat", **place)
-            centre.heartbeat(unit, sitting=f"now-{room}")
-    with centre.store.write() as connection:
-        connection.executemany(
-            "insert into incidents (unit, kind, sitting, room, seat, state, opened_utc_ms, began_utc_ms,"
-            " cleared_utc_ms, acknowledged_utc_ms, acknowledged_by, closed_utc_ms, verdict, is_drill, category)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            _incidents(incidents, desks, now),
-        )
-        connection.execute(
-            "insert into incident_events (incident_id, at_utc_ms, who, action, text)"
-            " select incident_id, opened_utc_ms, 'desk', 'opened', 'a' || incident_id from incidents"
-        )
-        connection.execute(
-            "insert into incident_events (incident_id, at_utc_ms, who, action, verdict)"
-            " select incident_id, closed_utc_ms, 'Ada', 'closed', verdict from incidents where state = 'closed'"
-        )
-        connection.execute(
-            "insert into alerts (unit, alert, kind, state, sitting, room, seat, began_utc_ms, began_up_ms,"
-            " raised_utc_ms, raised_up_ms, cleared_utc_ms, cleared_up_ms, boot, seq, body, "
-            "received_utc_ms, incident_id, is_drill)"
-            " select unit, 'a' || incident_id, kind, 'cleared', sitting, room, seat, began_utc_ms, 1,"
-            " began_utc_ms + 10000, 10001, cleared_utc_ms, 20001, 1, incident_id, ?, opened_utc_ms, "
-            "incident_id, 0 from incidents",
-            (json.dumps({"rule": {"kind": "seat_empty", "raise_s": 10, "clear_s": 3, "threshold": 0.5}}),),
-        )
-        connection.execute("analyze")
-
-
-def _sittings(centre: Centre, room: int, now: int) -> None:
-    values = {"room_id": room, "mode": "automated", "rules": "[]"}
-    begin = now - 3_600_000
-    centre.insert(
-        "sittings",
-        sitting=f"now-{room}",
-        exam="Mathematics",
-        start_utc_ms=begin,
-        end_utc_ms=now + DAY_MS // 8,
-        **values,
-    )
-    for n in range(1, 180):
-        start = now - n * DAY_MS // 2
-        centre.insert(
-            "sittings",
-            sitting=f"s-{room}-{n}",
-            exam=f"Exam {n}",
-            start_utc_ms=start,
-            end_utc_ms=start + 10_800_000,
-            **values,
-        )
-    for seat in range(ROOM_SEATS):
-        label = f"{'ABCDEF'[seat // 10]}{seat % 10 + 1}"
-        centre.insert("candidates", sitting=f"now-{room}", number=f"{room:02}{seat:04}", seat=label, version=1)
-
-
-def _incidents(count: int, desks: int, now: int) -> Iterator[tuple[Any, ...]]:
-    for n in range(count):
-        desk = n * 7919 % desks
-        room, seat = desk // ROOM_SEATS + 1, f"{'ABCDEF'[desk % ROOM_SEATS // 10]}{desk % 10 + 1}"
-        age = (count - n) * 90 * DAY_MS // count
-        began = now - age
-        is_open = n >= count - 40
-        state = "open" if is_open else "closed"
-        sitting = f"now-{room}" if age < 3_600_000 else f"s-{room}-{min(179, age * 2 // DAY_MS + 1)}"
-        verdict = None if is_open else ("no_concern", "no_concern", "refer")[n % 3]
-        seen = None if is_open else began + 40_000
-        yield (
-            *(f"bench.d{desk:03}", KINDS[n % 5], sitting, f"Hall {room}", seat, state, began + 10_200, began),
-            *(began + 30_000, seen, None if is_open else "Ada", None if is_open else began + 90_000, verdict, ""),
-        )
+RULE_P95_S, RULE_P50_S, PAINT_LIMIT_S = 1.0, 0.25, 2.0
 
 
 class Browser:
@@ -155,43 +78,81 @@ class Browser:
 PAGES = (
     "/",
     "/?room=Hall+1",
+    "/?seat=1",
+    "/live/board.json",
+    "/live/people.json",
+    "/live/seats/1",
     "/incidents/",
     "/incidents/?state=closed",
+    "/incidents/?state=",
     "/incidents/?state=&kind=seat_empty&room=Hall+3",
     "/incidents/{newest}",
     "/incidents/{old}",
+    "/incidents/{old}/film",
     "/incidents/budget",
+    "/incidents/budget?from=2020-01-01",
+    "/incidents/budget/what-if?sitting=now-1&seat=A1&kind=seat_empty",
     "/seats/1",
+    "/seats/1/film",
     "/sittings/",
     "/sittings/now-1",
     "/sittings/now-1/preflight/",
-    "/sittings/now-1/roster/",
+    "/sittings/now-1/roster",
+    "/sittings/now-1/roster.csv",
     "/sittings/now-1/close",
     "/sittings/now-1/report",
+    "/sittings/now-1/report.json",
+    "/sittings/s-1-100/close",
+    "/sittings/s-1-100/report",
     "/exams/",
+    "/exams/sittings/new",
+    "/profiles/",
     "/rooms/",
+    "/rooms/1",
+    "/rooms/1/1",
+    "/walls/",
+    "/card/",
+    "/people/",
     "/units/",
     "/units/bench.d001",
     "/holds/",
+    "/holds/new",
     "/retention/",
     "/bundles/",
     "/audit/",
+    "/metrics",
 )
+ROUNDS = 7
 
 
-def pages(browser: Browser, incidents: int) -> dict[str, tuple[float, float]]:
-    """(median, worst) seconds of seven asks of each page, the first of all left out: a process that has just started
-    has its templates to compile."""
-    found = {}
+class Taken(NamedTuple):
+    """Of one page: seconds on the wall, median and worst, and of the web process's CPU, which others' load stretches
+    less; the watching of the store, which goes on beside it, is in it."""
+
+    median_s: float
+    worst_s: float
+    cpu_s: float
+
+
+def pages(browser: Browser, incidents: int) -> dict[str, Taken]:
+    """Each page asked for ROUNDS times, after a first that is left out: a process that has just started has its
+    templates to compile."""
+    found, pid = {}, web_pid(browser.address)
     for path in PAGES:
         asked = path.format(newest=incidents, old=incidents // 2)
         times = []
-        browser.get(asked)
-        for _ in range(7):
+        try:
+            browser.get(asked)
+        except urllib.error.HTTPError as problem:
+            print(f"{asked}: {problem.code}")
+            found[asked] = Taken(math.inf, math.inf, math.inf)
+            continue
+        cpu = cpu_s(pid)
+        for _ in range(ROUNDS):
             began = time.perf_counter()
             browser.get(asked)
             times.append(time.perf_counter() - began)
-        found[asked] = (statistics.median(times), max(times))
+        found[asked] = Taken(statistics.median(times), max(times), (cpu_s(pid) - cpu) / ROUNDS)
     return found
 
 
@@ -226,13 +187,6 @@ def viewers(
     finally:
         process.kill()
         process.wait()
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """p50, p95, p99 and the worst."""
-    ordered = sorted(values)
-    p50, p95, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95, 0.99))
-    return p50, p95, p99, ordered[-1]
 
 
 def streams(address: str, centre: Centre, browser: Browser, count: int, changes: int) -> tuple[list[float], int]:
@@ -373,17 +327,16 @@ class Place(NamedTuple):
     incidents: int
 
 
-def _said(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
-
-
 def tell_streams(place: Place) -> bool:
+    pid = web_pid(place.address)
+    before = cpu_s(pid)
     delays, missing = streams(place.address, place.centre, place.browser, VIEWERS, 30)
     p50, p95, p99, worst = (round(value * 1000) for value in spread(delays))
     is_met = p99 <= VIEWER_LIMIT_S * 1000 and not missing
     print(
         f"{VIEWERS} viewers on one worker, from commit to each: p50 {p50}, p95 {p95}, p99 {p99}, worst {worst} ms, "
-        f"{missing} missing; wanted p99 <= 100 ms: {_said(is_met)}"
+        f"{missing} missing; {cpu_s(pid) - before:.1f} s of CPU of the web process in all; "
+        f"wanted p99 <= 100 ms: {said(is_met)}; {load()}"
     )
     return is_met
 
@@ -392,7 +345,7 @@ def tell_pictures(place: Place) -> bool:
     used, got = pictures(place.address, place.centre, place.browser, 60, 10, 20)
     print(
         f"60 pictures a second to 10 viewers ({got} batches a second): {used:.2f} cores of the web process; "
-        f"wanted < 1: {_said(used < CORE_LIMIT)}"
+        f"wanted < 1: {said(used < CORE_LIMIT)}; {load()}"
     )
     return used < CORE_LIMIT
 
@@ -403,22 +356,37 @@ def tell_rules(place: Place) -> bool:
     is_met = p95 <= RULE_P95_S * 1000 and p50 <= RULE_P50_S * 1000
     print(
         f"60 desks, from a rule's dwell to ten pages: p50 {p50}, p95 {p95}, worst {worst} ms; "
-        f"wanted p95 <= 1000, p50 <= 250: {_said(is_met)}"
+        f"wanted p95 <= 1000, p50 <= 250: {said(is_met)}; {load()}"
     )
     return is_met
 
 
 def tell_pages(place: Place) -> bool:
     found = pages(place.browser, place.incidents)
-    for path, (median, worst) in found.items():
-        print(f"{path:55} {median * 1000:6.0f} ms, worst {worst * 1000:6.0f}")
-    slowest = max(median for median, _ in found.values())
-    print(f"slowest page {slowest * 1000:.0f} ms; wanted < 300 ms: {_said(slowest < PAGE_LIMIT_S)}")
+    for path, taken in found.items():
+        wall = f"{taken.median_s * 1000:6.0f} ms, worst {taken.worst_s * 1000:6.0f}"
+        print(f"{path:65} {wall}, CPU {taken.cpu_s * 1000:5.0f}")
+    slowest = max(taken.median_s for taken in found.values())
+    print(f"slowest page {slowest * 1000:.0f} ms; wanted < 300 ms: {said(slowest < PAGE_LIMIT_S)}; {load()}")
     return slowest < PAGE_LIMIT_S
+
+
+def tell_paint(place: Place) -> bool:
+    from tests.bench.hub_paint import paints  # the other parts need no browser
+
+    cookies = [(cookie.name, cookie.value or "") for cookie in place.browser.jar]
+    found = paints(place.address, cookies, "/?room=Hall+1", 7)
+    median, worst = statistics.median(found), max(found)
+    print(
+        f"first paint of Live, a room of 60 seats: {median * 1000:.0f} ms, worst {worst * 1000:.0f}; "
+        f"wanted < 2000 ms: {said(worst < PAINT_LIMIT_S)}; {load()}"
+    )
+    return worst < PAINT_LIMIT_S
 
 
 PARTS: dict[str, Callable[[Place], bool]] = {
     "pages": tell_pages,
+    "paint": tell_paint,
     "streams": tell_streams,
     "pictures": tell_pictures,
     "rules": tell_rules,

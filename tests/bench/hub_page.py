@@ -1,6 +1,7 @@
 """What the Live page costs with 500 desks and 100,000 incidents: the board, what is recorded added up, the page.
 
-`measure(folder)` fills a store and answers milliseconds, the median and the worst of some runs.
+`measure(folder)` fills a store and answers milliseconds, the median and the worst of some runs. Alone:
+`python -m tests.bench.hub_page`; `python -m tests.bench hub` times the same page as it is served.
 """
 
 from __future__ import annotations

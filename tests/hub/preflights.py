@@ -34,9 +34,11 @@ BROKEN: tuple[dict[str, Any], ...] = (
 )
 
 
-def hall(centre: Centre, seats: int, *, starts_in_s: int = 600, broken: int = 0, columns: int = 6) -> str:
+def hall(
+    centre: Centre, seats: int, *, name: str = "Main hall", starts_in_s: int = 600, broken: int = 0, columns: int = 6
+) -> str:
     """The sitting's name; the first `broken` seats each have another trouble, and the last one has no desk unit."""
-    room = centre.room("Main hall", exam=None)
+    room = centre.room(name, exam=None)
     sitting = "maths-1"
     now = now_ms()
     centre.insert(

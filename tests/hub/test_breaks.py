@@ -30,13 +30,13 @@ def test_rest_is_never_more_than_the_roster_allows(taken: list[tuple[int, int]],
     spent = core.taken_ms(before, Kind.REST, NOW)
     assert spent == sum(length for _, length in taken)
     if not granted:
-        assert core.length_ms(Kind.REST, before, 0, NOW) == core.REST_MS
+        assert core.length_ms(Kind.REST, before, 0, 420_000, NOW) == core.REST_MS
     elif granted - spent < 1000:
         with pytest.raises(Refused, match="used up"):
-            core.length_ms(Kind.REST, before, granted, NOW)
+            core.length_ms(Kind.REST, before, granted, 420_000, NOW)
     else:
-        assert core.length_ms(Kind.REST, before, granted, NOW) + spent == granted
-    assert core.length_ms(Kind.TOILET, before, granted, NOW) == core.TOILET_MS
+        assert core.length_ms(Kind.REST, before, granted, 420_000, NOW) + spent == granted
+    assert core.length_ms(Kind.TOILET, before, granted, 420_000, NOW) == 420_000
 
 
 @given(st.integers(0, core.LONGEST_MS), st.integers(1, core.LONGEST_MS))
@@ -77,12 +77,13 @@ def rows(store: Store, sql: str) -> list[dict[str, Any]]:
 
 def test_a_break_reaches_the_desk_and_its_end_too(store: Store, centre: Centre) -> None:
     """The desk's plan has the pause until the limit; longer, when it is extended; shorter, when it ends; as it was,
-    when the end is undone."""
+    when the end is undone. It is as long as the sitting's profile says."""
     now = now_ms()
+    centre.execute("update sittings set toilet_ms = 420000")
     given_ = breaks.begin(store, 1, Kind.TOILET, now, SEED)
-    assert pauses(store) == [(now, now + core.TOILET_MS)]
+    assert pauses(store) == [(now, now + 420_000)]
     longer = breaks.extend(store, 1, given_.break_id, now + 1000, SEED)
-    assert pauses(store) == [(now, now + core.TOILET_MS + core.MORE_MS)] == [(now, longer.limit_utc_ms)]
+    assert pauses(store) == [(now, now + 420_000 + core.MORE_MS)] == [(now, longer.limit_utc_ms)]
     breaks.end(store, 1, given_.break_id, now + 2000, SEED)
     assert pauses(store) == [(now, now + 2000)]
     with pytest.raises(Refused, match="ended already, by seed"):
@@ -99,6 +100,11 @@ def test_a_seat_has_one_break_at_a_time(store: Store, centre: Centre) -> None:
         breaks.begin(store, 1, Kind.TOILET, now + 10, SEED)
     with pytest.raises(Refused, match="no such break"):
         breaks.end(store, 2, given_.break_id, now + 20, SEED)
+    annex = centre.room("Annex")
+    same_label = centre.seat(annex, "A1", "c.z1")
+    for act in (breaks.end, breaks.extend, breaks.resume):
+        with pytest.raises(Refused, match="no such break"):
+            act(store, same_label, given_.break_id, now + 20, SEED)
     assert len(rows(store, "select * from breaks")) == 1
     breaks.end(store, 1, given_.break_id, now + 30, SEED)
     breaks.begin(store, 1, Kind.TOILET, now + 40, SEED)
@@ -169,3 +175,12 @@ def test_an_incident_by_hand_has_its_moment_its_words_and_its_film(store: Store,
         bookmarks.open_incident(store, 1, now, " ", now, SEED)
     with pytest.raises(Refused, match="make a bookmark instead"):
         bookmarks.open_incident(store, 2, now, "x", now, SEED)
+
+
+def test_a_toilet_break_is_as_long_as_its_sitting_says(centre: Centre, store: Store) -> None:
+    """The profile gave the sitting its length; ten minutes are only what a profile says by default."""
+    centre.execute("update sittings set toilet_ms = 720000")
+    with store.read() as connection:
+        seat_id = connection.execute("select seat_id from seats where label = 'A1'").fetchone()[0]
+    now = now_ms()
+    assert breaks.begin(store, seat_id, Kind.TOILET, now, SEED).limit_utc_ms == now + 720_000

@@ -17,12 +17,12 @@ import pytest
 from rich.console import Console
 
 from agent.wire import Heartbeat, Instant, Lamp, Plan
-from hub.demo import centre
+from hub.demo import centre, exam_day
 from hub.demo.broker import Broker
 from hub.demo.centre import CannotStart, Centre, DemoDesk, Ports
 from hub.demo.children import Child, stop_in_order
 from hub.demo.table import table_of
-from hub.store import Store, enrolling, intake
+from hub.store import Store, enrolling, exams, intake, roster
 from tests.brokers import REPOSITORY, free_port
 from tests.hub.hubs import rows
 from tests.support import wait_for
@@ -145,7 +145,7 @@ def test_the_camera_is_one_more_desk(tmp_path: Path) -> None:
 
 def test_the_zone_has_a_name_that_python_knows() -> None:
     """Times on the pages are this machine's."""
-    assert ZoneInfo(centre._zone())
+    assert ZoneInfo(centre.zone())
 
 
 def made_in(var: Path, *, is_trusted: bool = True) -> Centre:
@@ -170,7 +170,7 @@ def test_only_a_desk_without_encryption_is_told_of_a_broker() -> None:
     assert {child.name for child in trusted.hub_children()[1]} == {"ingest", "worker", "door", "web"}
     assert plain.desk_environ(desk)["EMS_BROKER_PORT"] == "1884"
     assert "EMS_HUB" not in plain.desk_environ(desk)
-    assert {child.name for child in plain.hub_children()[1]} == {"ingest", "web"}
+    assert {child.name for child in plain.hub_children()[1]} == {"ingest", "worker", "web"}
 
 
 def test_ports_stay_from_start_to_start(tmp_path: Path) -> None:
@@ -242,6 +242,34 @@ def test_a_scene_and_its_plan_agree_on_when_the_seat_is_empty(tmp_path: Path, st
     assert (first["empty_from_utc_ms"], first["empty_until_utc_ms"]) == empty
     assert second["start_utc_ms"] == late[1]
     assert planned(store) == late
+
+
+def test_the_exam_day_is_there_from_the_first_minute(store: Store) -> None:
+    """A paper with day, zone and profile, every seat on the map, and a roster of numbers, one with extra time; a second
+    start changes nothing, and nothing that a person changed."""
+    desks = centre.desks(None, None, None)
+    now_ms = 1_800_000_000_000
+    with store.write() as connection:
+        for desk in desks:
+            intake.add_unit(connection, desk.unit, desk.name.ljust(64, "0"), now_ms)
+    empty = (now_ms, now_ms + centre.OPENING_MS)
+    for later_ms in (0, 1_000, 60_000):
+        exam_day.set_up(store, desks, "Europe/Paris", now_ms + later_ms)
+        centre.seat_new_units(store, desks, now_ms + later_ms, empty)
+        exam_day.fill_roster(store, desks, now_ms + later_ms)
+    with store.read() as connection:
+        exam = exams.one(connection, centre.EXAM)
+        (sitting,) = exams.sittings_of(connection)
+        people = roster.candidates(connection, sitting.sitting)
+    assert exam is not None
+    assert (exam.paper, exam.day, exam.zone) == (exam_day.PAPER, "2027-01-15", "Europe/Paris")
+    placed = rows(store, "select label, map_x, map_y from seats order by label")
+    assert [tuple(seat.values()) for seat in placed] == [
+        (f"{letter}{x + 1}", x, y) for y, letter in enumerate("AB") for x in range(3)
+    ]
+    assert [(each.number, each.name) for each in people] == [(f"DEMO-00{n}", "") for n in range(1, 7)]
+    assert [each.seat for each in people if each.extra_ms] == ["A2"]
+    assert rows(store, "select seat from seat_ends")[0]["seat"] == "A2"
 
 
 def planned(store: Store) -> tuple[int | None, int | None]:

@@ -485,3 +485,12 @@ def test_every_command_has_help() -> None:
             command = command.commands[word]
         if isinstance(command, click.Group):
             commands += [(*path, name) for name in command.commands]
+
+
+def test_a_seat_made_at_the_terminal_is_in_the_audit_log(run: Run, store: Store) -> None:
+    """As one that is made on the page is."""
+    assert run("seat", "add", "Hall", "1").exit_code == 0
+    (noted,) = [
+        row for row in rows(store, "select * from audit where deed = 'set_up_room'") if row["object"] == "room Hall"
+    ]
+    assert '"seat":"1"' in noted["detail"].replace(" ", "")

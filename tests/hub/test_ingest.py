@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from agent import wire
+from hub.ingest import utc_ms
 from hub.ingest.broker import Link
 from hub.live import LiveFolder
-from hub.store import Store, planning
+from hub.store import Store, planning, signals
 from tests.brokers import Broker
 from tests.hub.desk import Desk, DeskLink, alert, at, jpeg, segment
 from tests.hub.hubs import ingesting, rows, settings_for, value
@@ -147,6 +149,48 @@ def test_plans_are_published_again_when_the_broker_forgot_them(
         mosquitto_broker.kill()
         mosquitto_broker.start()
         wait_for(lambda: len(link.plans) > before)
+
+
+def test_no_absence_is_counted_while_the_broker_was_away(
+    mosquitto_broker: Broker, tmp_path: Path, store: Store
+) -> None:
+    """A desk that is heard again as soon as the broker is back was not absent."""
+    desk = Desk()
+    with ingesting(settings_for(tmp_path, mosquitto_broker)), DeskLink(mosquitto_broker, desk) as link:
+        link.say("heartbeat", desk.heartbeat(1))
+        wait_for(lambda: value(store, "select count(*) from presence where heartbeat is not null"))
+        mosquitto_broker.kill()
+        time.sleep(4)
+        mosquitto_broker.start()
+        wait_for(lambda: value(store, "select count(*) from deaf_times where until_utc_ms - from_utc_ms > 13500"))
+        wait_for(link.client.is_connected)
+        link.say("heartbeat", desk.heartbeat(9))
+        wait_for(lambda: value(store, "select heartbeat ->> '$.now[0]' from presence") == at(9).utc_ms)
+    assert value(store, "select count(*) from absences") == 0
+
+
+def test_a_desk_that_starts_anew_is_told_again_of_the_signal_that_stands(
+    mosquitto_broker: Broker, tmp_path: Path, store: Store
+) -> None:
+    """Its memory of it ended with its process. Once for each start; not of a signal that is over."""
+    desk = Desk()
+    with ingesting(settings_for(tmp_path, mosquitto_broker)), DeskLink(mosquitto_broker, desk) as link:
+        wait_for(lambda: value(store, "select count(*) from presence where is_online"))
+        with store.write() as connection:
+            signals.give(connection, desk.unit, "ada", "bring paper", utc_ms())
+        wait_for(lambda: len(link.commands) == 1)
+        desk.boot = 2
+        for _ in range(2):
+            link.say("status", desk.status(), is_retained=True)
+        wait_for(lambda: len(link.commands) == 2)
+        with store.write() as connection:
+            signals.end(connection, desk.unit, "ada", utc_ms())
+        wait_for(lambda: len(link.commands) == 3)
+        desk.boot = 3
+        link.say("status", desk.status(), is_retained=True)
+        wait_for(lambda: value(store, "select boot from presence") == 3)
+    told = [(command.name, command.reason) for command in link.commands]
+    assert told == [("signal", "bring paper"), ("signal", "bring paper"), ("end_signal", "")]
 
 
 def test_commands_are_sent_once_unless_expired(broker: Broker, tmp_path: Path, store: Store) -> None:

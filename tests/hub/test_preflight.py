@@ -284,6 +284,26 @@ def test_a_sitting_that_is_over_or_cancelled_is_not_started(hub: Store, change: 
         start(hub, NOW, {})
 
 
+def test_a_sitting_is_not_started_into_the_one_that_is_on_in_its_room(hub: Store) -> None:
+    """A desk records one sitting at a time: nothing is changed, and both are named. It is started when that is over."""
+    place(hub)
+    with hub.write() as connection:
+        connection.execute("update sittings set empty_from_utc_ms = null, empty_until_utc_ms = null")
+        connection.execute(
+            "insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)"
+            " select 'art', exam, room_id, ?, ?, mode, rules from sittings where sitting = 'maths'",
+            (NOW - 3_600_000, NOW + 1_000),
+        )
+    reasons = {"A1": "x", "A2": "x"}
+    with pytest.raises(preflight.CannotStart, match=r"sitting maths and sitting art .* would be on in"):
+        start(hub, NOW, reasons)
+    with hub.read() as connection:
+        found = preflight.sitting_of(connection, "maths")
+    assert found is not None
+    assert found.opened_utc_ms is None
+    assert start(hub, NOW + 1_000, reasons).sitting.opened_utc_ms is None
+
+
 def test_a_drill_is_asked_of_every_desk_that_is_there(hub: Store) -> None:
     """Once the sitting is on, only with a reason; its alert's arrival and a press of the button are told."""
     place(hub)

@@ -21,6 +21,7 @@ from hub.evidence import journal, pairing
 from hub.evidence.journal import Journal, JournalThread
 from hub.evidence.storage import LocalStorage, OpenStorage, open_storage
 from hub.store import Store, audit, taking
+from hub.store import journal as journal_tables
 from hub.store.audit import Actor
 from hub.store.uploads import store_segment
 from tests import s3_service
@@ -234,6 +235,42 @@ def test_a_lost_database_is_made_anew(hub: Hub) -> None:
     checked = run("check", "--hash").output
     assert not [line for line in checked.splitlines() if line.startswith(("film: ", "storage: "))]
     assert "6 segments, 5 files" in checked
+
+
+def test_former_labels_and_the_roster_of_an_open_sitting_come_back(store: Store, tmp_path: Path) -> None:
+    """Else a lost database would end the recording of who has extra time, and give a label of old to another seat."""
+    with store.write() as connection:
+        connection.executescript(
+            "insert into rooms (room_id, name) values (1, 'Hall');"
+            "insert into seats (seat_id, room_id, label) values (1, 1, 'A1');"
+            "insert into former_names values (1, 'Old hall', 5); insert into former_labels values (1, 1, 'Z1', 5);"
+            "insert into exams (exam) values ('Maths');"
+        )
+        for sitting in ("open", "closed"):
+            connection.execute(
+                "insert into sittings (sitting, exam, room_id, start_utc_ms, end_utc_ms, mode, rules)"
+                " values (?, 'Maths', 1, 5, 9, 'automated', '[]')",
+                (sitting,),
+            )
+            connection.execute(
+                "insert into candidates (sitting, number, seat, extra_ms) values (?, '17', 'A1', 60000)", (sitting,)
+            )
+        connection.execute("update sittings set closed_utc_ms = 20, closed_by = 'Ada' where sitting = 'closed'")
+        connection.execute(
+            "insert into stays (candidate_id, sitting, seat) select candidate_id, sitting, seat from candidates"
+        )
+    with store.read() as connection:
+        told = journal_tables.whole(connection)
+    other = Store(tmp_path / "other.db")
+    with other.write() as connection:
+        for name in journal_tables.WHOLE:
+            journal_tables.put_back(connection, name, told[name])
+        ends = [tuple(row) for row in connection.execute("select sitting, end_utc_ms from seat_ends")]
+        assert ends == [("open", 60009)]
+        assert [row[0] for row in connection.execute("select sitting from stays")] == ["open"]
+        assert [row[0] for row in connection.execute("select label from former_labels")] == ["Z1"]
+        assert [row[0] for row in connection.execute("select name from former_names")] == ["Old hall"]
+    other.close()
 
 
 def test_the_journal_goes_on_where_it_ended(hub: Hub) -> None:

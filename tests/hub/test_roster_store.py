@@ -188,6 +188,23 @@ def test_nobody_is_removed_once_the_sitting_has_begun(maths: Store) -> None:
     assert seated(maths) == {"A1": "17", "A2": "18"}
 
 
+def test_no_import_and_no_walk_in_takes_a_desk_that_has_ended_up_again(maths: Store) -> None:
+    """Extra time is for whose desk still records, however it is entered."""
+    entries = [Entry("17", "Ida", "A1", extra_ms=25 * MIN), Entry("18", "Bo", "A2")]
+    with writing(maths) as (connection, known):
+        more = compare(entries, known.values())
+        roster_changes.import_all(connection, ADA, "maths", more, END + 5 * MIN)
+    assert ends(maths) == {"A1": 25, "A2": 0, "A3": 0}
+    entries[1] = Entry("18", "Bo", "A2", extra_ms=30 * MIN)
+    for at in (END + 5 * MIN, END + 40 * MIN):
+        with pytest.raises(CannotChange, match="candidate 18's time is over"), writing(maths) as (connection, known):
+            roster_changes.import_all(connection, ADA, "maths", compare(entries, known.values()), at)
+        late = Entry("19", "Eve", "A3", extra_ms=50 * MIN)
+        with pytest.raises(CannotChange, match="candidate 19's time is over"), writing(maths) as (connection, _):
+            roster_changes.add(connection, ADA, "maths", late, at, is_walk_in=True)
+    assert ends(maths) == {"A1": 25, "A2": 0, "A3": 0}
+
+
 def test_every_change_stands_in_the_audit_log_before_and_after(maths: Store) -> None:
     with writing(maths) as (connection, known):
         roster_changes.change(connection, ADA, "maths", known["17"].candidate_id, 1, DURING, name="Ida B.")

@@ -29,7 +29,7 @@ def place(tmp_path: Path) -> Iterator[Site]:
         centre.insert("units", unit="c.spare", public_key="e" * 64, first_seen_utc_ms=1)
         centre.alert("c.d1", "seat_empty", age_ms=400_000)
         centre.fault("c.d1", "camera_lost", "the cable", age_ms=300_000)
-        centre.gap("c.d1", "camera_lost", 9_000, began_utc_ms=now_ms() - 300_000)
+        centre.gap("c.d1", "camera_lost", 9_000, began_utc_ms=now_ms() - 301_000)
         with found.store.write() as connection:
             desks.put_desk(connection, ROOT, rooms.seat_called(connection, "Hall", "A1"), "c.spare", now_ms())
         centre.units["c.spare"] = ("Hall", "A1")

@@ -128,6 +128,7 @@ def test_a_signal_that_nobody_attends_to_is_over_by_itself(store: Store, desk: D
     assert signals.lapse_due(store, late) == 1
     assert signals.lapse_due(store, late) == 0
     assert rows(store, "select ended_utc_ms, ended_by from signals") == [(late, "time")]
+    assert [each.name for each in commands(store)] == [CommandKind.SIGNAL, CommandKind.END_SIGNAL]
     hear(store, desk, late)
     give(store, now_utc_ms=late)
     assert len(standing(store, late)) == 1

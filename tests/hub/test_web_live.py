@@ -70,6 +70,15 @@ class Viewer:
         self.response.close()
 
 
+def test_the_bar_names_its_exam_before_any_script_runs(place: Site) -> None:
+    """Its link has words for whoever has it read out, with a sitting and without one."""
+    client = place.client("Ada")
+    assert "data-bar-exam>Structural Mechanics II</span>" in client.get("/").text
+    place.centre.execute("update sittings set start_utc_ms = 1, end_utc_ms = 2")
+    place.settle()
+    assert "data-bar-exam>No sitting now</span>" in client.get("/").text
+
+
 def test_a_viewer_gets_the_board_and_then_only_what_changes(place: Site) -> None:
     viewer = Viewer(place.client("Ada"))
     board = viewer.until("board")

@@ -119,6 +119,17 @@ def test_candidate_numbers_are_for_who_may_see_the_roster(place: Site) -> None:
     assert "Ibn Sina" in place.client("Ada").get("/live/seats/1").text
 
 
+def test_what_is_noted_of_a_candidate_is_not_for_who_keeps_the_units_alive(place: Site) -> None:
+    """In the opened seat as on the seat's page: neither what proctors wrote nor the breaks that were."""
+    times = {"began_utc_ms": now_ms() - 9_000, "limit_utc_ms": now_ms() - 6_000, "ended_utc_ms": now_ms() - 3_000}
+    place.centre.insert("breaks", sitting="sitting-1", seat="A1", kind="toilet", given_by="Ada", **times)
+    mark = {"sitting": "sitting-1", "seat": "A1", "at_utc_ms": now_ms(), "made_utc_ms": now_ms(), "made_by": "Ada"}
+    place.centre.insert("bookmarks", note="whispers", **mark)
+    for who, is_shown in (("Ada", True), ("Tim", False)):
+        text = place.client(who).get("/live/seats/1").text
+        assert ("whispers" in text, "Toilet break" in text) == (is_shown, is_shown), who
+
+
 def test_the_page_says_that_the_hub_hears_nobody(place: Site) -> None:
     """One line about the hub, dashes for what is counted, and no desk that fails."""
     place.centre.heartbeat("c.d1", age_ms=10_000)

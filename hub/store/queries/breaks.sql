@@ -1,7 +1,7 @@
 -- name: seat_sitting(seat_id, now)^
 -- The sitting that is on at the seat, with the seat's own end, and who is expected there.
 select t.sitting, t.exam, s.label as seat, r.name as room, s.room_id, s.unit, t.start_utc_ms,
-    coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, t.profile, c.candidate_id, c.break_ms
+    coalesce(e.end_utc_ms, t.end_utc_ms) as end_utc_ms, t.profile, t.toilet_ms, c.candidate_id, c.break_ms
 from seats s join rooms r using (room_id) join sittings t using (room_id)
     left join seat_ends e on e.sitting = t.sitting and e.seat = s.label
     left join candidates c on c.sitting = t.sitting and c.seat = s.label and c.no_show_utc_ms is null
@@ -14,8 +14,9 @@ select break_id, kind, began_utc_ms, limit_utc_ms, ended_utc_ms, given_by, ended
 from breaks where sitting = :sitting and seat = :seat order by began_utc_ms, break_id;
 
 -- name: break_by_id(break_id)^
-select break_id, kind, began_utc_ms, limit_utc_ms, ended_utc_ms, given_by, ended_by, sitting, seat
-from breaks where break_id = :break_id;
+-- With the room of its sitting: labels are told apart by it.
+select b.break_id, b.kind, b.began_utc_ms, b.limit_utc_ms, b.ended_utc_ms, b.given_by, b.ended_by, b.sitting, b.seat, t.room_id
+from breaks b join sittings t using (sitting) where b.break_id = :break_id;
 
 -- name: insert_break(sitting, seat, candidate_id, kind, began, limit_utc_ms, by)<!
 insert into breaks (sitting, seat, candidate_id, kind, began_utc_ms, limit_utc_ms, given_by)

@@ -22,6 +22,9 @@ from signals where ended_utc_ms is null and given_utc_ms > :since order by given
 -- name: has_lapsed_signals(since)^
 select exists (select 1 from signals where ended_utc_ms is null and given_utc_ms <= :since) as has_any;
 
+-- name: signals_lapsing(since)
+select unit from signals where ended_utc_ms is null and given_utc_ms <= :since;
+
 -- name: lapse_signals(since, shown)!
 update signals set ended_utc_ms = given_utc_ms + :shown, ended_by = 'time'
 where ended_utc_ms is null and given_utc_ms <= :since;

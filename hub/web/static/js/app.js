@@ -55,6 +55,7 @@ function showExam(now) {
   const [first, ...more] = facts.sittings;
   const name = bar.querySelector("[data-bar-exam]");
   const left = bar.querySelector("[data-bar-left]");
+  name.parentElement.toggleAttribute("data-none", !first);
   if (!first) {
     setText(name, t("exam_none"));
     setText(left, "");
