@@ -34,7 +34,7 @@ KEYWORDS = ("_", "gettext", "ngettext", "pgettext")
 SENTENCE = "sentence"
 TABLES = re.compile(
     r"(^|_)(WORDS|TEXTS|CAUSES|REASONS|TROUBLES|LABELS|VERDICTS|CATEGORIES|HUES|HELP|TITLES|ITEMS|DRILLS|STATES|WHY"
-    r"|WITNESSES|DESK_CAME|DESK_LEFT|NOBODY_EXPECTED|NO_SHOW)$"
+    r"|WITNESSES|DELIMITERS|COLUMNS|NO_LENGTH|DESK_CAME|DESK_LEFT|NOBODY_EXPECTED|NO_SHOW)$"
 )
 """Names of tables whose values are words for people."""
 NAMES = frozenset({"Role", "PatternName", "Mode"})
@@ -53,6 +53,7 @@ CALLS = frozenset(
         "_green",
         "_amber",
         "_red",
+        "_problem",
         "_lately",
         "Line",
         "bar",
@@ -80,6 +81,11 @@ SENTENCES = frozenset(
         "hub/core/preflight.py:_old",
         "hub/core/audit.py:faults_of",
         "hub/core/purge_list.py:kept",
+        "hub/core/roster_file.py:_head",
+        "hub/core/roster_file.py:_line",
+        "hub/core/roster_file.py:_rows",
+        "hub/core/roster_file.py:_number",
+        "hub/core/roster_file.py:one",
         "hub/store/incident_page.py:_words",
         "hub/web/film_asked.py:nothing",
         "hub/web/film_asked.py:busy",
