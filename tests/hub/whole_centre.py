@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from hub.core import purge_list
 from hub.core.breaks import Kind
 from hub.core.closing import ITEMS, digest
 from hub.live import LiveFolder
 from hub.room_watch import RoomWatch
-from hub.store import bookmarks, breaks, closing, purge_plans, walls
+from hub.store import bookmarks, breaks, closing, purge_plans, sitting_report, walls
 from hub.store.audit import Actor
 from hub.store.holds import Place
 from tests.hub import preflights
@@ -126,6 +127,7 @@ def _closed(centre: Centre) -> int:
     now = now_ms()
     seen = digest(closing.read(centre.store, "old-1", now).items)
     number, _ = closing.close(centre.store, "old-1", seen, dict.fromkeys(ITEMS, LONG_NAME), ADA, now)
-    signed = {"made_utc_ms": now, "statement": "{}", "signature": "0" * 128, "chain_pem": ""}
+    told = purge_list.canonical(sitting_report.document(centre.store, "old-1", now)).decode()
+    signed = {"made_utc_ms": now, "statement": told, "signature": "0" * 128, "chain_pem": ""}
     centre.insert("sitting_reports", closing_id=number, **signed)
     return number
