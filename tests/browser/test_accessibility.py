@@ -10,11 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.accessibility import COLOURS, CUT, SCROLLING, addresses, violations
 from tests.browser.keyboard import walk
-from tests.browser.test_pages import Visit, browser
+from tests.browser.test_pages import Visit
 from tests.hub.website import PASSWORD, served
 from tests.hub.whole_centre import TOKEN, Filled, fill_centre
-
-__all__ = ["browser"]
 
 OPENED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/", ("?",)),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from pypdf import PdfReader
 
@@ -21,19 +21,11 @@ from tests.brokers import free_port
 from tests.browser.test_pages import Visit
 from tests.hub.seed import SEED, Centre, now_ms
 from tests.hub.website import SERVE, served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
+from tests.support import wait_for
 
 TOKEN = "w" * 43
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 def hall(centre: Centre, seats: int) -> None:

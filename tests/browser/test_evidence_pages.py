@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from hub.core.audit import Deed
 from hub.evidence import report
@@ -16,18 +16,9 @@ from tests.browser.test_units import EVIL
 from tests.hub import test_report
 from tests.hub.seed import Centre, jpeg
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 PAGES = ("/audit/", "/audit/?who=nobody", "/bundles/", "/bundles/new?incident=1", "/bundles/new?seat=1", "/incidents/1")
 LONG = "Examination board of the faculty of mechanical engineering, appeals section " * 2
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from hub.core.roster import Entry, compare
 from hub.store import roster_changes
 from hub.store.audit import Actor
-from tests.browser.test_pages import CONTRAST, Visit, browser
+from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-
-__all__ = ["browser"]
 
 LONG = "Advanced Structural Mechanics & Plates II"
 ARABIC = "\u0645\u062d\u0645\u062f \u0628\u0646 \u0639\u0628\u062f \u0627\u0644\u0644\u0647"

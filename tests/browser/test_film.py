@@ -10,12 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from hub.evidence.storage import LocalStorage
-from tests.browser.test_pages import CONTRAST, Visit, browser
+from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import film_storage, served
 from tests.support import wait_for
-
-__all__ = ["browser"]
 
 
 class Hall(NamedTuple):

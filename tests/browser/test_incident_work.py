@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from hub.core.review_list import Filter
 from hub.live import LiveFolder
@@ -15,18 +15,9 @@ from hub.store import incidents, review_list
 from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 ARABIC = "المراقب كان بجانب المقعد"
 LONG = "C" * 40
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

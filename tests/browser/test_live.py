@@ -9,20 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_pages import Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
+from tests.support import wait_for
 
 
 @pytest.fixture(scope="module")

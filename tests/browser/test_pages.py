@@ -8,23 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.hub.seed import Centre
 from tests.hub.website import PASSWORD, served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
+from tests.support import wait_for
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 class Visit:

@@ -6,23 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.preflights import WELL, hall
 from tests.hub.seed import Centre
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 PATH = "/sittings/maths-1/preflight/"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -12,12 +12,10 @@ from hub.core.review import Act, Wish
 from hub.store import incidents, jobs
 from hub.store.audit import Actor
 from hub.store.holds import Place
-from tests.browser.test_pages import CONTRAST, Visit, browser
+from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.keeping import Hall
 from tests.hub.seed import now_ms
 from tests.hub.website import served
-
-__all__ = ["browser"]
 
 LONG_NAME = "Advanced Structural Mechanics and the Theory of Plates & Shells, resit for candidates of 2021/22"
 LONG_SITTING = "structural-mechanics-plates-shells-resit-2021-22-morning-1"

@@ -8,12 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from hub.store import desks, rooms
-from tests.browser.test_pages import CONTRAST, Visit, browser
+from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre, now_ms
 from tests.hub.website import served
 from tests.support import wait_for
-
-__all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")

@@ -6,24 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.browser.test_pages import CONTRAST, Visit
 from tests.hub.seed import Centre
 from tests.hub.website import served
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 EVIL = '"><img src=x onerror="window.owned=1"><script>window.owned=1</script>{{7*7}}'
 STAYS_MS = -600_000
 """The age of a heartbeat from the future: its desk stays online however slow the test's machine is."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from agent import wire
 from agent.wire import Instant
@@ -18,7 +18,7 @@ from tests.hub.seed import Centre as Seed
 from tests.hub.seed import jpeg, now_ms
 from tests.hub.website import PASSWORD, served
 from tests.journey.centre import UNIT, Centre, centre
-from tests.support import CHROMIUM_ARGUMENTS, chromium_path, wait_for
+from tests.support import wait_for
 
 __all__ = ["mosquitto_broker"]
 
@@ -33,14 +33,6 @@ PIXELS = """() => {
   const canvas = document.querySelector(".video canvas");
   return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].reduce((a, b) => a + b, 0);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

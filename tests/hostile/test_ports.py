@@ -54,7 +54,9 @@ def test_the_hub_is_reached_at_four_ports_only(tmp_path: Path) -> None:
         settings = {f"EMS_{name.upper()}_PORT": str(port) for name, port in PORTS.items()}
         centre = TrustedCentre(tmp_path, host=hub_host.address, prefix=hub_host.command([]), **settings)
         chrony = tmp_path / "chrony.conf"
-        chrony.write_text(centre.hub("time", "config", "--network", "10.77.0.0/24"))
+        config = centre.hub("time", "config", "--network", "10.77.0.0/24")
+        # Its own files: the machine's are shared, and a pid left there by one that was killed keeps it from starting.
+        chrony.write_text(f"{config}\npidfile {tmp_path}/chronyd.pid\nbindcmdaddress /\n")
         clock = subprocess.Popen(
             hub_host.command(["chronyd", "-x", "-d", "-u", "root", "-f", str(chrony)]), stderr=subprocess.DEVNULL
         )

@@ -16,25 +16,14 @@ from hub.core.preflight import Common, Item, Level, Missing, SeatFacts, SeatRepo
 from hub.core.presence import Presence
 from hub.store import Store, intake, planning, preflight
 from hub.store.audit import Actor
+from tests.hub import preflights
 
 NOW = 1_800_000_000_000
 HOUR_MS = 3_600_000
 ADA = Actor("Ada", "proctor", "10.0.0.9")
 WELL: dict[str, Any] = {
-    "state": "waiting",
+    **preflights.WELL,
     "faces": 1,
-    "seat": "face",
-    "is_covered": False,
-    "is_low_light": False,
-    "is_frozen": False,
-    "brightness": 118.0,
-    "shift": 0.004,
-    "sharpness": 1.7,
-    "has_reference": True,
-    "room_bytes": 20_000_000_000,
-    "record_bytes_per_s": 290_000.0,
-    "clock": ClockQuality(offset_ms=12.0),
-    "receipt_ms": 8.5,
     "plan": 7,
     "software": "0.1.0",
     "model_sha256": "ab" * 32,

@@ -24,6 +24,7 @@ from hub.core.access import Role
 from hub.evidence.storage import LocalStorage
 from hub.store import Store
 from hub.web import create_app
+from hub.web.clock import now_utc_ms
 from tests.brokers import free_port
 from tests.hub.seed import Centre
 from tests.support import wait_for
@@ -55,9 +56,9 @@ class Site:
         return client
 
     def settle(self) -> None:
-        """Wait until the board has been read again."""
-        before = self.tail.read_utc_ms
-        wait_for(lambda: self.tail.read_utc_ms > before)
+        """Wait until the board has been read by a look that began after this moment."""
+        now = now_utc_ms()
+        wait_for(lambda: self.tail.read_utc_ms > now)
 
 
 def token(client: FlaskClient, path: str = "/login") -> str:
