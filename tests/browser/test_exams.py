@@ -121,6 +121,7 @@ def test_everything_fits_a_phone_and_can_be_read(browser: Browser, hub: tuple[st
     )
     page.get_by_role("button", name="Look at the file").click()
     expect(page.get_by_role("heading", name="1 problem")).to_be_visible()
+    page.wait_for_load_state("load")  # its style sheets too
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate(CONTRAST) == []
     visit.context.close()
