@@ -14,6 +14,7 @@ Pure: times are hub time in milliseconds, and the order in which things were hea
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -91,9 +92,15 @@ def groups(happened: Iterable[Happened], desks: int) -> list[Group]:
         apart.setdefault((each.family, each.what), []).append(each)
     found: list[Group] = []
     for (family, what), ones in apart.items():
-        ordered = sorted(ones, key=lambda one: (one.at_utc_ms, one.seat, one.key))
+        ordered = sorted(ones, key=_order)
         found += [Group(family, what, tuple(members)) for members in _gathered(ordered, least(desks))]
     return sorted(found, key=lambda group: (group.at_utc_ms, group.family, group.what))
+
+
+def _order(one: Happened) -> tuple[int, str, tuple[str, int], float]:
+    """By time, and never by which was heard of first: a desk that tells one thing twice, still standing and then ended,
+    has told two that are alike in all but the end."""
+    return one.at_utc_ms, one.seat, one.key, math.inf if one.until_utc_ms is None else one.until_utc_ms
 
 
 def standing(members: Iterable[Happened], utc_ms: int) -> int:
