@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run translations test check bench power-cuts tamper eval clean python-version
+.PHONY: help run translations test check properties bench power-cuts tamper eval clean python-version
 
 help:
 	@echo "make run                     a whole exam centre on this machine, in ./var"
@@ -55,6 +55,12 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The property tests with other examples each time, ten times as many: what it finds gets a test of its own.
+properties: $(VENV)/test.stamp
+	@sh tests/system_packages.sh
+	@$(BIN)/python -m models.fetch
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m hypothesis --hypothesis-profile=search
 
 bench: $(VENV)/test.stamp
 	@$(BIN)/python -m models.fetch

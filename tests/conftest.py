@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, settings
 
 # Nothing here is timed: on a loaded machine an example takes as long as it takes, and finding one may be slow too.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# What is to land is judged by the same examples everywhere; `make properties` looks for new ones.
+settings.register_profile("fixed", settings.get_profile("untimed"), derandomize=True)
+settings.register_profile("search", settings.get_profile("untimed"), max_examples=1000, print_blob=True)
+settings.load_profile("fixed")
 
 WAITING = {"browser", "hostile", "journey"}
 """Folders whose tests mostly wait for real processes; the others mostly compute."""
