@@ -69,7 +69,7 @@ STATES = st.lists(
         st.sampled_from(["face", "many", "somebody", "empty", "empty", "empty", "unknown"]),
         st.sampled_from([1, 3, 4, 5, 7, 12]),
     )
-    # Shorter than MAX_GAP_MS it is no silence: the desk lets its last look hold, and the state lasts as long as a dwell.
+    # Shorter than MAX_GAP_MS it is no silence: the desk lets its last look hold, and the state lasts as a dwell does.
     | st.tuples(st.just("away"), st.sampled_from([3, 4, 5, 7, 12])),
     min_size=1,
     max_size=9,
